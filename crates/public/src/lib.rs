@@ -1,0 +1,1 @@
+//! The public side of copydesk, folded from the wire alone.
