@@ -1,0 +1,146 @@
+//! `cite`: evidence for a claim.
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Case, Data, Decide, Outcome, Right, shape};
+use crate::article::{Article, Broken};
+use crate::claims::Evidence;
+use crate::event::{Event, Hash, Said};
+use crate::ids::ClaimId;
+use crate::json::Node;
+use crate::limits;
+use crate::newsroom::Role;
+use crate::problem::Problem;
+use crate::words::Words;
+
+/// The data of `cite`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cite {
+    claim: ClaimId,
+    title: Option<Words>,
+    url: Option<Words>,
+    sha256: Option<Hash>,
+    note: Option<Words>,
+}
+
+/// `cite` as senders write it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SentCite {
+    /// The claim.
+    claim: ClaimId,
+    /// What the evidence is called.
+    title: Option<String>,
+    /// Where it is.
+    url: Option<String>,
+    /// SHA-256 of its content, 64 lower-case hex digits.
+    sha256: Option<Hash>,
+    /// A note.
+    note: Option<String>,
+    /// Refused by this build, which can't seal it.
+    #[serde(default)]
+    confidential: bool,
+}
+
+/// Evidence was cited.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EvidenceCited {
+    /// What the answer said.
+    pub answer: Said,
+    /// The claim.
+    pub claim: ClaimId,
+    /// The evidence.
+    pub evidence: Evidence,
+}
+
+impl Decide for Cite {
+    type Shape = SentCite;
+    const RIGHT: Right = Right { roles: &[Role::Reporter, Role::Checker], machine: true };
+
+    fn read(data: &Node) -> Result<Self, Problem> {
+        let sent: SentCite = shape::object(data)?;
+        if sent.confidential {
+            let detail =
+                "/data/confidential: this build can't seal confidential evidence, and keeps none unsealed";
+            return Err(Problem::invalid("/data/confidential", detail));
+        }
+        let cite = Self {
+            claim: sent.claim,
+            title: shape::optional_remark("/data/title", sent.title)?,
+            url: shape::optional_remark("/data/url", sent.url)?,
+            sha256: sent.sha256,
+            note: shape::optional_remark("/data/note", sent.note)?,
+        };
+        if cite.title.is_none() && cite.url.is_none() && cite.note.is_none() {
+            return Err(Problem::invalid("/data", "evidence has a title, a url or a note"));
+        }
+        Ok(cite)
+    }
+
+    fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
+        let claim = case.claim(self.claim)?;
+        if claim.evidence.len() >= limits::EVIDENCE_PER_CLAIM {
+            let detail = format!("a claim has at most {} pieces of evidence", limits::EVIDENCE_PER_CLAIM);
+            return Err(Problem::too_large("evidence_per_claim", detail));
+        }
+        let evidence = Evidence {
+            title: self.title.clone(),
+            url: self.url.clone(),
+            sha256: self.sha256,
+            note: self.note.clone(),
+            sealed: None,
+            by: Arc::clone(case.actor()),
+        };
+        let data = EvidenceCited { answer: Said::default(), claim: self.claim, evidence };
+        Ok(Data::EvidenceCited(Box::new(data)).into())
+    }
+}
+
+impl EvidenceCited {
+    pub(crate) fn evolve(&self, article: &mut Article, _: &Event) -> Result<(), Broken> {
+        article.claim_mut(self.claim)?.evidence.push(self.evidence.clone());
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::Desk;
+    use crate::problem::Code;
+
+    #[test]
+    fn evidence_is_kept_with_its_claim_up_to_a_limit() {
+        let mut desk = Desk::drafted(&["He won."]);
+        desk.claim("He won");
+        let sha = "0".repeat(64);
+        let data = json!({"claim": "c1", "title": "T", "url": "https://x.test", "sha256": sha, "note": "N"});
+        for _ in 0..crate::limits::EVIDENCE_PER_CLAIM {
+            desk.given("bot", json!({"type": "cite", "data": data}));
+        }
+        let problem = desk.refused("chen", json!({"type": "cite", "data": data}), Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("evidence_per_claim"));
+    }
+
+    #[test]
+    fn what_is_wrong_with_evidence_is_named() {
+        let mut desk = Desk::drafted(&["He won."]);
+        desk.claim("He won");
+        for (data, place) in [
+            (json!({"claim": "c2", "title": "T"}), "/data/claim"),
+            (json!({"title": "T"}), "/data/claim"),
+            (json!({"claim": "c1"}), "/data"),
+            (json!({"claim": "c1", "title": " "}), "/data"),
+            (json!({"claim": "c1", "title": "T", "sha256": "ABC"}), "/data/sha256"),
+            (json!({"claim": "c1", "title": "T", "confidential": true}), "/data/confidential"),
+        ] {
+            let problem = desk.refused("chen", json!({"type": "cite", "data": data}), Code::Invalid);
+            assert_eq!(problem.field.as_deref(), Some(place));
+        }
+    }
+}

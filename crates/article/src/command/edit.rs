@@ -1,0 +1,657 @@
+//! `edit`: words and metadata change, by operations on blocks, by fields, or by a whole new body.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::shape::{self, SentBlock};
+use super::{Case, Data, Decide, Outcome, Right, within_limits};
+use crate::article::{Article, Broken};
+use crate::bound;
+use crate::change::{self, Anchor, Change, Merge, Wanted};
+use crate::claims;
+use crate::event::{Event, Said, Warning};
+use crate::fields::{FieldName, SentFields};
+use crate::ids::BlockId;
+use crate::json::Node;
+use crate::newsroom::Role;
+use crate::problem::{Code, Problem};
+use crate::text::{Content, Spans};
+use crate::words::debug_by_name;
+
+/// The data of `edit`.
+#[derive(Clone, PartialEq)]
+pub struct Edit {
+    set: SentFields,
+    ops: Vec<Op>,
+    body: Option<Vec<Content<Spans>>>,
+    warnings: Vec<Warning>,
+}
+
+/// An operation on blocks, its block's fields not yet held against the block that it replaces.
+#[derive(Clone, PartialEq)]
+enum Op {
+    Insert { after: Option<BlockId>, content: Content<Spans> },
+    Replace { block: BlockId, sent: SentBlock },
+    Delete { block: BlockId },
+    Move { block: BlockId, after: Option<BlockId> },
+}
+
+/// `edit` as senders write it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape for the schemas; what is read is read part by part")]
+pub(crate) struct SentEdit {
+    /// Operations on blocks, in order.
+    ops: Option<Vec<SentOp>>,
+    /// New values of fields; null takes one away.
+    set: Option<SentFields>,
+    /// A whole body, compared with the one at `base`.
+    markdown: Option<String>,
+}
+
+/// An operation as senders write it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "op", rename_all = "lowercase")]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "the shape for the schemas; what is read is read part by part")]
+pub(crate) enum SentOp {
+    /// Make a block.
+    Insert {
+        /// What it stands after; null: first.
+        after: Option<BlockId>,
+        /// What it holds.
+        block: SentBlock,
+    },
+    /// Change a block: fields that aren't given stay.
+    Replace {
+        /// The block.
+        block: BlockId,
+        #[serde(flatten)]
+        content: SentBlock,
+    },
+    /// Take a block out.
+    Delete {
+        /// The block.
+        block: BlockId,
+    },
+    /// Move a block.
+    Move {
+        /// The block.
+        block: BlockId,
+        /// What it stands after; null: first.
+        after: Option<BlockId>,
+    },
+}
+
+debug_by_name! { Edit }
+
+/// Words or metadata changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Edited {
+    /// What the answer said.
+    pub answer: Said,
+    /// What changed.
+    pub change: Change,
+}
+
+impl Decide for Edit {
+    type Shape = SentEdit;
+    const RIGHT: Right = Right { roles: &[Role::Reporter, Role::Editor], machine: true };
+    const NEEDS_BASE: bool = true;
+
+    fn read(data: &Node) -> Result<Self, Problem> {
+        let mut rest = data.clone();
+        let (ops, set, markdown) = (rest.take("ops"), rest.take("set"), rest.take("markdown"));
+        shape::object::<Nothing>(&rest).map_err(|mut problem| {
+            let name = problem.field.as_deref().and_then(|p| p.strip_prefix("/data/")).unwrap_or_default();
+            problem.suggestion = crate::json::nearest(name, &["ops", "set", "markdown"]);
+            problem
+        })?;
+        if ops.is_some() && markdown.is_some() {
+            return Err(Problem::invalid(
+                "/data/markdown",
+                "the body comes as ops or as markdown, not as both",
+            ));
+        }
+        if ops.is_none() && set.is_none() && markdown.is_none() {
+            return Err(Problem::invalid("/data", "an edit has ops, set or markdown"));
+        }
+        let mut warnings = Vec::new();
+        Ok(Self {
+            set: set.map(|set| set.decode("/data/set")).transpose()?.unwrap_or_default(),
+            ops: ops.as_ref().map(|ops| read_ops(ops, &mut warnings)).transpose()?.unwrap_or_default(),
+            body: super::draft::body(None, markdown.as_ref(), &mut warnings)?,
+            warnings,
+        })
+    }
+
+    fn past(&self, article: &Article, base: u32) -> Vec<u32> {
+        let blocks = self.ops.iter().any(|op| match op {
+            Op::Insert { after, .. } => after.is_some_and(|block| changed(article, block, base)),
+            Op::Replace { block, .. } | Op::Delete { block } => changed(article, *block, base),
+            Op::Move { block, after } => {
+                changed(article, *block, base) || after.is_some_and(|after| changed(article, after, base))
+            }
+        });
+        // Where an insert goes depends on which blocks after its place the sender hadn't seen.
+        let inserts = self.ops.iter().any(|op| matches!(op, Op::Insert { .. }))
+            && article.blocks.iter().any(|block| block.made > base || block.moved > base);
+        let touches = |name: &FieldName| article.fields.get(*name).is_some_and(|field| field.revision > base);
+        if self.body.is_some() || blocks || inserts || FieldName::ALL.iter().any(touches) {
+            vec![base]
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
+        let (article, by) = (case.article, case.actor());
+        // Where nothing that is touched changed since, the present article stands for the one at base.
+        let stand_in;
+        let base = match self.past(article, case.base).as_slice() {
+            [] if case.base != article.revision => {
+                stand_in = Article { revision: case.base, ..article.clone() };
+                &stand_in
+            }
+            _ => case.at(case.base)?,
+        };
+        let mut warnings = self.warnings.clone();
+        let fields = self.set.clone().checked("/data/set", by, &article.fields)?;
+        let wanted = match &self.body {
+            Some(body) => {
+                let wanted = change::towards(base, body.clone());
+                wanted.into_iter().map(|wanted| ("/data/markdown".to_owned(), wanted)).collect()
+            }
+            None => self.wanted(base, article, &mut warnings)?,
+        };
+        let merged = Merge { article, base, by }.merge(fields, &wanted)?;
+        let nothing_new = || Problem::new(Code::NothingNew, "the edit changes nothing");
+        if merged.change.is_empty() {
+            return Err(nothing_new());
+        }
+        let mut change = merged.change;
+        let mut after = article.clone();
+        after.revision += 1;
+        change.fold(&mut after, by).map_err(|broken| Problem::invalid("/data", broken.0))?;
+        if !shape::differ(article, &after) {
+            return Err(nothing_new());
+        }
+        within_limits(&after)?;
+        bound::edition_fits(&after)?;
+        change.claims = claims::follow(article, &after);
+        let mut outcome = Outcome::from(Data::Edited(Box::new(Edited { answer: Said::default(), change })));
+        outcome.blocks = merged.made;
+        outcome.warnings = warnings;
+        Ok(outcome)
+    }
+}
+
+impl Edit {
+    fn wanted(
+        &self,
+        base: &Article,
+        now: &Article,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<Vec<(String, Wanted)>, Problem> {
+        let anchor = |after: Option<BlockId>| after.map_or(Anchor::Start, Anchor::Block);
+        let wanted = |(at, op): (usize, &Op)| {
+            let pointer = format!("/data/ops/{at}");
+            let wanted = match op {
+                Op::Insert { after, content } => {
+                    Wanted::Insert { after: anchor(*after), content: content.clone() }
+                }
+                Op::Replace { block, sent } => {
+                    let old = base.block(*block).or_else(|| now.block(*block)).map(|block| &block.content);
+                    let content = match old {
+                        Some(old) => sent.clone().checked(&pointer, Some(old), warnings)?,
+                        None => {
+                            let detail = format!("there is no block {block} at revision {}", base.revision);
+                            return Err(Problem::invalid(format!("{pointer}/block"), detail));
+                        }
+                    };
+                    Wanted::Replace { block: *block, content }
+                }
+                Op::Delete { block } => Wanted::Delete { block: *block },
+                Op::Move { block, after } => Wanted::Move { block: *block, after: anchor(*after) },
+            };
+            Ok((pointer, wanted))
+        };
+        self.ops.iter().enumerate().map(wanted).collect()
+    }
+}
+
+/// Whether a block changed, moved or went since a revision, as far as the present state can tell.
+fn changed(article: &Article, block: BlockId, base: u32) -> bool {
+    article.block(block).is_none_or(|block| block.revision > base || block.moved > base)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+fn read_ops(ops: &Node, warnings: &mut Vec<Warning>) -> Result<Vec<Op>, Problem> {
+    let Node::Array(items) = ops else {
+        return Err(Problem::invalid("/data/ops", "/data/ops: expected a list"));
+    };
+    // Each block can be made, changed, moved and taken out in one command; nothing needs more.
+    let most = 4 * crate::limits::BLOCKS;
+    if items.len() > most {
+        return Err(Problem::too_large("blocks", format!("at most {most} operations in one command")));
+    }
+    items.iter().enumerate().map(|(at, item)| read_op(&format!("/data/ops/{at}"), item, warnings)).collect()
+}
+
+fn read_op(pointer: &str, item: &Node, warnings: &mut Vec<Warning>) -> Result<Op, Problem> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "lowercase")]
+    enum Name {
+        Insert,
+        Replace,
+        Delete,
+        Move,
+    }
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Place {
+        after: Option<BlockId>,
+    }
+    let mut rest = item.clone();
+    let missing =
+        |name: &str| Problem::invalid(format!("{pointer}/{name}"), format!("{pointer}/{name} is required"));
+    let name = rest.take("op").ok_or_else(|| missing("op"))?.decode::<Name>(&format!("{pointer}/op"))?;
+    if let Name::Insert = name {
+        let block = rest.take("block").ok_or_else(|| missing("block"))?;
+        let place = format!("{pointer}/block");
+        let content = block.decode::<SentBlock>(&place)?.checked(&place, None, warnings)?;
+        let after = rest.decode::<Place>(pointer)?.after;
+        return Ok(Op::Insert { after, content });
+    }
+    let block =
+        rest.take("block").ok_or_else(|| missing("block"))?.decode::<BlockId>(&format!("{pointer}/block"))?;
+    match name {
+        Name::Replace => Ok(Op::Replace { block, sent: rest.decode(pointer)? }),
+        Name::Delete => rest.decode::<Nothing>(pointer).map(|_| Op::Delete { block }),
+        Name::Move | Name::Insert => {
+            if rest.get("after").is_none() {
+                return Err(missing("after"));
+            }
+            Ok(Op::Move { block, after: rest.decode::<Place>(pointer)?.after })
+        }
+    }
+}
+
+impl Edited {
+    pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
+        article.writers.insert(event.actor.clone());
+        self.change.evolve(article, event)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{Desk, delete, insert, replace, shift};
+    use super::*;
+
+    const THREE: &[&str] = &["One.", "Two.", "Three."];
+
+    #[test]
+    fn an_edit_raises_revision_and_version_and_marks_what_it_touched() {
+        let mut desk = Desk::drafted(THREE);
+        let event = desk.ops("eva", json!([replace("b2", "Zwei."), insert(Some("b2"), "New.")]));
+        assert_eq!((event.articleversion, event.revision), (2, 2));
+        assert_eq!(event.data.said().blocks, [BlockId(4)]);
+        assert_eq!(desk.words(), ["One.", "Zwei.", "New.", "Three."]);
+        let revisions: Vec<u32> = desk.state().blocks.iter().map(|block| block.revision).collect();
+        assert_eq!(revisions, [1, 2, 2, 1]);
+    }
+
+    #[test]
+    fn several_inserts_after_one_block_keep_their_order() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops(
+            "eva",
+            json!([insert(Some("b1"), "a"), insert(Some("b1"), "b"), insert(None, "x"), insert(None, "y")]),
+        );
+        assert_eq!(desk.words(), ["x", "y", "One.", "a", "b", "Two.", "Three."]);
+        assert_eq!(desk.ids(), ["b6", "b7", "b1", "b4", "b5", "b2", "b3"]);
+    }
+
+    #[test]
+    fn edits_of_other_blocks_and_fields_from_one_base_all_stay() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops("ana", json!([replace("b1", "Uno."), shift("b3", None)]));
+        desk.ops_from(1, "eva", json!([replace("b2", "Due."), replace("b3", "Tre.")]));
+        desk.given("emil", json!({"type": "edit", "base": 1, "data": {"set": {"byline": "By Ana"}}}));
+        assert_eq!(desk.words(), ["Tre.", "Uno.", "Due."], "move and replace both hold");
+        assert_eq!(desk.state().fields.line(FieldName::Byline), Some("By Ana"));
+    }
+
+    #[test]
+    fn two_replacements_of_one_block_conflict_with_both_texts() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops("ana", json!([replace("b2", "Two and a *half*.")]));
+        let problem = desk.refused(
+            "eva",
+            json!({"type": "edit", "base": 1, "data": {"ops": [replace("b2", "Two point five.")]}}),
+            Code::Conflict,
+        );
+        assert_eq!(
+            serde_json::to_value(&problem.conflicts).unwrap(),
+            json!([{"block": "b2", "was": "Two.", "yours": "Two point five.",
+                "theirs": "Two and a *half*.", "revision": 2, "by": "ana"}])
+        );
+        assert!(!problem.detail.contains("half"), "{}", problem.detail);
+    }
+
+    #[test]
+    fn replace_and_delete_of_one_block_conflict_either_way() {
+        for (first, second, theirs, yours) in [
+            (delete("b2"), replace("b2", "Zwei."), json!(null), json!("Zwei.")),
+            (replace("b2", "Zwei."), delete("b2"), json!("Zwei."), json!(null)),
+        ] {
+            let mut desk = Desk::drafted(THREE);
+            desk.ops("ana", json!([first]));
+            let problem = desk.refused(
+                "eva",
+                json!({"type": "edit", "base": 1, "data": {"ops": [second]}}),
+                Code::Conflict,
+            );
+            let conflict = serde_json::to_value(&problem.conflicts[0]).unwrap();
+            assert_eq!((&conflict["theirs"], &conflict["yours"]), (&theirs, &yours));
+            assert_eq!((&conflict["by"], &conflict["was"]), (&json!("ana"), &json!("Two.")));
+        }
+    }
+
+    #[test]
+    fn two_moves_of_one_block_conflict_naming_who_moved_it() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops("eva", json!([shift("b3", None)]));
+        let problem = desk.refused(
+            "emil",
+            json!({"type": "edit", "base": 1, "data": {"ops": [shift("b3", Some("b1"))]}}),
+            Code::Conflict,
+        );
+        assert_eq!((problem.conflicts[0].by.as_str(), problem.conflicts[0].revision), ("eva", 2));
+        desk.ops_from(1, "emil", json!([shift("b3", None), replace("b1", "Uno.")]));
+        assert_eq!(desk.words(), ["Three.", "Uno.", "Two."], "to the same place they don't");
+    }
+
+    #[test]
+    fn two_values_for_one_field_conflict_and_the_same_value_twice_does_not() {
+        let mut desk = Desk::drafted(THREE);
+        desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": "Mine", "urgency": 2}}}));
+        let problem = desk.refused(
+            "eva",
+            json!({"type": "edit", "base": 1, "data": {"set": {"headline": "Yours", "urgency": 2}}}),
+            Code::Conflict,
+        );
+        assert_eq!(
+            serde_json::to_value(&problem.conflicts).unwrap(),
+            json!([{"field": "headline", "was": "A headline", "yours": "Yours", "theirs": "Mine",
+                "revision": 2, "by": "ana"}])
+        );
+        desk.given("eva", json!({"type": "edit", "base": 1, "data": {"set": {"urgency": 2, "byline": "B"}}}));
+    }
+
+    #[test]
+    fn taking_a_field_away_conflicts_with_a_new_value() {
+        let mut desk = Desk::drafted(THREE);
+        desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": null}}}));
+        let command = json!({"type": "edit", "base": 1, "data": {"set": {"headline": "Yours"}}});
+        let problem = desk.refused("eva", command, Code::Conflict);
+        assert_eq!(problem.conflicts[0].theirs, None);
+    }
+
+    #[test]
+    fn deleting_twice_and_the_same_words_twice_are_fine() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops("ana", json!([delete("b2"), replace("b1", "Uno.")]));
+        desk.ops_from(1, "eva", json!([delete("b2"), replace("b1", "Uno."), replace("b3", "Tre.")]));
+        assert_eq!(desk.words(), ["Uno.", "Tre."]);
+        let command = json!({"type": "edit", "base": 1, "data": {"ops": [delete("b2")]}});
+        desk.refused("eva", command, Code::NothingNew);
+    }
+
+    #[test]
+    fn inserts_at_one_place_both_stay_the_earlier_first() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops("ana", json!([insert(Some("b1"), "first"), insert(Some("b1"), "second")]));
+        desk.ops_from(1, "eva", json!([insert(Some("b1"), "third"), insert(Some("b1"), "fourth")]));
+        desk.ops_from(1, "eva", json!([insert(None, "top")]));
+        assert_eq!(desk.words(), ["top", "One.", "first", "second", "third", "fourth", "Two.", "Three."]);
+    }
+
+    #[test]
+    fn an_insert_after_a_block_deleted_meanwhile_stays_where_that_was() {
+        let mut desk = Desk::drafted(&["1", "2", "3", "4"]);
+        desk.ops("ana", json!([delete("b2"), delete("b3")]));
+        desk.ops_from(1, "eva", json!([insert(Some("b3"), "after three")]));
+        desk.ops_from(1, "eva", json!([insert(Some("b3"), "and this")]));
+        assert_eq!(desk.words(), ["1", "after three", "and this", "4"]);
+        let mut desk = Desk::drafted(&["1", "2"]);
+        desk.ops("ana", json!([delete("b1")]));
+        desk.ops_from(1, "eva", json!([insert(Some("b1"), "top")]));
+        assert_eq!(desk.words(), ["top", "2"]);
+    }
+
+    #[test]
+    fn an_insert_does_not_pass_a_block_that_went_and_came_back() {
+        let mut desk = Desk::drafted(THREE);
+        desk.ops("ana", json!([delete("b2")]));
+        desk.given("eva", json!({"type": "restore", "data": {"revision": 1}}));
+        desk.ops_from(1, "emil", json!([insert(Some("b1"), "between")]));
+        assert_eq!(desk.words(), ["One.", "between", "Two.", "Three."]);
+    }
+
+    #[test]
+    fn what_was_never_there_is_named() {
+        let mut desk = Desk::drafted(THREE);
+        for (op, place) in [
+            (replace("b9", "x"), "/data/ops/0/block"),
+            (delete("b9"), "/data/ops/0/block"),
+            (shift("b9", None), "/data/ops/0/block"),
+            (shift("b1", Some("b9")), "/data/ops/0/after"),
+            (shift("b1", Some("b1")), "/data/ops/0/after"),
+            (insert(Some("b9"), "x"), "/data/ops/0/after"),
+            (replace("b1", " \u{200b}"), "/data/ops/0/text"),
+            (json!({"op": "move", "block": "b1"}), "/data/ops/0/after"),
+            (json!({"op": "insert"}), "/data/ops/0/block"),
+            (json!({"op": "swap", "block": "b1"}), "/data/ops/0/op"),
+            (json!({"op": "delete", "block": "B1"}), "/data/ops/0/block"),
+        ] {
+            let problem =
+                desk.refused("eva", json!({"type": "edit", "data": {"ops": [op.clone()]}}), Code::Invalid);
+            assert_eq!(problem.field.as_deref(), Some(place), "{op}");
+        }
+        let command = json!({"type": "edit", "data": {"ops": [delete("b1"), replace("b1", "x")]}});
+        assert_eq!(desk.refused("eva", command, Code::Invalid).field.as_deref(), Some("/data/ops/1/block"));
+    }
+
+    #[test]
+    fn an_edit_that_changes_nothing_is_nothing_new() {
+        let mut desk = Desk::drafted(THREE);
+        for data in [
+            json!({"ops": []}),
+            json!({"set": {}}),
+            json!({"set": {"headline": "A headline"}}),
+            json!({"ops": [replace("b1", " One. ")]}),
+            json!({"ops": [shift("b2", Some("b1"))]}),
+            json!({"ops": [shift("b2", None), shift("b2", Some("b1"))]}),
+            json!({"ops": [replace("b1", "Uno."), replace("b1", "One.")]}),
+            json!({"markdown": "One.\n\nTwo.\n\nThree.\n"}),
+            json!({"set": {"byline": null}}),
+        ] {
+            desk.refused("eva", json!({"type": "edit", "data": data}), Code::NothingNew);
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_named_with_the_right_one() {
+        let mut desk = Desk::drafted(THREE);
+        for (data, place, right) in [
+            (json!({"opps": []}), "/data/opps", "ops"),
+            (json!({"set": {"headlin": "x"}}), "/data/set/headlin", "headline"),
+            (json!({"ops": [{"op": "delete", "block": "b1", "x": 1}]}), "/data/ops/0/x", ""),
+            (json!({"ops": [{"op": "replace", "block": "b1", "txt": "x"}]}), "/data/ops/0/txt", "text"),
+            (json!({"ops": [{"op": "replace", "block": "b1", "items": ["x"]}]}), "/data/ops/0/items", ""),
+        ] {
+            let problem = desk.refused("eva", json!({"type": "edit", "data": data}), Code::UnknownField);
+            assert_eq!(problem.field.as_deref(), Some(place));
+            assert_eq!(problem.suggestion.unwrap_or_default(), right, "{place}");
+        }
+        let both = json!({"ops": [], "markdown": "x"});
+        desk.refused("eva", json!({"type": "edit", "data": both}), Code::Invalid);
+        desk.refused("eva", json!({"type": "edit", "data": {}}), Code::Invalid);
+    }
+
+    #[test]
+    fn base_is_required_and_between_one_and_the_present() {
+        let mut desk = Desk::drafted(THREE);
+        for base in [json!(0), json!(2), json!(-1), json!("1"), json!(null)] {
+            let command = json!({"type": "edit", "base": base, "data": {"ops": [replace("b1", "x")]}});
+            assert_eq!(desk.refused("eva", command, Code::Invalid).field.as_deref(), Some("/base"));
+        }
+    }
+
+    #[test]
+    fn a_whole_body_merges_where_others_changed_other_blocks() {
+        let mut desk = Desk::drafted(&["One is here.", "Two is here.", "Three is here.", "Four is here."]);
+        desk.ops("ana", json!([replace("b1", "Uno is here."), insert(Some("b4"), "Five.")]));
+        desk.given(
+            "eva",
+            json!({"type": "edit", "base": 1, "data": {
+                "markdown": "One is here.\n\nThree is here.\n\n## New\n\nFour is *here*.\n"}}),
+        );
+        assert_eq!(desk.words(), ["Uno is here.", "Three is here.", "New", "Four is *here*.", "Five."]);
+        assert_eq!(desk.ids(), ["b1", "b3", "b6", "b4", "b5"]);
+        let problem = desk.refused(
+            "eva",
+            json!({"type": "edit", "base": 1, "data": {
+                "markdown": "Eins is here.\n\nTwo is here.\n\nThree is here.\n\nFour is here.\n"}}),
+            Code::Conflict,
+        );
+        assert_eq!(problem.conflicts[0].block.as_deref(), Some("b1"));
+    }
+
+    #[test]
+    fn what_markdown_cannot_say_stays_with_a_matched_block() {
+        let mut desk = Desk::new();
+        let blocks = json!([
+            {"kind": "quote", "text": "To be.", "cite": "Hamlet"},
+            {"kind": "image", "uri": "HTTPS://x.test/a.jpg", "alt": "An *alt*", "caption": "A **cap** \\*",
+             "credit": "Ana", "rights": "All"},
+        ]);
+        let data = json!({"slug": "s", "language": "en", "blocks": blocks});
+        desk.given("ana", json!({"type": "draft", "data": data}));
+        let contents = desk.state().blocks.iter().map(|block| &block.content);
+        let markdown = crate::text::markdown::write(contents);
+        desk.refused("ana", json!({"type": "edit", "data": {"markdown": markdown}}), Code::NothingNew);
+        let markdown = markdown.replace("To be", "Not to be");
+        desk.given("ana", json!({"type": "edit", "data": {"markdown": markdown}}));
+        let Content::Quote { cite, .. } = &desk.state().blocks[0].content else { panic!() };
+        assert_eq!(cite.as_deref(), Some("Hamlet"));
+    }
+
+    #[test]
+    fn fields_of_a_block_that_are_not_given_stay() {
+        let mut desk = Desk::new();
+        let blocks = json!([
+            {"kind": "heading", "level": 2, "text": "Head"},
+            {"kind": "list", "items": ["a", "b"], "ordered": true},
+            {"kind": "image", "uri": "https://x.test/a.jpg", "alt": "A", "credit": "C"},
+        ]);
+        let data = json!({"slug": "s", "language": "en", "blocks": blocks});
+        desk.given("ana", json!({"type": "draft", "data": data}));
+        desk.ops(
+            "ana",
+            json!([
+                replace("b1", "Kopf"),
+                {"op": "replace", "block": "b2", "items": ["c"]},
+                {"op": "replace", "block": "b3", "alt": null, "caption": "Cap"},
+            ]),
+        );
+        let shown = serde_json::to_value(
+            desk.state().blocks.iter().map(|b| b.content.clone().map(|t| t.plain())).collect::<Vec<_>>(),
+        );
+        assert_eq!(
+            shown.unwrap(),
+            json!([
+                {"kind": "heading", "level": 2, "text": "Kopf"},
+                {"kind": "list", "items": ["c"], "ordered": true},
+                {"kind": "image", "uri": "https://x.test/a.jpg", "caption": "Cap", "credit": "C"},
+            ])
+        );
+    }
+
+    #[test]
+    fn words_keep_their_writers_through_an_edit() {
+        let mut desk = Desk::drafted(&["Ana wrote this sentence."]);
+        desk.ops("emil", json!([replace("b1", "Ana wrote this *long* sentence.")]));
+        let block = desk.state().blocks[0].clone();
+        let runs: Vec<(String, String)> = block
+            .content
+            .texts()
+            .flat_map(|text| text.runs())
+            .map(|run| (run.by.to_string(), run.text.trim().to_owned()))
+            .collect();
+        let theirs = |name: &str| -> String {
+            let texts = runs.iter().filter(|(by, _)| by == name).map(|(_, text)| text.as_str());
+            texts.filter(|text| !text.is_empty()).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!((theirs("ana").as_str(), theirs("emil").as_str()), ("Ana wrote this sentence.", "long"));
+    }
+
+    #[test]
+    fn each_limit_of_an_article_holds_at_and_over() {
+        let mut desk = Desk::drafted(&["One."]);
+        let many = |n: usize| json!((0..n).map(|at| insert(None, &format!("{at}"))).collect::<Vec<_>>());
+        let most = crate::limits::BLOCKS;
+        let over = desk.refused("eva", json!({"type": "edit", "data": {"ops": many(most)}}), Code::TooLarge);
+        assert_eq!(over.limit.as_deref(), Some("blocks"));
+        desk.ops("eva", many(most - 1));
+        assert_eq!(desk.state().blocks.len(), most);
+        let mut desk = Desk::drafted(&["One."]);
+        let room = crate::limits::ARTICLE_BYTES - desk.state().bytes() + "One.".len();
+        let over = json!({"type": "edit", "data": {"ops": [replace("b1", &"x".repeat(room + 1))]}});
+        assert_eq!(desk.refused("eva", over, Code::TooLarge).limit.as_deref(), Some("article"));
+        desk.ops("eva", json!([replace("b1", &"x".repeat(room))]));
+        for (n, fits) in [(crate::limits::KEYWORDS, true), (crate::limits::KEYWORDS + 1, false)] {
+            let mut desk = Desk::drafted(&["One."]);
+            let keywords: Vec<String> = (0..n).map(|at| format!("k{at}")).collect();
+            let command = json!({"type": "edit", "data": {"set": {"keywords": keywords}}});
+            if fits {
+                desk.given("eva", command);
+            } else {
+                let problem = desk.refused("eva", command, Code::TooLarge);
+                assert_eq!(problem.limit.as_deref(), Some("keywords"));
+            }
+        }
+    }
+
+    #[test]
+    fn an_event_that_would_be_too_big_is_refused() {
+        let mut desk = Desk::drafted(&["One."]);
+        let patchwork = "a*b*".repeat(30_000);
+        let command = json!({"type": "edit", "data": {"ops": [replace("b1", &patchwork)]}});
+        assert_eq!(desk.refused("eva", command, Code::TooLarge).limit.as_deref(), Some("event"));
+    }
+
+    #[test]
+    fn two_thousand_operations_on_two_thousand_blocks_are_decided_in_time() {
+        let texts: Vec<String> = (0..2_000).map(|at| format!("Paragraph {at} says this.")).collect();
+        let mut desk = Desk::drafted(&texts.iter().map(String::as_str).collect::<Vec<_>>());
+        let ops: Vec<_> = (1..=2_000)
+            .map(|at| match at % 3 {
+                0 => replace(&format!("b{at}"), "Changed."),
+                1 => shift(&format!("b{at}"), None),
+                _ => delete(&format!("b{at}")),
+            })
+            .collect();
+        let start = std::time::Instant::now();
+        desk.try_when("eva", json!({"type": "edit", "data": {"ops": ops}})).unwrap();
+        assert!(start.elapsed().as_secs() < 20, "unoptimised, on a busy machine: {:?}", start.elapsed());
+    }
+}

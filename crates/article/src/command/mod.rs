@@ -1,0 +1,548 @@
+//! Commands: one file each, with its data, its decision, its event and how that folds.
+//!
+//! Adding a command is adding a file and one line to the list below. Still to come, with the next widening of
+//! the workflow: `assign`, `waive`, `embargo`, `restrict`, `publish` with a time, `unschedule`, `spike`, `revive`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::article::{Article, Broken, EditionRecord};
+use crate::edition::Edition;
+use crate::event::{
+    self, ContentType, Envelope, Event, Hash, Hex, OnWire, Said, Salt, SpecVersion, Time, Warning,
+};
+use crate::ids::{self, BlockId};
+use crate::json::Node;
+use crate::limits;
+use crate::newsroom::{ActorKind, Newsroom, Person, PersonKind, Role, Rules};
+use crate::problem::{Code, Problem};
+
+pub mod answer;
+pub mod approve;
+pub mod ask;
+pub mod cite;
+pub mod claim;
+pub mod draft;
+pub mod drop;
+pub mod edit;
+pub mod publish;
+pub mod restore;
+pub mod return_;
+pub mod rule;
+pub mod submit;
+pub mod withdraw;
+
+mod read;
+#[cfg(test)]
+mod rights_test;
+mod shape;
+#[cfg(test)]
+mod story_test;
+#[cfg(test)]
+pub(crate) mod testing;
+
+pub use read::{Command, Hints};
+
+macro_rules! commands {
+    ($($module:ident::$command:ident $name:literal => $event:ident $kind:literal,)*) => {
+        /// What a command asks for, by type.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Ask { $(#[doc = concat!("`", $name, "`")] $command($module::$command),)* }
+
+        impl Ask {
+            /// Every type of command.
+            pub const TYPES: &'static [&'static str] = &[$($name),*];
+
+            /// Reads the data of a command of this type.
+            fn read(kind: &str, data: &Node) -> Option<Result<Ask, Problem>> {
+                match kind {
+                    $($name => Some($module::$command::read(data).map(Ask::$command)),)*
+                    _ => None,
+                }
+            }
+
+            /// The command's type.
+            pub fn name(&self) -> &'static str {
+                match self { $(Ask::$command(_) => $name,)* }
+            }
+
+            fn right(&self) -> Right {
+                match self { $(Ask::$command(_) => $module::$command::RIGHT,)* }
+            }
+
+            /// Whether `base` is required.
+            fn needs_base(&self) -> bool {
+                match self { $(Ask::$command(_) => $module::$command::NEEDS_BASE,)* }
+            }
+
+            /// Whether commands of this type need `base`, for the schemas.
+            pub(crate) fn wants_base(kind: &str) -> bool {
+                match kind { $($name => $module::$command::NEEDS_BASE,)* _ => false }
+            }
+
+            /// Whether commands of this type need `data`, for the schemas.
+            pub(crate) fn wants_data(kind: &str) -> bool {
+                Ask::read(kind, &Node::Object(Vec::new())).is_some_and(|read| read.is_err())
+            }
+
+            fn allowed(&self, case: &Case<'_>) -> Result<(), Problem> {
+                match self { $(Ask::$command(ask) => ask.allowed(case),)* }
+            }
+
+            fn past(&self, article: &Article, base: u32) -> Vec<u32> {
+                match self { $(Ask::$command(ask) => ask.past(article, base),)* }
+            }
+
+            fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
+                match self { $(Ask::$command(ask) => ask.decide(case),)* }
+            }
+        }
+
+        /// What happened, by type.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Data { $(#[doc = concat!("`", $kind, "`")] $event(Box<$module::$event>),)* }
+
+        impl Data {
+            /// Every type of event.
+            pub const TYPES: &'static [&'static str] = &[$($kind),*];
+
+            /// The event's type.
+            pub fn kind(&self) -> &'static str {
+                match self { $(Data::$event(_) => $kind,)* }
+            }
+
+            /// Reads the data of an event of this type.
+            pub(crate) fn read(kind: &str, raw: &RawValue) -> Result<Data, String> {
+                match kind {
+                    $($kind => serde_json::from_str(raw.get())
+                        .map(|data| Data::$event(Box::new(data)))
+                        .map_err(|error| crate::event::place(&error)),)*
+                    _ => Err("an unknown type".to_owned()),
+                }
+            }
+
+            /// What the answer said.
+            pub fn said(&self) -> &Said {
+                match self { $(Data::$event(data) => &data.answer,)* }
+            }
+
+            fn said_mut(&mut self) -> &mut Said {
+                match self { $(Data::$event(data) => &mut data.answer,)* }
+            }
+
+            /// Folds the event into the article.
+            pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
+                match self { $(Data::$event(data) => data.evolve(article, event),)* }
+            }
+
+            /// JSON Schemas of every command's data and every event's data, by type.
+            pub fn schemas(generator: &mut schemars::SchemaGenerator) -> Schemas {
+                Schemas {
+                    commands: vec![$(($name, generator.subschema_for::<<$module::$command as Decide>::Shape>())),*],
+                    events: vec![$(($kind, generator.subschema_for::<$module::$event>())),*],
+                }
+            }
+        }
+
+        impl serde::Serialize for Data {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self { $(Data::$event(data) => data.serialize(serializer),)* }
+            }
+        }
+    };
+}
+
+commands! {
+    draft::Draft "draft" => Drafted "copydesk.article.drafted",
+    edit::Edit "edit" => Edited "copydesk.article.edited",
+    restore::Restore "restore" => Restored "copydesk.article.restored",
+    claim::RaiseClaim "claim" => ClaimRaised "copydesk.article.claim_raised",
+    cite::Cite "cite" => EvidenceCited "copydesk.article.evidence_cited",
+    rule::Rule "rule" => ClaimRuled "copydesk.article.claim_ruled",
+    drop::DropClaim "drop" => ClaimDropped "copydesk.article.claim_dropped",
+    ask::AskQuery "ask" => Asked "copydesk.article.asked",
+    answer::AnswerQuery "answer" => Answered "copydesk.article.answered",
+    submit::Submit "submit" => Submitted "copydesk.article.submitted",
+    return_::Return "return" => Returned "copydesk.article.returned",
+    approve::Approve "approve" => Approved "copydesk.article.approved",
+    publish::Publish "publish" => Published "copydesk.article.published",
+    withdraw::Withdraw "withdraw" => Withdrawn "copydesk.article.withdrawn",
+}
+
+/// The schemas of commands and events, by type.
+pub struct Schemas {
+    /// Of commands' data.
+    pub commands: Vec<(&'static str, schemars::Schema)>,
+    /// Of events' data.
+    pub events: Vec<(&'static str, schemars::Schema)>,
+}
+
+/// Who may send a command.
+#[derive(Debug, Clone, Copy)]
+pub struct Right {
+    /// The roles that may; empty: anyone on staff.
+    pub roles: &'static [Role],
+    /// Whether a machine may.
+    pub machine: bool,
+}
+
+/// One command's data: how it is read, what it needs, and what it decides.
+pub(crate) trait Decide: Sized {
+    /// The shape that senders write, for the schemas.
+    type Shape: schemars::JsonSchema;
+    /// Who may.
+    const RIGHT: Right;
+    /// Whether `base` is required.
+    const NEEDS_BASE: bool = false;
+
+    /// Reads and checks what needs no article: the shape.
+    fn read(data: &Node) -> Result<Self, Problem>;
+
+    /// Whether stage and status allow it. By default anything but a spiked article does.
+    fn allowed(&self, case: &Case<'_>) -> Result<(), Problem> {
+        case.not_spiked()
+    }
+
+    /// The revisions at which the article is needed beside its present state.
+    fn past(&self, _article: &Article, _base: u32) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// The rest, with everything else checked.
+    fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem>;
+}
+
+/// The article as it was at revisions that a decision asked for: at each, after the last event of that revision.
+pub type Past = BTreeMap<u32, Arc<Article>>;
+
+/// What a decision needs to know that is in no event.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// Now, by the log's clock.
+    pub now: Time,
+    /// Who sent the command, as the transport established.
+    pub actor: &'a Arc<str>,
+    /// The newsroom in force.
+    pub newsroom: &'a Newsroom,
+    /// 16 random bytes for the event.
+    pub salt: Salt,
+    /// The event's `source`: `/<prefix>`.
+    pub source: &'a Arc<str>,
+}
+
+/// A command before its article: everything a decision may look at.
+pub(crate) struct Case<'a> {
+    pub article: &'a Article,
+    pub past: &'a Past,
+    pub context: &'a Context<'a>,
+    pub person: &'a Person,
+    pub rules: Rules,
+    /// The revision that the sender had before them; the present one where they named none.
+    pub base: u32,
+}
+
+/// What a decision came to: the event's data and what the answer shall say.
+pub(crate) struct Outcome {
+    pub data: Data,
+    pub created: Option<String>,
+    pub blocks: Vec<BlockId>,
+    pub warnings: Vec<Warning>,
+    /// For a publication or withdrawal: its record and what goes on the wire.
+    pub edition: Option<(EditionRecord, OnWire)>,
+}
+
+impl From<Data> for Outcome {
+    fn from(data: Data) -> Self {
+        Self { data, created: None, blocks: Vec::new(), warnings: Vec::new(), edition: None }
+    }
+}
+
+/// A command decided: the event that says so, and the article after it.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// The event, complete.
+    pub event: Event,
+    /// The article with the event folded in.
+    pub article: Article,
+}
+
+/// Why there is no decision.
+#[derive(Debug)]
+pub enum Undecided {
+    /// Refused.
+    Refused(Box<Problem>),
+    /// The article as it was at these revisions is needed: call again with them.
+    Needs(Vec<u32>),
+}
+
+impl From<Problem> for Undecided {
+    fn from(problem: Problem) -> Self {
+        Undecided::Refused(Box::new(problem))
+    }
+}
+
+/// Decides a command on the present state of its article. Idempotency is checked before, by the caller.
+///
+/// # Errors
+/// [`Undecided::Refused`] with the first refusal in the contract's order; [`Undecided::Needs`] where earlier
+/// states are wanted that `past` lacks.
+pub fn decide(
+    article: Option<&Article>,
+    past: &Past,
+    command: &Command,
+    context: &Context<'_>,
+) -> Result<Decision, Undecided> {
+    let person = may(command, context)?;
+    let drafting = matches!(command.ask, Ask::Draft(_));
+    let blank;
+    let present = match (article, drafting) {
+        (Some(_), true) => {
+            let detail = format!("article {} exists: edit it, or draft under another id", command.article);
+            return Err(Problem::new(Code::Exists, detail).into());
+        }
+        (None, false) => return Err(Problem::not_found().into()),
+        (Some(article), false) => article,
+        (None, true) => {
+            blank = Article::blank(command.article, context.now);
+            &blank
+        }
+    };
+    if present.withdrawn_for_good {
+        return Err(Problem::new(
+            Code::Withdrawn,
+            "the article was withdrawn for good: nothing more can be done to it",
+        )
+        .into());
+    }
+    timely(present, command, context)?;
+    let mut case = Case {
+        article: present,
+        past,
+        context,
+        person,
+        rules: context.newsroom.rules_for(present.section()),
+        base: present.revision,
+    };
+    command.ask.allowed(&case)?;
+    case.base = base(present, command)?;
+    let missing: Vec<u32> = command
+        .ask
+        .past(present, case.base)
+        .into_iter()
+        .filter(|revision| *revision != present.revision && !past.contains_key(revision))
+        .collect();
+    if !missing.is_empty() {
+        return Err(Undecided::Needs(missing));
+    }
+    let outcome = command.ask.decide(&case)?;
+    conclude(article, command, &case, outcome).map_err(Undecided::from)
+}
+
+/// Whether the actor may send such a command at all.
+fn may<'a>(command: &Command, context: &Context<'a>) -> Result<&'a Person, Problem> {
+    let Some(person) = context.newsroom.person(context.actor) else {
+        return Err(Problem::new(Code::Forbidden, "you are not in the newsroom: a chief can add you"));
+    };
+    let right = command.ask.right();
+    let kind = command.ask.name();
+    let may = match person.kind {
+        // A machine needs no role for what machines may do; one that is there to audit changes nothing.
+        PersonKind::Machine => right.machine && (person.roles.is_empty() || person.is_staff()),
+        PersonKind::Person if right.roles.is_empty() => person.is_staff(),
+        PersonKind::Person => person.holds(right.roles),
+    };
+    if may {
+        return Ok(person);
+    }
+    let detail = match person.kind {
+        PersonKind::Machine => format!("a machine may not {kind}: a person must"),
+        PersonKind::Person => format!("your roles don't allow you to {kind}"),
+    };
+    Err(Problem::new(Code::Forbidden, detail))
+}
+
+/// `not_after` and `expect`.
+fn timely(article: &Article, command: &Command, context: &Context<'_>) -> Result<(), Problem> {
+    if command.not_after.is_some_and(|last| context.now > last) {
+        return Err(Problem::new(Code::Expired, "not_after has passed: nothing was done"));
+    }
+    if let Some(expected) = command.expect
+        && expected != article.version
+    {
+        let detail = format!("the article is at version {}; you expected {expected}", article.version);
+        return Err(Problem {
+            version: Some(article.version),
+            ..Problem::new(Code::VersionMismatch, detail)
+        });
+    }
+    Ok(())
+}
+
+fn base(article: &Article, command: &Command) -> Result<u32, Problem> {
+    match command.base {
+        None if article.version == 0 => Ok(0),
+        None if command.ask.needs_base() => {
+            Err(Problem::invalid("/base", "base is required: the revision that you had before you"))
+        }
+        None => Ok(article.revision),
+        Some(_) if article.version == 0 => {
+            Err(Problem::invalid("/base", "a draft has no base: there is no revision yet"))
+        }
+        Some(base) if (1..=article.revision).contains(&base) => Ok(base),
+        Some(base) => Err(Problem::invalid(
+            "/base",
+            format!("there is no revision {base}: the article is at revision {}", article.revision),
+        )),
+    }
+}
+
+/// Builds the event around an outcome, folds it, and completes what the answer says.
+fn conclude(
+    before: Option<&Article>,
+    command: &Command,
+    case: &Case<'_>,
+    outcome: Outcome,
+) -> Result<Decision, Problem> {
+    let context = case.context;
+    let present = case.article;
+    let subject: Arc<str> = command.article.as_hyphenated().to_string().into();
+    let revises = matches!(outcome.data, Data::Drafted(_) | Data::Edited(_) | Data::Restored(_));
+    let kind = match case.person.kind {
+        PersonKind::Person => ActorKind::Person,
+        PersonKind::Machine => ActorKind::Machine,
+    };
+    let edition = outcome.edition.as_ref().map(|(record, wire)| (Edition::would_be(present, record), *wire));
+    let mut event = Envelope {
+        specversion: SpecVersion::Only,
+        id: ids::event_of(&subject, command.id),
+        source: Arc::clone(context.source),
+        kind: outcome.data.kind().into(),
+        subject,
+        time: context.now.max(present.updated),
+        datacontenttype: ContentType::Only,
+        actor: Arc::clone(context.actor),
+        actorkind: kind,
+        command: command.id,
+        commandhash: command.hash(&context.salt),
+        articleversion: present.version + 1,
+        revision: present.revision + u32::from(revises),
+        deskversion: context.newsroom.version,
+        wire: edition.as_ref().map(|(_, wire)| *wire),
+        editiondigest: edition.as_ref().map(|(edition, _)| edition.digest()),
+        salt: context.salt,
+        data: outcome.data,
+    };
+    let article = Article::evolve(before, &event)
+        .map_err(|broken| Problem::new(Code::SetAside, format!("the article's line is broken: {broken}")))?;
+    let rules = context.newsroom.rules_for(article.section());
+    *event.data.said_mut() = Said {
+        stage: article.stage(&rules),
+        status: article.status(),
+        created: outcome.created,
+        blocks: outcome.blocks,
+        edition: outcome.edition.map(|(record, _)| record.number),
+        warnings: outcome.warnings,
+    };
+    let bytes = event::write(&event)
+        .map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written as JSON"))?
+        .len();
+    if bytes > limits::EVENT_BYTES {
+        let detail = format!(
+            "the event would take {bytes} bytes; at most {} are allowed: send it in parts",
+            limits::EVENT_BYTES
+        );
+        return Err(Problem::too_large("event", detail));
+    }
+    Ok(Decision { event, article })
+}
+
+impl<'a> Case<'a> {
+    /// The article as it was at a revision that [`Decide::past`] named.
+    pub fn at(&self, revision: u32) -> Result<&'a Article, Problem> {
+        if revision == self.article.revision {
+            return Ok(self.article);
+        }
+        self.past.get(&revision).map(|article| &**article).ok_or_else(|| {
+            Problem::new(Code::LogUnavailable, format!("revision {revision} of the article can't be had now"))
+        })
+    }
+
+    pub fn not_spiked(&self) -> Result<(), Problem> {
+        if self.article.spiked {
+            return Err(Problem::new(Code::WrongStage, "the article is spiked: revive it first"));
+        }
+        Ok(())
+    }
+
+    /// The actor's name.
+    pub fn actor(&self) -> &Arc<str> {
+        self.context.actor
+    }
+
+    /// A judgement on words seen is refused if they changed since (promise 4).
+    pub fn words_unchanged(&self) -> Result<(), Problem> {
+        if self.base == self.article.revision {
+            return Ok(());
+        }
+        let conflicts = shape::differences(self.at(self.base)?, self.article);
+        if conflicts.is_empty() { Ok(()) } else { Err(crate::change::conflict(self.article, conflicts)) }
+    }
+
+    /// Whether the actor wrote anything that changed since the last edition, where four eyes are asked for.
+    pub fn four_eyes(
+        &self,
+        writers: &std::collections::BTreeSet<Arc<str>>,
+        what: &str,
+    ) -> Result<(), Problem> {
+        if self.rules.four_eyes && writers.contains(self.actor()) {
+            return Err(Problem::new(
+                Code::FourEyes,
+                format!("you wrote some of {what}: someone else must judge"),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The claim that a command names.
+    pub fn claim(&self, id: ids::ClaimId) -> Result<&'a crate::claims::Claim, Problem> {
+        let claim = self.article.claims.get(&id).map(|claim| &**claim);
+        let claim =
+            claim.ok_or_else(|| Problem::invalid("/data/claim", format!("there is no claim {id}")))?;
+        if claim.state == crate::claims::ClaimState::Dropped {
+            return Err(Problem::invalid("/data/claim", format!("claim {id} was dropped")));
+        }
+        Ok(claim)
+    }
+}
+
+impl Command {
+    /// SHA-256 of salt and content: the same for the same command, whatever the order of its keys.
+    pub fn hash(&self, salt: &Salt) -> Hash {
+        let mut hasher = Sha256::new();
+        hasher.update(salt.0);
+        hasher.update(&self.content);
+        Hex(hasher.finalize().into())
+    }
+}
+
+/// That the article stays within its limits with a change folded in, its edition on the wire included.
+fn within_limits(after: &Article) -> Result<(), Problem> {
+    if after.blocks.len() > limits::BLOCKS {
+        return Err(Problem::too_large(
+            "blocks",
+            format!("an article has at most {} blocks", limits::BLOCKS),
+        ));
+    }
+    let bytes = after.bytes();
+    if bytes > limits::ARTICLE_BYTES {
+        let detail = format!(
+            "text and metadata would take {bytes} bytes; at most {} are allowed",
+            limits::ARTICLE_BYTES
+        );
+        return Err(Problem::too_large("article", detail));
+    }
+    Ok(())
+}

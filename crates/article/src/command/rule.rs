@@ -1,0 +1,300 @@
+//! `rule`: a checker's verdict, bound to the exact sentence that it is given on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Case, Data, Decide, Outcome, Right, shape};
+use crate::article::{Article, Broken};
+use crate::change;
+use crate::claims::{self, ClaimField, ClaimState, Found, Place, Ruling, Verdict};
+use crate::event::{Event, Said};
+use crate::ids::{BlockId, ClaimId};
+use crate::json::Node;
+use crate::newsroom::Role;
+use crate::problem::{Conflict, Problem};
+use crate::words::Words;
+
+/// The data of `rule`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rule {
+    claim: ClaimId,
+    verdict: Verdict,
+    note: Option<Words>,
+    quote: Option<Words>,
+    place: Option<Place>,
+}
+
+/// `rule` as senders write it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SentRule {
+    /// The claim.
+    claim: ClaimId,
+    /// The verdict.
+    verdict: Verdict,
+    /// A note.
+    note: Option<String>,
+    /// The words to stand by, where they are new.
+    quote: Option<String>,
+    /// Where the new words stand.
+    block: Option<BlockId>,
+    /// Where the new words stand.
+    field: Option<ClaimField>,
+}
+
+/// A claim was ruled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimRuled {
+    /// What the answer said.
+    pub answer: Said,
+    /// The claim.
+    pub claim: ClaimId,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The words of the sentence that it was given on.
+    pub sentence: Words,
+    /// The words claimed, where they are new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<Words>,
+    /// Where they stand, where that is new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// The checker's note.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
+}
+
+impl Decide for Rule {
+    type Shape = SentRule;
+    const RIGHT: Right = Right { roles: &[Role::Checker], machine: false };
+    const NEEDS_BASE: bool = true;
+
+    fn read(data: &Node) -> Result<Self, Problem> {
+        let sent: SentRule = shape::object(data)?;
+        Ok(Self {
+            claim: sent.claim,
+            verdict: sent.verdict,
+            note: shape::optional_remark("/data/note", sent.note)?,
+            quote: sent.quote.map(|quote| shape::remark("/data/quote", &quote)).transpose()?,
+            place: shape::place(sent.block, sent.field)?,
+        })
+    }
+
+    fn past(&self, article: &Article, base: u32) -> Vec<u32> {
+        if base < article.revision { vec![base] } else { Vec::new() }
+    }
+
+    fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
+        let claim = case.claim(self.claim)?;
+        self.sentence_unchanged(case)?;
+        let (quote, found) = match &self.quote {
+            Some(quote) => {
+                let (quote, found) = claims::find_quoted(case.article, quote, self.place)?;
+                (Some(quote).filter(|quote| *quote != claim.quote), found)
+            }
+            None => (None, claims::find_bound(case.article, claim)?),
+        };
+        self.seen(case, &found)?;
+        case.four_eyes(&found.writers, "this sentence")?;
+        let data = ClaimRuled {
+            answer: Said::default(),
+            claim: self.claim,
+            verdict: self.verdict,
+            sentence: found.sentence.into(),
+            quote,
+            place: Some(found.place).filter(|place| *place != claim.place),
+            note: self.note.clone(),
+        };
+        Ok(Data::ClaimRuled(Box::new(data)).into())
+    }
+}
+
+impl Rule {
+    /// A verdict is given on words seen: refused where the claim's sentence changed since `base`.
+    fn sentence_unchanged(&self, case: &Case<'_>) -> Result<(), Problem> {
+        let now = case.claim(self.claim)?;
+        let Some(then) = case.at(case.base)?.claims.get(&self.claim) else { return Ok(()) };
+        let was_there = then.state != ClaimState::Gone;
+        let is_there = now.state != ClaimState::Gone;
+        if then.sentence == now.sentence && was_there == is_there {
+            return Ok(());
+        }
+        let theirs = Some(now.sentence.clone()).filter(|_| is_there);
+        Err(changed(case, now.place, Some(then.sentence.clone()), theirs))
+    }
+
+    /// The sentence that the verdict would be bound to may be another than the claim's was, where new words are
+    /// quoted, or the claim younger than `base`: it must have stood there at `base` too.
+    fn seen(&self, case: &Case<'_>, found: &Found) -> Result<(), Problem> {
+        let then = case.at(case.base)?;
+        if case.base == case.article.revision || claims::stands(then, &found.sentence) {
+            return Ok(());
+        }
+        Err(changed(case, found.place, None, Some(found.sentence.clone().into())))
+    }
+}
+
+/// The refusal of a verdict on a sentence that changed since `base`.
+fn changed(case: &Case<'_>, place: Place, was: Option<Words>, theirs: Option<Words>) -> Problem {
+    let (block, field) = match place {
+        Place::Block(id) => (Some(id.to_string()), None),
+        Place::Field(field) => (None, Some(field.name().to_owned())),
+    };
+    let (revision, by) = case.article.last_change(place);
+    let conflict = Conflict { block, field, was, yours: None, theirs, revision, by };
+    change::conflict(case.article, vec![conflict])
+}
+
+impl ClaimRuled {
+    pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
+        let claim = article.claim_mut(self.claim)?;
+        claim.state = ClaimState::Ruled;
+        claim.sentence = self.sentence.clone();
+        if let Some(quote) = &self.quote {
+            claim.quote = quote.clone();
+        }
+        if let Some(place) = self.place {
+            claim.place = place;
+        }
+        claim.ruling = Some(Ruling {
+            verdict: self.verdict,
+            sentence: self.sentence.clone(),
+            by: event.actor.clone(),
+            version: event.articleversion,
+            note: self.note.clone(),
+        });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::testing::{Desk, delete, insert, replace};
+    use crate::claims::ClaimState;
+    use crate::problem::Code;
+
+    fn rule(base: u32, data: serde_json::Value) -> serde_json::Value {
+        json!({"type": "rule", "base": base, "data": data})
+    }
+
+    #[test]
+    fn each_verdict_does_to_the_gate_what_the_rules_say() {
+        for (verdict, material, reason) in [
+            ("supported", true, None),
+            ("inaccurate", true, Some("verdict_adverse")),
+            ("misleading", true, Some("verdict_adverse")),
+            ("unsupported", true, Some("verdict_adverse")),
+            ("unverifiable", true, Some("verdict_adverse")),
+            ("supported", false, None),
+            ("inaccurate", false, Some("verdict_adverse")),
+            ("misleading", false, Some("verdict_adverse")),
+            ("unsupported", false, None),
+            ("unverifiable", false, None),
+        ] {
+            let mut desk = Desk::drafted(&["He won."]);
+            let data = json!({"quote": "He won", "kind": "fact", "material": material});
+            desk.given("chen", json!({"type": "claim", "data": data}));
+            desk.rule("c1", verdict);
+            let gate = desk.gate();
+            assert_eq!(gate.iter().find(|code| code.starts_with("verdict")).copied(), reason, "{verdict}");
+            assert!(!gate.contains(&"claim_unruled"));
+        }
+    }
+
+    #[test]
+    fn a_verdict_is_refused_where_the_sentence_changed_since_base() {
+        let mut desk = Desk::drafted(&["He won. She lost.", "More."]);
+        desk.claim("He won");
+        desk.ops("emil", json!([replace("b1", "He won it. She lost."), replace("b2", "Less.")]));
+        let data = json!({"claim": "c1", "verdict": "supported", "quote": "He won it"});
+        let problem = desk.refused("chen", rule(1, data.clone()), Code::Conflict);
+        assert_eq!(
+            serde_json::to_value(&problem.conflicts).unwrap(),
+            json!([{"block": "b1", "was": "He won.", "yours": null, "theirs": "He won it.",
+                "revision": 2, "by": "emil"}])
+        );
+        desk.given("chen", rule(2, data));
+    }
+
+    #[test]
+    fn a_verdict_is_taken_where_other_words_changed_since_base() {
+        let mut desk = Desk::drafted(&["He won. She lost."]);
+        desk.claim("He won");
+        desk.ops("emil", json!([replace("b1", "He won. She gained.")]));
+        desk.given("chen", rule(1, json!({"claim": "c1", "verdict": "supported"})));
+        assert_eq!(desk.claimed("c1").0, ClaimState::Ruled);
+    }
+
+    #[test]
+    fn a_verdict_on_newly_quoted_words_is_refused_where_those_changed_since_base() {
+        let mut desk = Desk::drafted(&["He won.", "She lost by ten votes."]);
+        desk.claim("He won");
+        desk.ops("emil", json!([replace("b2", "She never lost by ten votes.")]));
+        let data = json!({"claim": "c1", "verdict": "supported", "quote": "lost by ten votes"});
+        let problem = desk.refused("chen", rule(1, data.clone()), Code::Conflict);
+        assert_eq!(problem.conflicts[0].block.as_deref(), Some("b2"));
+        desk.given("chen", rule(2, data));
+    }
+
+    #[test]
+    fn a_verdict_from_before_the_claim_was_raised_is_refused_where_the_words_are_new() {
+        let mut desk = Desk::drafted(&["He won."]);
+        desk.ops("emil", json!([replace("b1", "He won it.")]));
+        desk.claim("He won it");
+        desk.refused("chen", rule(1, json!({"claim": "c1", "verdict": "supported"})), Code::Conflict);
+    }
+
+    #[test]
+    fn a_claim_whose_quote_is_gone_needs_new_words() {
+        let mut desk = Desk::drafted(&["He won.", "She lost. She lost."]);
+        desk.claim("He won");
+        desk.ops("emil", json!([delete("b1"), insert(Some("b2"), "They drew.")]));
+        let data = json!({"claim": "c1", "verdict": "supported"});
+        desk.refused("chen", rule(2, data), Code::QuoteNotFound);
+        let data = json!({"claim": "c1", "verdict": "supported", "quote": "She lost"});
+        desk.refused("chen", rule(2, data), Code::QuoteAmbiguous);
+        let data = json!({"claim": "c1", "verdict": "supported", "quote": "They drew", "block": "b3"});
+        desk.given("chen", rule(2, data));
+        assert_eq!(desk.claimed("c1"), (ClaimState::Ruled, "b3".to_owned(), "They drew.".to_owned()));
+    }
+
+    #[test]
+    fn nobody_rules_on_words_of_their_own() {
+        let mut desk = Desk::drafted(&["Ana wrote this. And this."]);
+        desk.ops("cara", json!([replace("b1", "Ana wrote this. And *cara* this.")]));
+        desk.claim("Ana wrote this");
+        desk.claim("And cara this");
+        let data = |claim: &str| json!({"type": "rule", "data": {"claim": claim, "verdict": "supported"}});
+        desk.given("cara", data("c1"));
+        desk.refused("cara", data("c2"), Code::FourEyes);
+        desk.given("chen", data("c2"));
+        desk.newsroom.set.rules.four_eyes = false;
+        desk.given("cara", data("c2"));
+    }
+
+    #[test]
+    fn words_brought_back_by_a_restore_are_still_their_writers() {
+        let mut desk = Desk::drafted(&["Nothing."]);
+        desk.ops("cara", json!([replace("b1", "Cara wrote this.")]));
+        desk.ops("ana", json!([replace("b1", "Nothing again.")]));
+        desk.given("eva", json!({"type": "restore", "data": {"revision": 2}}));
+        desk.claim("Cara wrote this");
+        let data = json!({"type": "rule", "data": {"claim": "c1", "verdict": "supported"}});
+        desk.refused("cara", data, Code::FourEyes);
+    }
+
+    #[test]
+    fn a_claim_that_is_not_there_or_dropped_is_named() {
+        let mut desk = Desk::ruled(&["He won."], "He won", "supported");
+        desk.given("chen", json!({"type": "drop", "data": {"claim": "c1", "reason": "No use."}}));
+        for claim in ["c1", "c2"] {
+            let command = json!({"type": "rule", "data": {"claim": claim, "verdict": "supported"}});
+            assert_eq!(desk.refused("chen", command, Code::Invalid).field.as_deref(), Some("/data/claim"));
+        }
+        let command = json!({"type": "rule", "data": {"claim": "c1", "verdict": "true"}});
+        assert_eq!(desk.refused("chen", command, Code::Invalid).field.as_deref(), Some("/data/verdict"));
+    }
+}

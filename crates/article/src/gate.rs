@@ -1,0 +1,238 @@
+//! The gate: everything that still stands between a text and its readers. Empty means publishable.
+
+use std::collections::BTreeSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::article::Article;
+use crate::claims::{Claim, ClaimState};
+use crate::coverage;
+use crate::fields::FieldName;
+use crate::ids::{BlockId, ClaimId, QueryId};
+use crate::newsroom::{Coverage, ImagePart, Newsroom, Rules};
+use crate::text::{self, Content, Text};
+
+/// Why the gate is shut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasonCode {
+    /// A required field or the body isn't there; blank or markup only counts as missing.
+    MissingField,
+    /// A field is longer than the rules allow.
+    TooLong,
+    /// A picture lacks what the rules ask of pictures.
+    ImageIncomplete,
+    /// Not enough people approved.
+    NotApproved,
+    /// It was approved, and these words were not.
+    ApprovalStale,
+    /// A claim has no verdict.
+    ClaimUnruled,
+    /// A claim's sentence changed since its verdict.
+    VerdictStale,
+    /// A claim's verdict isn't one that the rules accept.
+    VerdictAdverse,
+    /// A figure or quotation carries no claim.
+    Unclaimed,
+    /// Machine-written words that no person approved.
+    MachineUnreviewed,
+    /// A blocking query is open.
+    QueryOpen,
+    /// Under embargo.
+    Embargoed,
+    /// Spiked.
+    Spiked,
+}
+
+impl ReasonCode {
+    /// The code as it stands in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            ReasonCode::MissingField => "missing_field",
+            ReasonCode::TooLong => "too_long",
+            ReasonCode::ImageIncomplete => "image_incomplete",
+            ReasonCode::NotApproved => "not_approved",
+            ReasonCode::ApprovalStale => "approval_stale",
+            ReasonCode::ClaimUnruled => "claim_unruled",
+            ReasonCode::VerdictStale => "verdict_stale",
+            ReasonCode::VerdictAdverse => "verdict_adverse",
+            ReasonCode::Unclaimed => "unclaimed",
+            ReasonCode::MachineUnreviewed => "machine_unreviewed",
+            ReasonCode::QueryOpen => "query_open",
+            ReasonCode::Embargoed => "embargoed",
+            ReasonCode::Spiked => "spiked",
+        }
+    }
+}
+
+/// One thing that shuts the gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Reason {
+    /// What it is, for programs.
+    pub code: ReasonCode,
+    /// What it is and what to do, for people.
+    pub detail: String,
+    /// The field it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// The block it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockId>,
+    /// The claim it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimId>,
+    /// The query it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query: Option<QueryId>,
+}
+
+impl Reason {
+    pub(crate) fn new(code: ReasonCode, detail: impl Into<String>) -> Self {
+        Self { code, detail: detail.into(), field: None, block: None, claim: None, query: None }
+    }
+}
+
+/// The gate of an article.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Gate {
+    /// Whether the text may go out.
+    pub open: bool,
+    /// What shuts it.
+    pub reasons: Vec<Reason>,
+    /// What would shut it, had a chief not waived it for this revision.
+    pub waived: Vec<Reason>,
+}
+
+/// The gate of an article under the newsroom's rules for its section.
+pub fn gate(article: &Article, newsroom: &Newsroom) -> Gate {
+    let rules = newsroom.rules_for(article.section());
+    let mut reasons = Vec::new();
+    missing(article, &rules, &mut reasons);
+    too_long(article, &rules, &mut reasons);
+    images(article, &rules, &mut reasons);
+    approvals(article, &rules, &mut reasons);
+    reasons.extend(article.claims.values().filter_map(|claim| claim_reason(claim, &rules)));
+    if rules.coverage == Coverage::Hold {
+        reasons.extend(coverage::unclaimed(article));
+    }
+    for query in article.blocking_queries() {
+        reasons.push(Reason {
+            query: Some(query.id),
+            block: query.block,
+            field: query.field.map(|field| field.name().to_owned()),
+            ..Reason::new(ReasonCode::QueryOpen, format!("query {} waits for an answer", query.id))
+        });
+    }
+    if article.spiked {
+        reasons.push(Reason::new(ReasonCode::Spiked, "the article is spiked: revive it first"));
+    }
+    Gate { open: reasons.is_empty(), reasons, waived: Vec::new() }
+}
+
+fn field_reason(code: ReasonCode, field: &str, detail: String) -> Reason {
+    Reason { field: Some(field.to_owned()), ..Reason::new(code, detail) }
+}
+
+fn missing(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
+    let always = [FieldName::Headline, FieldName::Section];
+    let asked: BTreeSet<FieldName> = always.into_iter().chain(rules.required.iter().copied()).collect();
+    for name in asked {
+        let there = article.fields.value(name).is_some_and(|value| !text::is_blank(&value.words()));
+        if !there {
+            let detail = format!("the {} is missing", name.name());
+            reasons.push(field_reason(ReasonCode::MissingField, name.name(), detail));
+        }
+    }
+    let has_words = article.blocks.iter().any(|block| match &block.content {
+        Content::Image { .. } => true,
+        content => content.texts().any(|text| !text::is_blank(&text.plain())),
+    });
+    if !has_words {
+        reasons.push(field_reason(ReasonCode::MissingField, "body", "the body is missing".to_owned()));
+    }
+}
+
+fn too_long(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
+    for (name, most) in &rules.max_length {
+        let long = article.fields.value(*name).map_or(0, |value| value.words().chars().count());
+        if long > *most as usize {
+            let detail = format!("the {} has {long} characters; at most {most} are allowed", name.name());
+            reasons.push(field_reason(ReasonCode::TooLong, name.name(), detail));
+        }
+    }
+}
+
+fn images(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
+    let lacking = |parts: [Option<&str>; 4]| -> Vec<&str> {
+        let [alt, caption, credit, rights] = parts;
+        let asked = rules.image.iter().map(|part| match part {
+            ImagePart::Alt => ("alt", alt),
+            ImagePart::Caption => ("caption", caption),
+            ImagePart::Credit => ("credit", credit),
+            ImagePart::Rights => ("rights", rights),
+        });
+        asked.filter(|(_, value)| value.is_none_or(text::is_blank)).map(|(name, _)| name).collect()
+    };
+    if let Some(image) = article.fields.image() {
+        let (alt, caption) = (image.alt.plain(), image.caption.plain());
+        let lacks = lacking([Some(&alt), Some(&caption), image.credit.as_deref(), image.rights.as_deref()]);
+        if !lacks.is_empty() {
+            let detail = format!("the picture lacks {}", lacks.join(", "));
+            reasons.push(field_reason(ReasonCode::ImageIncomplete, "image", detail));
+        }
+    }
+    for block in &article.blocks {
+        let Content::Image { alt, caption, credit, rights, .. } = &block.content else { continue };
+        let (alt, caption) = (alt.as_ref().map(Text::plain), caption.as_ref().map(Text::plain));
+        let lacks = lacking([alt.as_deref(), caption.as_deref(), credit.as_deref(), rights.as_deref()]);
+        if !lacks.is_empty() {
+            let detail = format!("the picture in {} lacks {}", block.id, lacks.join(", "));
+            reasons
+                .push(Reason { block: Some(block.id), ..Reason::new(ReasonCode::ImageIncomplete, detail) });
+        }
+    }
+}
+
+fn approvals(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
+    let good = article.good_approvals();
+    let asked = rules.approvals as usize;
+    if good < asked {
+        let (code, detail) = if article.approvals.len() > good {
+            (
+                ReasonCode::ApprovalStale,
+                "the words changed since they were approved: approve them again".to_owned(),
+            )
+        } else {
+            (ReasonCode::NotApproved, format!("{good} of {asked} approvals"))
+        };
+        reasons.push(Reason::new(code, detail));
+    }
+    if good == 0 && article.has_machine_work() {
+        let detail = "a machine wrote some of these words: a person must approve them";
+        reasons.push(Reason::new(ReasonCode::MachineUnreviewed, detail));
+    }
+}
+
+fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
+    let accepted = if claim.material { &rules.accept.material } else { &rules.accept.other };
+    let (code, detail) = match (claim.state, &claim.ruling) {
+        (ClaimState::Unruled, _) if claim.material => {
+            (ReasonCode::ClaimUnruled, format!("claim {} has no verdict", claim.id))
+        }
+        (ClaimState::Stale, _) if claim.material => (
+            ReasonCode::VerdictStale,
+            format!("the sentence of claim {} changed since its verdict: rule again", claim.id),
+        ),
+        (ClaimState::Ruled, Some(ruling)) if !accepted.contains(&ruling.verdict) => (
+            ReasonCode::VerdictAdverse,
+            format!("claim {} was ruled {}: change the words or rule again", claim.id, ruling.verdict.name()),
+        ),
+        _ => return None,
+    };
+    let (block, field) = match claim.place {
+        crate::claims::Place::Block(id) => (Some(id), None),
+        crate::claims::Place::Field(field) => (None, Some(field.name().to_owned())),
+    };
+    Some(Reason { claim: Some(claim.id), block, field, ..Reason::new(code, detail) })
+}

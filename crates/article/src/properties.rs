@@ -1,0 +1,371 @@
+//! What holds for every sequence of commands, by anyone, valid or not, from fresh and from stale bases.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::claims::{self, ClaimState};
+use crate::command::Data;
+use crate::command::testing::Desk;
+use crate::fields::FieldName;
+use crate::gate::gate;
+use crate::problem::Code;
+use crate::text::markdown;
+
+const ACTORS: &[&str] = &["ana", "eva", "emil", "chen", "cara", "pia", "carl", "bot", "audra", "nobody"];
+const SENTENCES: &[&str] = &[
+    "He won twelve votes.",
+    "He won thirteen votes.",
+    "She said “no”.",
+    "It was *cold* that day.",
+    "It was cold that day.",
+    "Nobody **came**, and [all](https://x.test/a_b) left.",
+    "1\\. Not a list * with a star.",
+    "Cafe\u{301} # noir.",
+];
+
+/// Numbers that a step draws what it does from.
+type Dice = [u8; 6];
+
+fn pick<'a>(from: &[&'a str], die: u8) -> &'a str {
+    from[die as usize % from.len()]
+}
+
+fn text(dice: &Dice) -> String {
+    let count = dice[3] as usize % 3 + 1;
+    (0..count)
+        .map(|at| pick(SENTENCES, dice[4].wrapping_add((at as u8).wrapping_mul(dice[5]))))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+fn block(dice: &Dice) -> Value {
+    let text = text(dice);
+    match dice[2] % 8 {
+        0 => json!({"kind": "heading", "level": dice[4] % 6 + 1, "text": text}),
+        1 => json!({"kind": "quote", "text": text, "cite": "Someone"}),
+        2 => {
+            json!({"kind": "list", "items": [text, "An item.", pick(SENTENCES, dice[5])], "ordered": dice[4].is_multiple_of(2)})
+        }
+        3 => {
+            json!({"kind": "image", "uri": "https://x.test/a%20b(1).jpg", "alt": text, "caption": pick(SENTENCES, dice[5]),
+            "credit": "Her", "rights": "All"})
+        }
+        _ => json!({"kind": "paragraph", "text": text}),
+    }
+}
+
+/// A command made from the dice, on what is there now or not.
+fn command(desk: &Desk, dice: &Dice) -> Value {
+    let state = desk.state();
+    let id = |die: u8| match state.blocks.len() {
+        0 => "b1".to_owned(),
+        count => state.blocks[die as usize % (count + 1) % count].id.to_string(),
+    };
+    let after = if dice[5].is_multiple_of(4) { Value::Null } else { json!(id(dice[5])) };
+    let claim = format!("c{}", dice[2] % 6 + 1);
+    let quote = pick(&["He won", "won thirteen votes", "She said", "cold that day", "A headline"], dice[4]);
+    let mut command = match dice[1] % 36 {
+        0..=2 => {
+            json!({"type": "edit", "data": {"ops": [{"op": "insert", "after": after, "block": block(dice)}]}})
+        }
+        3..=5 => json!({"type": "edit", "data": {"ops": [
+            {"op": "replace", "block": id(dice[2]), "kind": "paragraph", "text": text(dice)}]}}),
+        6 => json!({"type": "edit", "data": {"ops": [{"op": "delete", "block": id(dice[2])}]}}),
+        7 => json!({"type": "edit", "data": {"ops": [
+            {"op": "move", "block": id(dice[2]), "after": after}, {"op": "delete", "block": id(dice[4])},
+            {"op": "insert", "after": id(dice[4]), "block": block(dice)}]}}),
+        8 => {
+            json!({"type": "edit", "data": {"set": {"headline": pick(SENTENCES, dice[4]), "urgency": dice[5] % 9 + 1}}})
+        }
+        9 => {
+            json!({"type": "edit", "data": {"set": {"standfirst": if dice[5].is_multiple_of(3) { Value::Null } else { json!(text(dice)) }}}})
+        }
+        10 => {
+            let mut body = markdown::write(state.blocks.iter().map(|block| &block.content));
+            body.push_str(&format!("\n{}\n", text(dice)));
+            json!({"type": "edit", "data": {"markdown": body.replace("twelve", "a dozen")}})
+        }
+        11 => {
+            json!({"type": "restore", "data": {"revision": u32::from(dice[2]) % state.revision.max(1) + 1}})
+        }
+        12 | 13 => {
+            json!({"type": "claim", "data": {"quote": quote, "kind": "fact", "material": !dice[5].is_multiple_of(4)}})
+        }
+        14..=17 => {
+            // Mostly a claim that waits for a verdict, on the words that stand there now.
+            let waits = |claim: &&std::sync::Arc<claims::Claim>| {
+                matches!(claim.state, ClaimState::Unruled | ClaimState::Stale)
+            };
+            let verdict =
+                pick(&["supported", "supported", "supported", "inaccurate", "unverifiable"], dice[4]);
+            match state.claims.values().find(waits).filter(|_| !dice[5].is_multiple_of(4)) {
+                Some(claim) => json!({"type": "rule", "data": {
+                    "claim": claim.id, "verdict": verdict, "quote": claim.sentence}}),
+                None => json!({"type": "rule", "data": {"claim": claim, "verdict": verdict}}),
+            }
+        }
+        18 => json!({"type": "drop", "data": {"claim": claim, "reason": "So."}}),
+        19 => json!({"type": "ask", "data": {"text": "Why?", "blocking": dice[4].is_multiple_of(3)}}),
+        20 => {
+            let open = state.blocking_queries().next().map_or("q1".to_owned(), |query| query.id.to_string());
+            json!({"type": "answer", "data": {"query": open, "text": "So."}})
+        }
+        21 => json!({"type": "return", "data": {"reason": "So."}}),
+        22..=24 => json!({"type": "submit"}),
+        25..=28 => json!({"type": "approve"}),
+        29 => json!({"type": "withdraw", "data": {"notice": "Gone."}}),
+        _ => json!({"type": "publish", "data": {"note": "What readers are told."}}),
+    };
+    if dice[0].is_multiple_of(4) {
+        command["base"] =
+            json!(u32::from(dice[3]) % (state.revision + 1) + u32::from(!dice[3].is_multiple_of(7)));
+    }
+    command
+}
+
+fn begun(dice: &[Dice]) -> Desk {
+    let mut desk = Desk::new();
+    let blocks: Vec<Value> = dice.iter().map(block).collect();
+    let data = json!({"slug": "s", "language": "en", "headline": "A headline", "section": "world", "blocks": blocks});
+    desk.given("ana", json!({"type": "draft", "data": data}));
+    desk
+}
+
+/// Whoever may do it, mostly; sometimes whoever the dice say.
+fn actor(command: &Value, dice: &Dice) -> &'static str {
+    if dice[0].is_multiple_of(5) {
+        return pick(ACTORS, dice[0] / 5);
+    }
+    match command["type"].as_str() {
+        Some("rule" | "drop" | "claim") => "chen",
+        Some("publish" | "withdraw") => "pia",
+        Some("approve" | "return" | "restore") => pick(&["eva", "carl", "emil"], dice[0]),
+        Some("submit" | "answer") => "ana",
+        _ => pick(&["ana", "emil", "bot"], dice[0]),
+    }
+}
+
+fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
+    let state = desk.state();
+    let event = desk.events.last().unwrap();
+    assert_eq!(event.articleversion as usize, desk.events.len(), "versions have no gap");
+    for block in &event.data.said().blocks {
+        assert!(given.insert(block.to_string()), "{block} is given twice");
+    }
+    let ids: BTreeSet<_> = state.blocks.iter().map(|block| block.id).collect();
+    assert_eq!(ids.len(), state.blocks.len(), "every block's id is its own");
+    for claim in state.claims.values() {
+        if claim.state == ClaimState::Ruled {
+            assert!(claims::stands(state, &claim.sentence), "no verdict floats: {}", claim.id);
+            assert_eq!(claim.sentence, claim.ruling.as_ref().unwrap().sentence);
+        }
+    }
+    let now = gate(state, &desk.newsroom);
+    assert_eq!(now.open, now.reasons.is_empty());
+    if now.open {
+        let holding = state.claims.values().filter(|claim| claim.material && claim.is_live());
+        for claim in holding {
+            assert_eq!(claim.state, ClaimState::Ruled);
+            assert_eq!(claim.ruling.as_ref().unwrap().verdict, claims::Verdict::Supported);
+        }
+        assert!(state.good_approvals() >= 1 && state.blocking_queries().next().is_none());
+    }
+    let before = desk.states.iter().rev().nth(1);
+    if let (Data::Published(_), Some(before)) = (&event.data, before) {
+        assert!(gate(before, &desk.newsroom).open, "nothing goes out through a shut gate");
+        assert!(state.writers.is_empty());
+    }
+    if let Data::Restored(restored) = &event.data {
+        let then = desk.states.iter().find(|then| then.revision == restored.from).unwrap();
+        let words = |a: &crate::article::Article| {
+            a.blocks.iter().map(|block| (block.id, block.content.clone())).collect::<Vec<_>>()
+        };
+        assert!(words(then) == words(state), "words, marks and writers are those of then");
+        for name in FieldName::ALL {
+            assert!(then.fields.value(*name) == state.fields.value(*name));
+        }
+    }
+    if !event.data.revises() {
+        let before = before.unwrap();
+        assert!(before.blocks == state.blocks && before.fields == state.fields);
+    }
+}
+
+fn sent_back_is_nothing_new(desk: &mut Desk) {
+    let body = markdown::write(desk.state().blocks.iter().map(|block| &block.content));
+    let command = json!({"type": "edit", "data": {"markdown": body}});
+    match desk.try_when("ana", command) {
+        Err(problem) => assert_eq!(problem.code, Code::NothingNew, "{problem:?}\n{body}"),
+        Ok(decision) => panic!("changes {:?}\n{body}", decision.event.data),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_sequence_of_commands_keeps_every_promise(
+        first in prop::collection::vec(any::<Dice>(), 0..5),
+        steps in prop::collection::vec(any::<Dice>(), 1..60),
+    ) {
+        let mut desk = begun(&first);
+        let mut given = BTreeSet::new();
+        holds(&desk, &mut given);
+        for dice in &steps {
+            let command = command(&desk, dice);
+            let actor = actor(&command, dice);
+            if let Ok(decision) = desk.try_when(actor, command) {
+                desk.accept(decision);
+                holds(&desk, &mut given);
+            }
+        }
+        sent_back_is_nothing_new(&mut desk);
+    }
+
+    #[test]
+    fn two_edits_from_one_base_lose_nothing(one in any::<Dice>(), two in any::<Dice>(), order: bool) {
+        let mut desk = Desk::drafted(&["First.", "Second.", "Third.", "Fourth."]);
+        let edit = |dice: &Dice, by: &str| {
+            let block = format!("b{}", dice[2] % 4 + 1);
+            (block.clone(), json!({"type": "edit", "base": 1, "data": {"ops": [
+                {"op": "replace", "block": block, "text": format!("{} {by}", text(dice))}]}}))
+        };
+        let ((at_one, one), (at_two, two)) = (edit(&one, "ana"), edit(&two, "emil"));
+        let mut both = [("ana", one), ("emil", two)];
+        if order {
+            both.reverse();
+        }
+        let [(first, sooner), (second, later)] = both;
+        desk.given(first, sooner);
+        if at_one == at_two {
+            let problem = desk.refused(second, later, Code::Conflict);
+            let conflict = &problem.conflicts[0];
+            prop_assert!(conflict.theirs.as_ref().unwrap().ends_with(first));
+            prop_assert!(conflict.yours.as_ref().unwrap().ends_with(second));
+        } else {
+            desk.given(second, later);
+            let words = desk.words().join("|");
+            prop_assert!(words.contains(" ana") && words.contains(" emil"));
+        }
+    }
+
+    #[test]
+    fn a_whole_body_from_an_older_base_merges_with_edits_elsewhere(mine in 0usize..6, theirs in 0usize..6, dice in any::<Dice>()) {
+        let paragraphs: Vec<String> = (0..6).map(|at| format!("Paragraph number {at} stands here.")).collect();
+        let mut desk = Desk::drafted(&paragraphs.iter().map(String::as_str).collect::<Vec<_>>());
+        let body = markdown::write(desk.state().blocks.iter().map(|block| &block.content));
+        desk.ops("emil", json!([
+            {"op": "replace", "block": format!("b{}", theirs + 1), "text": format!("{} theirs", text(&dice))},
+            {"op": "insert", "after": "b6", "block": {"kind": "paragraph", "text": "Added."}}]));
+        let body = body.replace(&format!("number {mine} stands"), &format!("number {mine} now stands"));
+        let command = json!({"type": "edit", "base": 1, "data": {"markdown": body}});
+        if mine == theirs {
+            desk.refused("ana", command, Code::Conflict);
+        } else {
+            desk.given("ana", command);
+            let words = desk.words();
+            let kept = words[mine].contains("now stands") && words[theirs].ends_with("theirs");
+            prop_assert!(kept);
+            prop_assert_eq!(words[6].as_str(), "Added.");
+        }
+    }
+}
+
+/// The sequences above prove nothing where they reach nothing.
+#[test]
+fn random_commands_reach_every_event_and_an_open_gate() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let steps = prop::collection::vec(any::<Dice>(), 60);
+    let (mut reached, mut refused) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..60 {
+        let mut desk = begun(&[[3; 6]]);
+        for dice in steps.new_tree(&mut runner).unwrap().current() {
+            let command = command(&desk, &dice);
+            let actor = actor(&command, &dice);
+            match desk.try_when(actor, command) {
+                Ok(decision) => _ = desk.accept(decision),
+                Err(problem) => _ = refused.insert(problem.code.name()),
+            }
+        }
+        reached.extend(desk.events.iter().map(|event| event.data.kind().to_owned()));
+    }
+    let missing: Vec<_> = Data::TYPES
+        .iter()
+        .filter(|kind| !reached.contains(**kind) && !kind.ends_with("evidence_cited"))
+        .collect();
+    assert!(missing.is_empty(), "never {missing:?}");
+    for code in
+        ["conflict", "gate_shut", "four_eyes", "forbidden", "nothing_new", "wrong_stage", "quote_not_found"]
+    {
+        assert!(refused.contains(code), "never {code}: {refused:?}");
+    }
+}
+
+/// Newsroom text must not end up in logs by way of `Debug` (promise 7).
+#[test]
+fn debug_shows_no_newsroom_text() {
+    const CANARY: &str = "CANARYWORD";
+    let mut desk = Desk::new();
+    let image = json!({"uri": "https://x.test/CANARYWORD", "alt": CANARY, "caption": CANARY, "credit": CANARY, "rights": CANARY});
+    let mut block = image.clone();
+    block["kind"] = json!("image");
+    let draft = json!({"type": "draft", "article": desk.article, "id": uuid::Uuid::from_u128(5), "data": {
+        "slug": CANARY, "language": "en", "headline": CANARY, "standfirst": CANARY, "byline": CANARY,
+        "dateline": CANARY, "section": "world", "keywords": [CANARY], "people": [CANARY], "image": image,
+        "source": {"name": CANARY}, "blocks": [{"kind": "paragraph", "text": "A [CANARYWORD](https://x.test/CANARYWORD)."},
+            {"kind": "quote", "text": CANARY, "cite": CANARY}, {"kind": "list", "items": [CANARY]}, block]}});
+    let remarks = [
+        json!({"type": "edit", "data": {"set": {"headline": "CANARYWORD 2"}, "ops": [
+            {"op": "replace", "block": "b1", "text": "Two CANARYWORD."},
+            {"op": "insert", "after": null, "block": {"kind": "paragraph", "text": CANARY}}]}}),
+        json!({"type": "edit", "data": {"markdown": "CANARYWORD\n\n12 CANARYWORD"}}),
+        json!({"type": "restore", "data": {"revision": 2}}),
+        json!({"type": "ask", "data": {"text": CANARY}}),
+        json!({"type": "claim", "data": {"quote": "CANARYWORD 2", "kind": "fact", "attributed_to": CANARY}}),
+        json!({"type": "submit"}),
+    ];
+    let read = |command: &Value| {
+        crate::command::Command::read(&serde_json::to_vec(command).unwrap(), crate::command::Hints::default())
+    };
+    let mut shown = format!("{:?}", read(&draft).unwrap());
+    desk.given("ana", draft);
+    for mut command in remarks {
+        command["article"] = json!(desk.article);
+        command["id"] = json!(uuid::Uuid::from_u128(100 + desk.events.len() as u128));
+        command["base"] = json!(desk.state().revision);
+        shown += &format!("{:?}", read(&command).unwrap());
+        desk.given("emil", command);
+    }
+    let data = json!({"set": {"headline": "Mine CANARYWORD"}, "ops": [
+        {"op": "replace", "block": "b1", "text": "Other CANARYWORD."}]});
+    let conflict = desk.refused("ana", json!({"type": "edit", "base": 1, "data": data}), Code::Conflict);
+    assert_eq!(conflict.conflicts.len(), 2);
+    desk.newsroom.set.rules.coverage = crate::newsroom::Coverage::Hold;
+    let shut = desk.refused("pia", json!({"type": "publish"}), Code::GateShut);
+    let edition = {
+        let record = crate::article::EditionRecord {
+            number: 1,
+            kind: crate::article::EditionKind::First,
+            version: 9,
+            revision: 1,
+            time: desk.now,
+            words: crate::event::Hex([0; 32]),
+            note: Some(CANARY.into()),
+        };
+        crate::edition::Edition::would_be(desk.state(), &record)
+    };
+    shown += &format!(
+        "{:?} {:?} {conflict:?} {shut:?} {edition:?} {}{}",
+        desk.events, desk.states, conflict.detail, shut.detail
+    );
+    shown += &format!("{:?} {:?}", crate::coverage::checkable(desk.state()), edition.fields);
+    if let Some(at) = shown.find(CANARY) {
+        panic!("…{}", &shown[at.saturating_sub(300)..at + 10]);
+    }
+    let bytes: String = CANARY.bytes().map(|byte| format!("{byte}, ")).collect();
+    assert!(!shown.contains(&bytes), "nor as a list of its bytes");
+}

@@ -1,0 +1,315 @@
+//! From a document to blocks.
+
+use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
+
+use super::super::block::Content;
+use super::super::href::image_uri;
+use super::super::inline;
+use super::super::marks::{self, SpanReader};
+use super::super::spans::{Span, Spans, plain};
+use super::super::taken::{Refused, TextWarning, check, is_blank};
+use super::html::{Html, Piece, decoded};
+
+/// Reads a document into blocks.
+///
+/// # Errors
+/// A character that can't be taken, written out or as a number (`&#1;`).
+pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<TextWarning>), Refused> {
+    check(doc)?;
+    let doc = doc.strip_prefix('\u{feff}').unwrap_or(doc);
+    let doc = words_kept(doc);
+    let mut reader = Reader::default();
+    for event in Parser::new_ext(&doc, Options::empty()) {
+        reader.event(event);
+    }
+    reader.flush();
+    reader.end_list();
+    let mut blocks = reader.blocks;
+    let mut captions = reader.captions.into_iter();
+    for block in &mut blocks {
+        if let Content::Image { caption, .. } = block
+            && let Some(title) = captions.next()
+        {
+            let (spans, warnings) = marks::read(&title)?;
+            *caption = Some(spans).filter(|spans| !is_blank(&plain(spans)));
+            reader.warnings.extend(warnings);
+        }
+        for text in block.texts() {
+            text.iter().try_for_each(|span| check(&span.text))?;
+        }
+    }
+    Ok((blocks, reader.warnings))
+}
+
+/// Keeps `[AP]: correction` from being read as the address "correction", and lost.
+fn words_kept(doc: &str) -> std::borrow::Cow<'_, str> {
+    if !doc.contains("]:") {
+        return doc.into();
+    }
+    let mut kept = String::with_capacity(doc.len() + 16);
+    for line in doc.split_inclusive('\n') {
+        let start = line.find(|c: char| !c.is_ascii_digit() && !" \t>-*+.)".contains(c)).unwrap_or(0);
+        let (markers, rest) = line.split_at(start);
+        kept.push_str(markers);
+        let address = rest
+            .strip_prefix('[')
+            .and_then(after_label)
+            .and_then(|rest| rest.strip_prefix(':')?.split_ascii_whitespace().next());
+        if address.is_some_and(|address| !address.trim_end_matches('.').contains([':', '/', '#', '.', '<'])) {
+            kept.push('\\');
+        }
+        kept.push_str(rest);
+    }
+    kept.into()
+}
+
+/// What comes after the bracket that closes a label.
+fn after_label(label: &str) -> Option<&str> {
+    let mut escaped = false;
+    for (at, c) in label.char_indices() {
+        match c {
+            ']' if !escaped => return label.get(at + 1..),
+            '[' if !escaped => return None,
+            c => escaped = c == '\\' && !escaped,
+        }
+    }
+    None
+}
+
+#[derive(Default)]
+struct Reader {
+    blocks: Vec<Content<Spans>>,
+    /// The title of each image in `blocks`.
+    captions: Vec<String>,
+    warnings: Vec<TextWarning>,
+    words: SpanReader,
+    html: Html,
+    /// The HTML block being gathered: its tags may go over lines.
+    html_block: Option<String>,
+    heading: Option<u8>,
+    quotes: usize,
+    /// The outermost list, where it doesn't stand in a quotation.
+    list: Option<List>,
+    lists: usize,
+    image: Option<Image>,
+    /// For each image that is open, whether it is `image`.
+    images: Vec<bool>,
+}
+
+struct List {
+    ordered: bool,
+    items: Vec<Spans>,
+    /// Whether the words that come next belong to the last item.
+    item_goes_on: bool,
+}
+
+struct Image {
+    uri: String,
+    title: String,
+    alt: SpanReader,
+}
+
+impl Reader {
+    fn event(&mut self, event: Event<'_>) {
+        match event {
+            Event::Start(tag) => self.start(tag),
+            Event::End(tag) => self.end(tag),
+            Event::Text(text) | Event::Code(text) => self.text(&text),
+            Event::SoftBreak | Event::HardBreak => self.text(" "),
+            Event::Html(html) => match &mut self.html_block {
+                Some(block) => block.push_str(&html),
+                None => self.html(&html, false),
+            },
+            Event::InlineHtml(html) => self.html(&html, false),
+            Event::Rule => self.flush(),
+            // Extensions that are off.
+            Event::FootnoteReference(text) | Event::InlineMath(text) | Event::DisplayMath(text) => {
+                self.text(&text);
+            }
+            Event::TaskListMarker(_) => {}
+        }
+    }
+
+    fn start(&mut self, tag: Tag<'_>) {
+        match tag {
+            Tag::Strong | Tag::Emphasis => self.target().start(&tag),
+            Tag::Link { link_type, dest_url, .. } => self.link(link_type, &dest_url),
+            Tag::Image { dest_url, title, .. } => self.start_image(&dest_url, &title),
+            tag => {
+                self.flush();
+                match tag {
+                    Tag::Heading { level, .. } => self.heading = Some(number(level)),
+                    Tag::BlockQuote(_) => self.quotes += 1,
+                    Tag::List(start) => self.start_list(start.is_some()),
+                    Tag::HtmlBlock => self.html_block = Some(String::new()),
+                    Tag::CodeBlock(CodeBlockKind::Fenced(info)) => self.info(&info),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::Strong | TagEnd::Emphasis | TagEnd::Link => self.target().end(tag),
+            TagEnd::Image => self.end_image(),
+            tag => {
+                if let Some(html) = self.html_block.take() {
+                    self.html(&html, true);
+                }
+                self.flush();
+                match tag {
+                    TagEnd::Heading(_) => self.heading = None,
+                    TagEnd::BlockQuote(_) => self.quotes = self.quotes.saturating_sub(1),
+                    TagEnd::Item => self.end_item(),
+                    TagEnd::List(_) => {
+                        self.lists = self.lists.saturating_sub(1);
+                        if self.lists == 0 {
+                            self.end_list();
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Where words go: an image's alt inside one.
+    fn target(&mut self) -> &mut SpanReader {
+        self.image.as_mut().map_or(&mut self.words, |image| &mut image.alt)
+    }
+
+    fn text(&mut self, text: &str) {
+        if self.html.is_hiding() {
+            let seen = self.html.text(text);
+            self.target().text(seen);
+        } else {
+            self.target().text(text);
+        }
+    }
+
+    fn html(&mut self, html: &str, is_block: bool) {
+        let mut state = std::mem::take(&mut self.html);
+        state.html(html, |piece| match piece {
+            Piece::Words(words) => self.target().text(&decoded(words)),
+            Piece::Break if is_block => self.flush(),
+            Piece::Space | Piece::Break => self.target().text(" "),
+        });
+        self.html = state;
+    }
+
+    fn link(&mut self, link_type: LinkType, address: &CowStr<'_>) {
+        let address = match link_type {
+            LinkType::Email => format!("mailto:{address}"),
+            _ => address.to_string(),
+        };
+        let mut unseen = Vec::new();
+        let hiding = self.html.is_hiding();
+        let warnings = if hiding { &mut unseen } else { &mut self.warnings };
+        let target = self.image.as_mut().map_or(&mut self.words, |image| &mut image.alt);
+        target.link(&address, warnings);
+    }
+
+    /// The first line of a fenced code block: the language's name, or words that slipped there.
+    fn info(&mut self, info: &str) {
+        if info.trim().contains(' ') {
+            self.text(info);
+            self.text(" ");
+        }
+    }
+
+    fn start_image(&mut self, address: &str, title: &str) {
+        let uri = image_uri(address).filter(|_| self.image.is_none() && !self.html.is_hiding());
+        self.images.push(uri.is_some());
+        match uri {
+            Some(uri) => {
+                self.flush();
+                self.image = Some(Image { uri, title: title.into(), alt: SpanReader::default() });
+            }
+            None if image_uri(address).is_none() && !self.html.is_hiding() => {
+                self.warnings.push(TextWarning::LinkDropped { href: address.into() });
+            }
+            None => {}
+        }
+    }
+
+    fn end_image(&mut self) {
+        if self.images.pop() != Some(true) {
+            return;
+        }
+        let Some(Image { uri, title, mut alt }) = self.image.take() else { return };
+        let alt = Some(inline::settle(alt.take())).filter(|alt| !is_blank(&plain(alt)));
+        let ordered = self.list.as_ref().map(|list| list.ordered);
+        self.end_list();
+        self.blocks.push(Content::Image { uri, alt, caption: None, credit: None, rights: None });
+        self.captions.push(title);
+        self.list = ordered.map(List::new);
+    }
+
+    fn start_list(&mut self, ordered: bool) {
+        if self.lists == 0 && self.quotes == 0 {
+            self.list = Some(List::new(ordered));
+        }
+        self.lists += 1;
+        self.end_item();
+    }
+
+    fn end_item(&mut self) {
+        if let Some(list) = &mut self.list {
+            list.item_goes_on = false;
+        }
+    }
+
+    fn end_list(&mut self) {
+        if let Some(List { ordered, items, .. }) = self.list.take()
+            && !items.is_empty()
+        {
+            let items = items.into_iter().map(inline::settle).collect();
+            self.blocks.push(Content::List { items, ordered });
+        }
+    }
+
+    /// Ends the block whose words were gathered.
+    fn flush(&mut self) {
+        let spans = self.words.take();
+        if is_blank(&plain(&spans)) {
+            return;
+        }
+        if let Some(list) = &mut self.list {
+            match list.items.last_mut().filter(|_| list.item_goes_on) {
+                Some(item) => {
+                    item.push(Span::plain(" "));
+                    item.extend(spans);
+                }
+                None => list.items.push(spans),
+            }
+            list.item_goes_on = true;
+            return;
+        }
+        let text = inline::settle(spans);
+        self.blocks.push(if self.quotes > 0 {
+            Content::Quote { text, cite: None }
+        } else if let Some(level) = self.heading {
+            Content::Heading { level, text }
+        } else {
+            Content::Paragraph { text }
+        });
+    }
+}
+
+impl List {
+    fn new(ordered: bool) -> Self {
+        Self { ordered, items: Vec::new(), item_goes_on: false }
+    }
+}
+
+fn number(level: HeadingLevel) -> u8 {
+    match level {
+        HeadingLevel::H1 => 1,
+        HeadingLevel::H2 => 2,
+        HeadingLevel::H3 => 3,
+        HeadingLevel::H4 => 4,
+        HeadingLevel::H5 => 5,
+        HeadingLevel::H6 => 6,
+    }
+}

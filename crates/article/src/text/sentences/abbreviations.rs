@@ -1,0 +1,516 @@
+//! Abbreviations that end with a stop and are no end of a sentence.
+//!
+//! Written in lower case they are matched in any case; with a capital only as written ("Sat." the
+//! day, not "sat."). Single letters are not listed: an initial is one in every language. Months
+//! and numbers' signs ("No. 5") that only stand before digits needn't be: a digit after the stop
+//! is a doubt already.
+
+/// Known in most languages of Latin script.
+const COMMON: &[&str] = &[
+    "dr", "prof", "mr", "mrs", "ms", "st", "sr", "jr", "ph", "etc", "al", "vs", "cf", "ca", "op", "cit",
+    "ibid", "vol", "ed", "eds", "fig", "inc", "ltd", "corp", "co", "bros", "gen", "col", "capt", "tel",
+    "max", "min", "Th", "Ch", "Yu", "Ya", "Yo", "Zh", "Kh", "Sh", "Ts", "Fr",
+];
+
+/// By primary language tag.
+const BY_LANGUAGE: &[(&str, &[&str])] = &[
+    (
+        "en",
+        &[
+            "gov", "sen", "rep", "reps", "sens", "hon", "rev", "lt", "sgt", "cpl", "pvt", "maj", "cmdr",
+            "adm", "brig", "supt", "det", "insp", "pres", "amb", "atty", "esq", "messrs", "mme", "mlle",
+            "ave", "blvd", "rd", "hwy", "mt", "ft", "dept", "univ", "assn", "bldg", "est", "approx", "appt",
+            "dist", "misc", "ext", "nos", "pp", "oz", "lb", "lbs", "sq", "hr", "hrs", "mins", "secs", "mph",
+            "Jan", "Feb", "Mar", "Apr", "Jun", "Jul", "Aug", "Sep", "Sept", "Oct", "Nov", "Dec", "Mon",
+            "Tue", "Tues", "Wed", "Thu", "Thur", "Thurs", "Fri", "Sat", "Sun", "Ala", "Ariz", "Ark", "Calif",
+            "Colo", "Conn", "Del", "Fla", "Ga", "Ill", "Ind", "Kan", "Ky", "La", "Md", "Mass", "Mich",
+            "Minn", "Miss", "Mo", "Mont", "Neb", "Nev", "Okla", "Ore", "Pa", "Tenn", "Tex", "Vt", "Va",
+            "Wash", "Wis", "Wyo", "Ont", "Que", "viz", "resp", "Md", "Wm", "Geo", "Chas", "Jos", "Jas", "Bp",
+            "Msgr", "Ste", "plc", "llc", "mfg", "intl", "natl", "govt", "admin", "asst", "assoc",
+        ],
+    ),
+    (
+        "de",
+        &[
+            "bzw", "usw", "usf", "vgl", "ggf", "evtl", "inkl", "exkl", "zzgl", "abzgl", "sog", "geb", "gest",
+            "verh", "verst", "hrsg", "hg", "jh", "jhd", "jahrh", "nr", "str", "pl", "mio", "mrd", "tsd",
+            "abs", "art", "aufl", "bd", "bde", "bsp", "kap", "lat", "griech", "engl", "dt", "frz", "ital",
+            "österr", "schweiz", "chr", "dipl", "ing", "habil", "jur", "phil", "rer", "nat", "med", "hr",
+            "fr", "frl", "hl", "ev", "kath", "röm", "int", "nat", "allg", "bes", "bzgl", "einschl", "entspr",
+            "ehem", "gegr", "ges", "gez", "gem", "insb", "jährl", "lfd", "lt", "mind", "mtl", "näml", "od",
+            "sen", "jun", "spez", "stv", "stellv", "std", "sek", "tägl", "u", "ugs", "urspr", "vors", "vorm",
+            "wiss", "zit", "ztr", "zw", "zzt", "ff", "Jan", "Feb", "Mär", "Apr", "Jun", "Jul", "Aug", "Sep",
+            "Sept", "Okt", "Nov", "Dez", "Mo", "Di", "Mi", "Do", "Sa", "So", "Hptm", "Lt", "Oberst", "Bgm",
+            "Abg", "Min", "Präs", "Univ",
+        ],
+    ),
+    (
+        "fr",
+        &[
+            "mm", "mme", "mmes", "mlle", "mlles", "me", "mgr", "dr", "pr", "vve", "av", "bd", "boul", "pl",
+            "apr", "env", "ex", "cie", "sté", "éd", "hab", "janv", "févr", "fév", "avr", "juil", "juill",
+            "sept", "oct", "nov", "déc", "tél", "chap", "art", "al", "réf", "suiv", "num", "éts", "dép",
+            "qqch", "qqn", "ste", "cap", "cdt", "lt", "gal", "adj", "lun", "mar", "mer", "jeu", "ven", "sam",
+            "dim",
+        ],
+    ),
+    (
+        "es",
+        &[
+            "sra", "sras", "sres", "srta", "dra", "dres", "profa", "don", "da", "dn", "dña", "ud", "uds",
+            "vd", "vds", "av", "avda", "cía", "núm", "núms", "pág", "págs", "tel", "ej", "ee", "uu", "dd",
+            "hh", "rr", "ff", "aa", "lic", "ing", "arq", "gral", "cnel", "tte", "sgto", "cap", "art", "arts",
+            "ed", "izq", "der", "dcha", "pza", "apdo", "atte", "aprox", "admón", "dpto", "depto", "excmo",
+            "ilmo", "mons", "pdte", "sto", "sta", "ene", "feb", "abr", "jun", "jul", "ago", "sept", "oct",
+            "nov", "dic", "mill", "km", "kg", "hab",
+        ],
+    ),
+    (
+        "pt",
+        &[
+            "sra", "srs", "sras", "dra", "drs", "profa", "exmo", "exma", "ilmo", "av", "pça", "eng", "arq",
+            "cel", "cap", "ten", "sgt", "maj", "alm", "des", "dep", "sen", "min", "pe", "fr", "sto", "sta",
+            "cia", "ltda", "núm", "pág", "págs", "art", "arts", "tel", "ex", "obs", "aprox", "hab", "jan",
+            "fev", "abr", "jun", "jul", "ago", "set", "out", "nov", "dez", "séc", "adv", "gov", "ed", "lda",
+        ],
+    ),
+    (
+        "it",
+        &[
+            "sig", "sigg", "sig.ra", "dott", "dott.ssa", "ssa", "ra", "avv", "ing", "arch", "geom", "rag",
+            "on", "sen", "mons", "cav", "comm", "cap", "ten", "magg", "mar", "amm", "pres", "min", "art",
+            "artt", "pag", "pagg", "ecc", "es", "num", "tel", "ca", "sec", "vol", "ed", "gen", "feb", "apr",
+            "mag", "giu", "lug", "ago", "sett", "ott", "nov", "dic", "ss", "spa", "srl", "spett", "egr",
+            "gent", "ill", "rev", "fraz", "prov",
+        ],
+    ),
+    (
+        "nl",
+        &[
+            "dhr", "mevr", "mw", "mej", "drs", "ir", "ing", "mr", "bijv", "bv", "blz", "bijz", "enz", "enzv",
+            "evt", "excl", "incl", "gem", "geb", "jl", "kath", "ltd", "mln", "mld", "nl", "nr", "nrs", "ong",
+            "plm", "red", "resp", "tel", "vgl", "vlgs", "zgn", "zg", "zn", "min", "str", "st", "art", "afd",
+            "alg", "burg", "cie", "ds", "em", "jan", "feb", "mrt", "apr", "jun", "jul", "aug", "sept", "okt",
+            "nov", "dec", "wnd", "ca", "sr",
+        ],
+    ),
+    (
+        "pl",
+        &[
+            "np", "itp", "itd", "tj", "tzn", "tzw", "zw", "ul", "al", "pl", "os", "im", "św", "św", "bł",
+            "ks", "abp", "bp", "kard", "prof", "hab", "mgr", "inż", "lek", "red", "gen", "płk", "ppłk",
+            "mjr", "kpt", "por", "sierż", "woj", "pow", "gm", "godz", "min", "sek", "tys", "mln", "mld",
+            "ok", "pn", "pt", "ur", "zm", "ww", "wg", "art", "ust", "pkt", "lit", "str", "red", "tłum",
+            "wyd", "nr", "tel", "zł", "gr", "ang", "niem", "łac", "fr", "ros", "proc", "rys", "tab", "por",
+            "sp", "ob", "dot", "ds", "jw", "mec", "pos", "sen", "śp",
+        ],
+    ),
+    (
+        "ru",
+        &[
+            "гг",
+            "вв",
+            "др",
+            "пр",
+            "проч",
+            "ул",
+            "пер",
+            "просп",
+            "пл",
+            "наб",
+            "бул",
+            "им",
+            "см",
+            "ср",
+            "стр",
+            "рис",
+            "табл",
+            "руб",
+            "коп",
+            "тыс",
+            "млн",
+            "млрд",
+            "трлн",
+            "проф",
+            "акад",
+            "доц",
+            "канд",
+            "докт",
+            "ген",
+            "полк",
+            "подполк",
+            "кап",
+            "лейт",
+            "серж",
+            "обл",
+            "респ",
+            "пос",
+            "дер",
+            "ст",
+            "гл",
+            "изд",
+            "ред",
+            "сост",
+            "авт",
+            "англ",
+            "нем",
+            "фр",
+            "франц",
+            "лат",
+            "греч",
+            "рус",
+            "род",
+            "ум",
+            "ок",
+            "напр",
+            "мин",
+            "сек",
+            "час",
+            "чел",
+            "экз",
+            "экон",
+            "тел",
+            "корп",
+            "кв",
+            "оф",
+            "эт",
+            "янв",
+            "февр",
+            "фев",
+            "апр",
+            "авг",
+            "сент",
+            "окт",
+            "нояб",
+            "дек",
+            "дж",
+            "св",
+            "прп",
+            "о-ва",
+            "ч",
+            "долл",
+            "зам",
+            "нач",
+            "пом",
+            "чл",
+            "корр",
+            "инж",
+            "Ю",
+            "Вл",
+            "Ал",
+            "Дм",
+        ],
+    ),
+    (
+        "uk",
+        &[
+            "рр",
+            "ст",
+            "ін",
+            "вул",
+            "пров",
+            "просп",
+            "пл",
+            "бульв",
+            "ім",
+            "див",
+            "пор",
+            "стор",
+            "рис",
+            "табл",
+            "грн",
+            "коп",
+            "тис",
+            "млн",
+            "млрд",
+            "трлн",
+            "проф",
+            "акад",
+            "доц",
+            "канд",
+            "ген",
+            "полк",
+            "підполк",
+            "кап",
+            "обл",
+            "респ",
+            "смт",
+            "гл",
+            "вид",
+            "ред",
+            "авт",
+            "англ",
+            "нім",
+            "фр",
+            "лат",
+            "рос",
+            "укр",
+            "нар",
+            "пом",
+            "бл",
+            "напр",
+            "хв",
+            "сек",
+            "год",
+            "чол",
+            "тел",
+            "корп",
+            "кв",
+            "січ",
+            "лют",
+            "бер",
+            "квіт",
+            "трав",
+            "черв",
+            "лип",
+            "серп",
+            "вер",
+            "жовт",
+            "лист",
+            "груд",
+            "дж",
+            "св",
+            "дол",
+            "зам",
+            "нач",
+            "чл",
+            "кор",
+            "інж",
+            "під",
+        ],
+    ),
+    (
+        "cs",
+        &[
+            "např", "tzn", "tzv", "tj", "atd", "apod", "aj", "resp", "popř", "příp", "mj", "zn", "ing",
+            "mgr", "bc", "mudr", "judr", "phdr", "rndr", "doc", "csc", "drsc", "gen", "plk", "kpt", "por",
+            "mjr", "ul", "nám", "tř", "sv", "tel", "tis", "mil", "mld", "hod", "min", "sek", "čp", "čís",
+            "str", "odst", "písm", "sb", "nar", "zemř", "angl", "něm", "franc", "lat", "obr", "tab", "roč",
+            "stol", "kč", "vyd", "red", "pol", "okr", "kraj", "srov", "cca", "max", "led", "ún", "břez",
+            "dub", "květ", "červ", "srp", "zář", "říj", "list", "pros", "ml", "st", "pí", "sl",
+        ],
+    ),
+    (
+        "sk",
+        &[
+            "napr", "tzn", "tzv", "tj", "atď", "apod", "resp", "príp", "ing", "mgr", "bc", "mudr", "judr",
+            "phdr", "rndr", "doc", "csc", "gen", "plk", "ul", "nám", "sv", "tel", "tis", "mil", "mld", "hod",
+            "min", "čís", "str", "ods", "písm", "nar", "zomr", "angl", "nem", "lat", "obr", "tab", "roč",
+            "stor", "okr", "kol", "pozn",
+        ],
+    ),
+    (
+        "sv",
+        &[
+            "bl", "dvs", "ev", "fr", "frk", "hr", "kl", "kr", "mm", "dyl", "osv", "etc", "resp", "st", "tel",
+            "tex", "tf", "ung", "vd", "mkt", "milj", "mdr", "mrd", "nr", "sid", "red", "exkl", "inkl", "kap",
+            "jfr", "jmf", "ggr", "gm", "inv", "obs", "forts", "el", "dr", "doc", "fil", "kand", "tekn",
+            "jan", "febr", "feb", "apr", "aug", "sept", "okt", "nov", "dec", "bla", "ca", "cirka", "avd",
+            "följ", "ang", "anm", "sk", "fm", "em",
+        ],
+    ),
+    (
+        "no",
+        &[
+            "bl", "dvs", "ev", "evt", "fr", "hr", "kl", "kr", "osv", "mv", "mm", "pga", "ca", "nr", "mill",
+            "mrd", "tlf", "adm", "dir", "ing", "kand", "stud", "st", "red", "inkl", "ekskl", "kap", "jf",
+            "gl", "vgs", "vsa", "iht", "ifm", "ift", "innb", "tils", "avd", "ass", "fylkesk", "bla", "dr",
+            "gt", "pkt", "pst", "sms", "sst", "div", "feks", "eks", "jan", "feb", "apr", "aug", "sept",
+            "okt", "nov", "des", "jr", "sr", "kgl", "statsr", "mht",
+        ],
+    ),
+    (
+        "da",
+        &[
+            "bl", "bla", "dvs", "evt", "fr", "hr", "kl", "kr", "osv", "mv", "mm", "pga", "ca", "nr", "mio",
+            "mia", "tlf", "adm", "dir", "ing", "cand", "stud", "skt", "red", "inkl", "ekskl", "kap", "jf",
+            "jfr", "vedr", "ang", "adr", "afd", "alm", "bd", "fork", "foreg", "fx", "hhv", "maks", "min",
+            "nuv", "opr", "pct", "pkt", "resp", "sml", "sek", "stk", "tdl", "eks", "jan", "feb", "apr",
+            "aug", "sept", "okt", "nov", "dec", "frk", "fru", "kgl",
+        ],
+    ),
+    (
+        "fi",
+        &[
+            "esim", "ym", "yms", "yo", "jne", "ks", "vrt", "mm", "mr", "nk", "ns", "nyk", "oik", "os", "puh",
+            "prof", "puht", "s", "synt", "tms", "toht", "tri", "tuh", "milj", "mrd", "mk", "snt", "ko",
+            "ent", "engl", "ruots", "saks", "lat", "eo", "em", "ed", "huom", "kpl", "klo", "ko", "ao", "aik",
+            "eläk", "ev", "kenr", "kapt", "luutn", "maist", "min", "pj", "pnj", "sij", "sit", "so", "vt",
+            "vs", "vas", "virk", "va",
+        ],
+    ),
+    (
+        "hu",
+        &[
+            "pl", "stb", "ill", "kb", "dr", "ifj", "id", "özv", "prof", "ún", "vö", "ld", "uo", "old", "köt",
+            "szerk", "sz", "szt", "ker", "krt", "út", "tsz", "bp", "tel", "ft", "mrd", "jan", "febr", "márc",
+            "ápr", "máj", "jún", "júl", "aug", "szept", "okt", "nov", "dec", "br", "gr", "hg", "vmint",
+            "kft", "zrt", "rt", "nyrt",
+        ],
+    ),
+    (
+        "ro",
+        &[
+            "dl", "dlui", "dna", "dnei", "dra", "dvs", "prof", "ing", "acad", "av", "conf", "lect", "asist",
+            "col", "gen", "lt", "cpt", "mr", "str", "bd", "bld", "sf", "nr", "pag", "art", "alin", "lit",
+            "ex", "etc", "mil", "mld", "jud", "com", "loc", "tel", "ian", "febr", "apr", "iun", "iul", "aug",
+            "sept", "oct", "nov", "dec", "cca",
+        ],
+    ),
+    (
+        "hr",
+        &[
+            "npr", "tj", "tzv", "itd", "sl", "dr", "mr", "mag", "ing", "prof", "doc", "akad", "gosp", "gđa",
+            "gđica", "ul", "trg", "sv", "br", "str", "čl", "st", "toč", "god", "tis", "mil", "mlrd", "sat",
+            "min", "tel", "rođ", "umr", "usp", "prir", "ur", "odn", "oko", "tzn", "kn", "dipl", "oec", "iur",
+            "sc",
+        ],
+    ),
+    (
+        "sl",
+        &[
+            "npr", "itd", "ipd", "tj", "tim", "oz", "dr", "mag", "prof", "doc", "akad", "inž", "ing", "gos",
+            "ga", "gdč", "ul", "sv", "št", "str", "čl", "odst", "tč", "tis", "mio", "mrd", "ur", "min",
+            "tel", "roj", "umr", "prim", "gl", "sl", "dipl", "univ", "ekon", "jan", "feb", "mar", "apr",
+            "jun", "jul", "avg", "sept", "okt", "nov", "dec",
+        ],
+    ),
+    (
+        "sr",
+        &[
+            "нпр", "тј", "тзв", "итд", "сл", "др", "мр", "инж", "проф", "доц", "акад", "ул", "св", "бр",
+            "стр", "чл", "ст", "год", "хиљ", "мил", "млрд", "тел", "рођ", "npr", "tj", "tzv", "itd", "sl",
+            "inž", "ul", "sv", "br", "str",
+        ],
+    ),
+    (
+        "bg",
+        &[
+            "гр", "ул", "бул", "пл", "др", "проф", "доц", "акад", "инж", "арх", "ген", "полк", "кап", "св",
+            "стр", "чл", "ал", "бр", "хил", "млн", "млрд", "лв", "ст", "тел", "напр", "вж", "ср", "изд",
+            "ред", "обл", "общ", "нар",
+        ],
+    ),
+    (
+        "tr",
+        &[
+            "doç", "yrd", "öğr", "gör", "uzm", "av", "bkz", "vb", "vs", "vd", "örn", "sn", "hz", "müh",
+            "mim", "alb", "yb", "bnb", "yzb", "tğm", "org", "korg", "tümg", "tuğg", "cad", "sok", "mah",
+            "bul", "apt", "blv", "no", "tel", "şti", "ltd", "aş", "yy", "çev", "haz", "yay", "bas", "müd",
+            "gn", "kur", "mr", "ord", "ecz", "vet", "dz", "hv", "ing", "fr", "alm", "ar", "far", "age",
+            "krş", "mad", "sf", "böl", "üniv",
+        ],
+    ),
+    (
+        "id",
+        &[
+            "bpk", "sdr", "drs", "dra", "ir", "tn", "ny", "hlm", "dll", "dsb", "dst", "tsb", "yth", "jl",
+            "jln", "tgl", "no", "prof", "gub", "kab", "kec", "kel",
+        ],
+    ),
+    (
+        "ca",
+        &[
+            "sra", "dra", "núm", "pàg", "av", "ctra", "tel", "ex", "gral", "aprox", "dept", "pl", "pça",
+            "sta", "mn",
+        ],
+    ),
+    (
+        "el",
+        &[
+            "κ", "κκ", "κα", "κ.α", "π.χ", "χ", "δρ", "καθ", "στρ", "αρ", "αριθ", "βλ", "σελ", "εκ", "δισ",
+            "εκατ", "τηλ", "αγ", "λεωφ", "οδ", "πλ", "κτλ", "κλπ", "κεφ", "παρ", "τόμ", "υπ",
+        ],
+    ),
+    ("he", &["עמ", "מס", "רח", "שד", "טל", "פרופ"]),
+    ("ar", &["أ.د", "أد", "تل", "ص.ب", "هـ"]),
+    ("fa", &["هـ", "ق.م"]),
+    ("hi", &["डॉ", "डा", "प्रो", "श्री", "श्रीमती", "सुश्री", "पं", "कि.मी", "मि.मी", "इं", "नं", "रु", "ई", "वि"]),
+    ("mr", &["डॉ", "प्रा", "श्री", "श्रीमती", "सौ", "कु", "पं", "रु", "नं", "कि.मी"]),
+    ("bn", &["ড", "ডা", "মো", "মোঃ", "মি", "প্রফেসর", "খ্রি", "নং"]),
+    ("ta", &["திரு", "திருமதி", "டாக்டர்", "பேரா", "கி.மீ", "ரூ"]),
+    ("vi", &["tp", "ts", "ths", "gs", "pgs", "bs", "ks", "ls", "ubnd", "hcm", "ông", "tx", "tt"]),
+    (
+        "et",
+        &[
+            "nt", "jne", "jt", "jms", "st", "vt", "vrd", "nn", "nr", "lk", "tel", "tn", "mnt", "pst", "sh",
+            "saj", "dots", "prof", "mag", "dr", "hr", "pr", "prl", "sünd", "surn", "kd", "ca", "tuh", "mln",
+            "mld", "krt",
+        ],
+    ),
+    (
+        "lv",
+        &[
+            "piem", "utt", "tml", "tjs", "tmldz", "sk", "nr", "lpp", "tālr", "prof", "dr", "doc", "inž",
+            "kgs", "kdze", "dzim", "mir", "tūkst", "milj", "mljrd", "plkst", "apm", "resp", "iel", "bulv",
+            "pag", "nov",
+        ],
+    ),
+    (
+        "lt",
+        &[
+            "pvz", "pan", "kt", "tel", "nr", "psl", "prof", "doc", "dr", "akad", "inž", "gen", "plk", "kpt",
+            "mjr", "gerb", "vad", "tūkst", "mln", "mlrd", "val", "min", "sek", "ul", "pl", "prosp", "aikšt",
+            "raj", "apskr", "mst", "liet", "angl", "rus", "lenk", "vok", "šv", "plg", "žr", "str", "pvd",
+            "vyr", "pav",
+        ],
+    ),
+    (
+        "is",
+        &[
+            "þ.e", "m.a", "bls", "nr", "sbr", "hr", "fr", "dr", "próf", "kl", "kr", "millj", "þús", "svo",
+            "frv", "osfrv", "uþb", "ritstj", "útg",
+        ],
+    ),
+    ("eu", &["etab", "adib", "jn", "and", "dk", "zk", "or", "tel"]),
+    ("gl", &["sra", "dra", "núm", "páx", "av", "tel", "ex", "gral", "aprox", "rúa"]),
+    ("sw", &["bw", "bi", "dkt", "mhe", "prof", "tel", "uk"]),
+];
+
+/// Other tags for the same tables.
+const ALIASES: &[(&str, &str)] = &[
+    ("nb", "no"),
+    ("nn", "no"),
+    ("bs", "hr"),
+    ("sh", "hr"),
+    ("cnr", "sr"),
+    ("be", "ru"),
+    ("mk", "sr"),
+    ("ms", "id"),
+    ("af", "nl"),
+    ("lb", "de"),
+    ("gsw", "de"),
+    ("fy", "nl"),
+    ("ne", "hi"),
+    ("sa", "hi"),
+    ("fo", "da"),
+    ("ur", "fa"),
+];
+
+/// Languages that write ordinal numbers with a stop ("am 3. Oktober").
+const ORDINAL_STOP: &[&str] = &[
+    "de", "lb", "gsw", "nds", "dsb", "hsb", "no", "nb", "nn", "da", "fo", "is", "cs", "sk", "pl", "hu", "fi",
+    "et", "lv", "hr", "sl", "sr", "bs", "sh", "cnr", "mk", "tr", "az", "eu", "tk", "se", "ksh", "csb", "szl",
+];
+
+fn table(language: &str) -> Option<&'static [&'static str]> {
+    let name = ALIASES.iter().find(|(alias, _)| *alias == language).map_or(language, |(_, name)| name);
+    BY_LANGUAGE.iter().find(|(tag, _)| *tag == name).map(|(_, words)| *words)
+}
+
+/// Whether a stop after this word may belong to the word. `language` is a primary tag in lower
+/// case; of one that has no table here, every table holds.
+pub(super) fn is_abbreviation(word: &str, language: &str) -> bool {
+    let lower = word.to_lowercase();
+    let holds = |words: &[&str]| words.iter().any(|listed| *listed == word || *listed == lower);
+    holds(COMMON)
+        || match table(language) {
+            Some(words) => holds(words),
+            None => BY_LANGUAGE.iter().any(|(_, words)| holds(words)),
+        }
+}
+
+/// Whether a number before a stop may be an ordinal. Where the language isn't known, it may.
+pub(super) fn writes_ordinals_with_stop(language: &str) -> bool {
+    ORDINAL_STOP.contains(&language) || language.is_empty() || language == "und"
+}
