@@ -1,2 +1,3 @@
 //! copydesk: the desk that every story passes through before readers see it.
 
+pub mod log;

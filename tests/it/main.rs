@@ -1,0 +1,14 @@
+//! Everything that is tested from outside the crate, in one binary.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that fails is to panic, in its helpers too"
+)]
+
+mod jetstream;
+mod log_contract;
+mod nats_server;
+mod segments;
