@@ -1,0 +1,140 @@
+//! Escaping, cleaning and direction of text.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
+use ammonia::{Builder, UrlRelative};
+
+/// Text as it stands in HTML, in an element or in a quoted attribute.
+pub(crate) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// What of the wire's XHTML a reader's browser gets: the wire may be fed by others.
+pub(crate) fn clean(body: &str) -> String {
+    CLEANER.clean(body).to_string()
+}
+
+static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
+    let tags = [
+        "p",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "ul",
+        "ol",
+        "li",
+        "blockquote",
+        "cite",
+        "em",
+        "strong",
+        "a",
+        "br",
+        "figure",
+        "figcaption",
+        "img",
+    ];
+    let attributes = [("a", &["href"][..]), ("img", &["src", "alt"][..])];
+    let attributes = attributes.map(|(tag, names)| (tag, HashSet::from_iter(names.iter().copied())));
+    let mut builder = Builder::empty();
+    builder
+        .tags(HashSet::from(tags))
+        .tag_attributes(HashMap::from(attributes))
+        .clean_content_tags(HashSet::from(["script", "style"]))
+        .url_schemes(HashSet::from(["http", "https", "mailto"]))
+        .url_relative(UrlRelative::Deny)
+        .link_rel(None);
+    builder
+});
+
+/// An address that a page may lead to or load from; others are left out.
+pub(crate) fn web_address(address: &str) -> Option<&str> {
+    let scheme = address.split_once(':')?.0;
+    (scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")).then_some(address)
+}
+
+/// Whether a language, as a BCP 47 tag, is written from right to left: by its script where the tag says it, by
+/// the language's usual one elsewhere.
+pub(crate) fn is_rtl(language: &str) -> bool {
+    let language = language.to_ascii_lowercase();
+    let mut subtags = language.split(['-', '_']);
+    let primary = subtags.next().unwrap_or_default();
+    let script = subtags
+        .take_while(|subtag| subtag.len() != 1)
+        .find(|subtag| subtag.len() == 4 && subtag.bytes().all(|byte| byte.is_ascii_alphabetic()));
+    match script {
+        Some(script) => RTL_SCRIPTS.contains(&script),
+        None => RTL_LANGUAGES.contains(&primary),
+    }
+}
+
+/// ISO 15924 codes of the living scripts written from right to left.
+const RTL_SCRIPTS: &[&str] = &[
+    "adlm", "arab", "aran", "hebr", "mand", "nkoo", "rohg", "samr", "syrc", "syre", "syrj", "syrn", "thaa",
+    "yezi",
+];
+
+/// Languages whose usual script is one of them.
+const RTL_LANGUAGES: &[&str] = &[
+    "ae", "ar", "arc", "ary", "arz", "apc", "azb", "bal", "bqi", "ckb", "dv", "fa", "glk", "he", "iw", "ji",
+    "ks", "lrc", "mzn", "nqo", "pnb", "prs", "ps", "rhg", "sd", "sdh", "skr", "syr", "ug", "ur", "yi",
+];
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn hostile_markup_is_cleaned_away_and_words_stay() {
+        let cleaned = clean(concat!(
+            r#"<div xmlns="http://www.w3.org/1999/xhtml"><p onclick="x()">One <a href="javascript:x()">two</a>"#,
+            r#" <a href="https://a.example/?a=1&amp;b=2" target="_top">three</a></p><script>CANARY</script>"#,
+            r#"<style>CANARY</style><iframe src="https://x.example"></iframe><img src="/x" alt="four" onerror="x()"/>"#,
+            r#"<svg><a xlink:href="javascript:x()">five</a></svg><math><mtext></p><style><img src=x onerror=x()>"#,
+        ));
+        for bad in ["onclick", "javascript", "CANARY", "iframe", "onerror", "target", "<svg", "<style", "src"]
+        {
+            assert!(!cleaned.contains(bad), "{bad} in {cleaned}");
+        }
+        assert!(
+            cleaned.contains("<p>One <a>two</a> <a href=\"https://a.example/?a=1&amp;b=2\">three</a></p>"),
+            "{cleaned}"
+        );
+    }
+
+    #[test]
+    fn direction_goes_by_script_before_language() {
+        for rtl in ["ar", "he-IL", "fa", "ur", "pa-Arab-PK", "az-arab", "ckb", "ar-u-nu-latn"] {
+            assert!(is_rtl(rtl), "{rtl}");
+        }
+        for ltr in ["en", "ur-Latn", "sr-Latn", "ar-Latn-t-ar-arab", "", "arn", "en-x-arab"] {
+            assert!(!is_rtl(ltr), "{ltr}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn escaped_text_opens_nothing(text in "[<>&\"'a\u{202e}]{0,20}") {
+            let escaped = escape(&text);
+            prop_assert!(!escaped.contains(['<', '>', '"', '\'']));
+            let parsed = clean(&escaped);
+            prop_assert_eq!(parsed.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&"), text);
+        }
+    }
+}
