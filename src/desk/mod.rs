@@ -1,0 +1,402 @@
+//! The desk: one command from arrival to answer.
+//!
+//! A command goes through its article's lane, one at a time; decisions are made on the article as this instance
+//! knows it, and the log's expectation decides whether that was the newest (promise 4): who loses a race reads what
+//! was written meanwhile and is decided again. A refusal has no append that could fail, so before one is given the
+//! log's end is asked of its leader, one question for all that wait, and the command is decided again if there was
+//! more (promise 3).
+//!
+//! A command's id is looked for first: among the events folded and those that this instance knows beyond them. It
+//! may still have been used in an event that this instance hasn't seen; then the append or the question finds it.
+//!
+//! The desk never spawns, sleeps or reads a clock by itself: time comes from the log's clock, random bytes from
+//! whoever makes the desk, so that a simulation can hold all of it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use copydesk_article::answer::Answer;
+use copydesk_article::article::Article;
+use copydesk_article::command::{Command, Context, Decision, Past, Undecided, decide};
+use copydesk_article::event::{self, Event, Hex, Read, Time};
+use copydesk_article::limits;
+use copydesk_article::problem::{Code, Problem};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::log::{self, Content, Expect, Log, LogError, Message, Seq, Settled};
+use crate::store::fold::{Step, advance};
+use crate::store::{Store, StoreError, Stored};
+
+mod end;
+mod lanes;
+mod newsroom;
+mod past;
+
+pub use newsroom::{Proposal, ProposeError, propose};
+pub use past::At;
+
+/// How long an append is tried before its outcome is left unknown.
+pub const APPEND_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a command is decided anew before it is left to the sender to try again: each time means that another
+/// writer was first.
+const ATTEMPTS: usize = 64;
+
+/// How long a refusal waits for the fold to reach the log's end.
+const FOLD_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Decides commands.
+pub struct Desk {
+    log: Arc<dyn Log>,
+    store: Arc<Store>,
+    lanes: lanes::Lanes,
+    end: end::End,
+    source: Arc<str>,
+    salt: Box<dyn Fn() -> [u8; 16] + Send + Sync>,
+    /// Why nothing is decided any more, where log and folded state disagree (promise 9).
+    halted: watch::Sender<Option<Arc<str>>>,
+}
+
+impl fmt::Debug for Desk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Desk({})", self.source)
+    }
+}
+
+/// What this instance knows of one article.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    /// The article and the last position on its subject; none where there is no event.
+    stored: Option<Stored>,
+    /// The last position on its subject even where no event of ours stands there.
+    seq: Seq,
+    /// The commands of its events, and where each stands.
+    commands: HashMap<Uuid, Seq>,
+    /// Whether it was read at all.
+    read: bool,
+    /// Why the article is set aside, if it is.
+    aside: Option<String>,
+}
+
+/// What one attempt came to.
+enum Attempt {
+    Done(Box<Result<Answer, Problem>>),
+    /// Another writer was first, or there was more to know: once more.
+    Again,
+}
+
+impl Attempt {
+    fn done(result: Result<Answer, Problem>) -> Self {
+        Attempt::Done(Box::new(result))
+    }
+}
+
+impl Desk {
+    /// A desk over a log and the store folded from it. `source` is the events' own, `/<prefix>`; `salt` draws 16
+    /// random bytes.
+    pub fn new(
+        log: Arc<dyn Log>,
+        store: Arc<Store>,
+        source: &str,
+        salt: impl Fn() -> [u8; 16] + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            end: end::End::new(log.events()),
+            log,
+            store,
+            lanes: lanes::Lanes::default(),
+            source: source.into(),
+            salt: Box::new(salt),
+            halted: watch::Sender::new(None),
+        }
+    }
+
+    /// Decides nothing any more, or again, where there is no reason any longer.
+    pub fn halt(&self, why: Option<&str>) {
+        self.halted.send_replace(why.map(Arc::from));
+    }
+
+    /// Why nothing is decided any more, if so.
+    pub fn halted(&self) -> Option<Arc<str>> {
+        self.halted.borrow().clone()
+    }
+
+    /// Takes a command of `actor`, as the transport established, from arrival to answer.
+    ///
+    /// # Errors
+    /// The refusal. 503s tell whether the command may have been written.
+    pub async fn command(&self, actor: &Arc<str>, command: &Command) -> Result<Answer, Problem> {
+        let lane = self.lanes.lane(command.article);
+        let mut known = lane.lock().await;
+        for _ in 0..ATTEMPTS {
+            if let Some(why) = self.halted() {
+                return Err(Problem::new(
+                    Code::LogUnavailable,
+                    format!("this instance decides nothing: {why}"),
+                ));
+            }
+            match self.attempt(actor, command, &mut known).await? {
+                Attempt::Done(result) => return *result,
+                Attempt::Again => {}
+            }
+        }
+        Err(Problem::new(Code::Busy, "others write this article all the time: try again"))
+    }
+
+    async fn attempt(
+        &self,
+        actor: &Arc<str>,
+        command: &Command,
+        known: &mut Known,
+    ) -> Result<Attempt, Problem> {
+        self.know(command.article, known)?;
+        if let Some(seq) = known.commands.get(&command.id).copied() {
+            return Ok(Attempt::done(self.repeat(actor, command, seq).await));
+        }
+        if let Some(why) = &known.aside {
+            let detail = format!("the article holds an event that this build doesn't understand ({why})");
+            return Err(Problem::new(Code::SetAside, detail));
+        }
+        match self.decide(actor, command, known).await? {
+            Err(refusal) => {
+                let newest = self.is_newest(command.article, known).await?;
+                Ok(if newest { Attempt::done(Err(refusal)) } else { Attempt::Again })
+            }
+            Ok(decision) if command.is_try => {
+                let newest = self.is_newest(command.article, known).await?;
+                Ok(if newest {
+                    Attempt::done(Ok(Answer::tried(
+                        &decision,
+                        &self.store.newsroom(),
+                        self.store.position().seq,
+                    )))
+                } else {
+                    Attempt::Again
+                })
+            }
+            Ok(decision) => self.write(decision, known).await,
+        }
+    }
+
+    /// Has the article as far as this instance knows it.
+    fn know(&self, article: Uuid, known: &mut Known) -> Result<(), Problem> {
+        if known.read {
+            return Ok(());
+        }
+        known.stored = self.store.article(article).map_err(unreadable)?;
+        known.seq = known.stored.as_ref().map_or(0, |stored| stored.seq);
+        known.commands = self.store.commands_of(article).map_err(unreadable)?;
+        known.aside = self.store.aside(article).map_err(unreadable)?.map(|aside| aside.why);
+        known.read = true;
+        Ok(())
+    }
+
+    /// The first answer again, for the same command of the same actor (promise 2).
+    async fn repeat(&self, actor: &Arc<str>, command: &Command, seq: Seq) -> Result<Answer, Problem> {
+        let entry = self.log.events().get(seq).await.map_err(unavailable)?;
+        let event = match entry.map(|entry| (entry.subject, entry.content)) {
+            Some((subject, Content::Message { body, .. })) => match event::read(&subject, &body) {
+                Read::Event(event) => event,
+                _ => {
+                    return Err(Problem::new(Code::SetAside, "the first answer can't be read by this build"));
+                }
+            },
+            _ => return Err(Problem::new(Code::IdReused, "this id was used before: draw a new one")),
+        };
+        if event.actor != *actor || event.commandhash != command.hash(&event.salt) {
+            return Err(Problem::new(
+                Code::IdReused,
+                "this id was used before for something else: draw a new one",
+            ));
+        }
+        Ok(Answer::of(&event, seq, true))
+    }
+
+    /// The decision on what is known, with the article as it was where that is asked for.
+    async fn decide(
+        &self,
+        actor: &Arc<str>,
+        command: &Command,
+        known: &Known,
+    ) -> Result<Result<Decision, Problem>, Problem> {
+        let newsroom = self.store.newsroom();
+        let context = Context {
+            now: self.now(),
+            actor,
+            newsroom: &newsroom,
+            salt: Hex((self.salt)()),
+            source: &self.source,
+        };
+        let article = known.stored.as_ref().map(|stored| &*stored.article);
+        let mut past = Past::new();
+        loop {
+            match decide(article, &past, command, &context) {
+                Ok(decision) => return Ok(Ok(decision)),
+                Err(Undecided::Refused(problem)) => return Ok(Err(*problem)),
+                Err(Undecided::Needs(revisions)) => {
+                    for revision in revisions {
+                        let then = self.revision_of(known, command.article, revision).await?;
+                        if past.insert(revision, then).is_some() {
+                            return Err(Problem::new(
+                                Code::LogUnavailable,
+                                "an earlier revision can't be had now",
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether what is known is all there is, up to the log's end as its leader states it.
+    async fn is_newest(&self, article: Uuid, known: &mut Known) -> Result<bool, Problem> {
+        let newsroom = self.store.newsroom().version;
+        let end = self.end.ask().await.map_err(unavailable)?;
+        let clock = self.log.clock();
+        tokio::select! {
+            () = self.store.folded(end) => {}
+            () = clock.sleep(FOLD_PATIENCE) => {
+                return Err(Problem::new(Code::LogUnavailable, "this instance is still folding the log: try again"));
+            }
+        }
+        if self.store.newsroom().version != newsroom {
+            return Ok(false);
+        }
+        let aside = self.store.aside(article).map_err(unreadable)?;
+        let stored = self.store.article(article).map_err(unreadable)?;
+        let seq = stored.as_ref().map_or(0, |stored| stored.seq);
+        if seq <= known.seq && aside.is_some() == known.aside.is_some() {
+            return Ok(true);
+        }
+        known.stored = stored;
+        known.seq = seq;
+        known.commands = self.store.commands_of(article).map_err(unreadable)?;
+        known.aside = aside.map(|aside| aside.why);
+        Ok(false)
+    }
+
+    async fn write(&self, decision: Decision, known: &mut Known) -> Result<Attempt, Problem> {
+        let Decision { event, article, .. } = decision;
+        let bytes = encode(&event)?;
+        let message = Message {
+            subject: event.subject.to_string(),
+            id: event.id.as_hyphenated().to_string(),
+            headers: Vec::new(),
+            body: Bytes::from(bytes),
+        };
+        let expect = Expect::Subject(known.seq);
+        let events = self.log.events();
+        let clock = self.log.clock();
+        // Should the sender go away while the answer is awaited, what is known can't be trusted any more.
+        let before = std::mem::take(known);
+        match log::append(&*events, &*clock, &message, expect, APPEND_PATIENCE).await {
+            Settled::Written(seq) => {
+                *known = before;
+                known.stored = Some(Stored { article: Arc::new(article), seq });
+                known.seq = seq;
+                known.commands.insert(event.command, seq);
+                Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))
+            }
+            Settled::Lost => {
+                *known = before;
+                self.catch_up(&message.subject, known).await?;
+                Ok(Attempt::Again)
+            }
+            Settled::Unavailable(why) => {
+                *known = before;
+                Err(Problem::new(
+                    Code::LogUnavailable,
+                    format!("the log can't be reached, nothing was written: {why}"),
+                ))
+            }
+            Settled::Unknown(why) => {
+                let detail = format!("it may have been written: send the same id again to find out ({why})");
+                Err(Problem::new(Code::OutcomeUnknown, detail))
+            }
+            Settled::Refused(why) => {
+                *known = before;
+                Err(Problem::too_large("event", format!("the log refuses the event: {why}")))
+            }
+        }
+    }
+
+    /// Reads what others wrote on the article since what is known.
+    async fn catch_up(&self, subject: &str, known: &mut Known) -> Result<(), Problem> {
+        let newer = self.log.events().all_on(subject, known.seq).await.map_err(unavailable)?;
+        for entry in newer {
+            match advance(known.stored.as_ref(), &entry) {
+                Step::Event(stored, event) => {
+                    known.commands.insert(event.command, entry.seq);
+                    known.stored = Some(stored);
+                }
+                Step::Passed => {}
+                Step::Aside { why, .. } => known.aside = Some(why),
+            }
+            known.seq = entry.seq;
+            if let Some(stored) = &mut known.stored {
+                stored.seq = entry.seq;
+            }
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> Time {
+        let now = self.log.clock().now();
+        Time::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+    }
+
+    /// The store that this desk reads.
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// The log that this desk writes.
+    pub fn log(&self) -> &Arc<dyn Log> {
+        &self.log
+    }
+}
+
+/// The bytes of an event, which must fit the log.
+fn encode(event: &Event) -> Result<Vec<u8>, Problem> {
+    let bytes =
+        event::write(event).map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written"))?;
+    if bytes.len() > limits::EVENT_BYTES {
+        let detail = format!(
+            "the event would take {} bytes; at most {} are allowed",
+            bytes.len(),
+            limits::EVENT_BYTES
+        );
+        return Err(Problem::too_large("event", detail));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(error: StoreError) -> Problem {
+    tracing::error!(%error, "the store can't be read");
+    Problem::new(Code::LogUnavailable, "the folded state can't be read now; nothing was written")
+}
+
+fn unavailable(error: LogError) -> Problem {
+    tracing::warn!(%error, "the log can't be asked");
+    Problem::new(Code::LogUnavailable, "the log can't be asked now; nothing was written")
+}
+
+/// The article that a revision asked for is not kept longer than the command: it is built from the nearest snapshot
+/// and the article's own events.
+impl Desk {
+    async fn revision_of(
+        &self,
+        known: &Known,
+        article: Uuid,
+        revision: u32,
+    ) -> Result<Arc<Article>, Problem> {
+        let newest = known.stored.as_ref().map_or(0, |stored| stored.seq);
+        self.as_it_was(article, At::Revision(revision), newest).await?.ok_or_else(|| {
+            Problem::new(Code::LogUnavailable, format!("revision {revision} of the article can't be had now"))
+        })
+    }
+}

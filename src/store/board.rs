@@ -1,0 +1,142 @@
+//! The board: articles by newest change, with stable cursors.
+
+use std::ops::Bound;
+
+use copydesk_article::article::{Article, Stage, Status};
+use copydesk_article::event::Time;
+use copydesk_article::fields::FieldName;
+use copydesk_article::newsroom::Newsroom;
+use copydesk_article::text::Text;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Store, StoreError, pieces};
+
+/// What the board keeps of an article. The stage is worked out when it is read: it turns on the rules in force.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Row {
+    /// The article.
+    pub article: Uuid,
+    /// Its slug.
+    pub slug: Option<String>,
+    /// Its headline.
+    pub headline: Option<String>,
+    /// Its section.
+    pub section: Option<String>,
+    /// Whether it was submitted.
+    pub submitted: bool,
+    /// Whether it was spiked.
+    pub spiked: bool,
+    /// How many approvals stand on the present words.
+    pub good_approvals: u32,
+    /// What readers have.
+    pub status: Status,
+    /// Its version.
+    pub version: u32,
+    /// Its revision.
+    pub revision: u32,
+    /// Its newest edition.
+    pub edition: Option<u32>,
+    /// When it last changed.
+    pub updated: Time,
+    /// How many blocking queries are open.
+    pub blocking: u32,
+}
+
+impl Row {
+    /// The row of an article.
+    pub fn of(article: &Article) -> Self {
+        Self {
+            article: article.id,
+            slug: article.fields.line(FieldName::Slug).map(str::to_owned),
+            headline: article.fields.text(FieldName::Headline).map(Text::plain),
+            section: article.section().map(str::to_owned),
+            submitted: article.submitted,
+            spiked: article.spiked,
+            good_approvals: u32::try_from(article.good_approvals()).unwrap_or(u32::MAX),
+            status: article.status(),
+            version: article.version,
+            revision: article.revision,
+            edition: article.last_edition().map(|edition| edition.number),
+            updated: article.updated,
+            blocking: u32::try_from(article.blocking_queries().count()).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The stage under the rules in force.
+    pub fn stage(&self, newsroom: &Newsroom) -> Stage {
+        let rules = newsroom.rules_for(self.section.as_deref());
+        match (self.spiked, self.submitted) {
+            (true, _) => Stage::Spiked,
+            (_, false) => Stage::Draft,
+            _ if self.good_approvals >= rules.approvals => Stage::Approved,
+            _ => Stage::InReview,
+        }
+    }
+}
+
+/// What is looked for on the board.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only these stages; empty: all but spiked.
+    pub stages: Vec<Stage>,
+    /// Only these statuses; empty: all.
+    pub statuses: Vec<Status>,
+    /// Only this section and those below it.
+    pub section: Option<String>,
+}
+
+impl Filter {
+    fn takes(&self, row: &Row, newsroom: &Newsroom) -> bool {
+        let stage = row.stage(newsroom);
+        let stage_fits =
+            if self.stages.is_empty() { stage != Stage::Spiked } else { self.stages.contains(&stage) };
+        let section_fits = self.section.as_deref().is_none_or(|asked| {
+            row.section.as_deref().is_some_and(|section| {
+                section.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            })
+        });
+        stage_fits && section_fits && (self.statuses.is_empty() || self.statuses.contains(&row.status))
+    }
+}
+
+/// The key of a row: newest change first, then by article.
+pub(crate) fn key(updated: Time, article: Uuid) -> [u8; 24] {
+    let newest_first = u64::MAX - u64::try_from(updated.timestamp_micros()).unwrap_or(0);
+    let mut key = [0; 24];
+    let (first, second) = key.split_at_mut(8);
+    first.copy_from_slice(&newest_first.to_be_bytes());
+    second.copy_from_slice(article.as_bytes());
+    key
+}
+
+impl Store {
+    /// The rows that a filter takes, newest change first, after a cursor; and the cursor of what follows.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn board(
+        &self,
+        filter: &Filter,
+        cursor: Option<[u8; 24]>,
+        limit: usize,
+    ) -> Result<(Vec<Row>, Option<[u8; 24]>), StoreError> {
+        let newsroom = self.newsroom();
+        let start = cursor.as_ref().map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.as_slice()));
+        let mut rows = Vec::new();
+        let mut last = None;
+        for entry in self.shelves.board.range(start, Bound::Unbounded) {
+            let (at, value) = entry?;
+            let row: Row = pieces::decode(&value)?;
+            if !filter.takes(&row, &newsroom) {
+                continue;
+            }
+            if rows.len() == limit {
+                return Ok((rows, last));
+            }
+            last = <[u8; 24]>::try_from(at).ok();
+            rows.push(row);
+        }
+        Ok((rows, None))
+    }
+}

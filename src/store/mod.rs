@@ -1,0 +1,554 @@
+//! The folded state in sled: a cache of the log's fold that may be deleted at any time (promise 9).
+//!
+//! # The invariant
+//!
+//! What is in sled equals the fold of the log up to the fold position, always. One task tails the log
+//! ([`fold`]) and applies groups of entries, each group in one batch: articles in pieces,
+//! indexes, what goes on the wire, and the fold position. A crash at any line leaves an earlier point of the log.
+//!
+//! # What is not trusted
+//!
+//! On Linux sled 0.34's `flush` doesn't reach the disk and its blob files, used for values over 128 KB, are never
+//! synced: so a power loss can leave a torn folder that opens without an error. Every value therefore goes through
+//! one pair of functions ([`pieces`]) in pieces of at most 48 KiB, each with a CRC; a value that doesn't check is
+//! [`StoreError::Damaged`], and a damaged folder is set aside and folded anew from the log. The fold position holds
+//! the hash of the event at it and the log's identity: a log that is shorter or other is noticed
+//! ([`fold::agrees`]), and then the instance stops deciding and says so.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use copydesk_article::article::Article;
+use copydesk_article::newsroom::Newsroom;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::log::Seq;
+
+pub mod board;
+pub mod fold;
+pub mod pieces;
+mod shelf;
+
+use shelf::Shelf;
+
+/// The version of what is folded and how it is kept. Another version's folder is folded anew.
+pub const FOLD_VERSION: u32 = 1;
+
+/// After how many events of an article a snapshot of it is kept, for reading it as it was.
+pub const SNAPSHOT_EVERY: u32 = 32;
+
+/// How long a folder that another process has open is waited for.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the store could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// A value doesn't check: the folder must be folded anew.
+    #[error("the folded state is damaged: {0}")]
+    Damaged(String),
+    /// Another process has the folder open.
+    #[error("the folder {0} is open in another process")]
+    Locked(String),
+    /// The file system or sled failed.
+    #[error("the folded state can't be read or written: {0}")]
+    Failed(String),
+}
+
+impl From<sled::Error> for StoreError {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Corruption { .. } => StoreError::Damaged("sled found a corrupted page".to_owned()),
+            other => StoreError::Failed(other.to_string()),
+        }
+    }
+}
+
+/// How far sled has folded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    /// The last entry folded; 0: none.
+    pub seq: Seq,
+    /// SHA-256 of that entry's bytes; of an erased one, the hash that the log keeps.
+    pub hash: [u8; 32],
+    /// The log's identity.
+    pub identity: Uuid,
+    /// [`FOLD_VERSION`] at the time.
+    pub fold_version: u32,
+    /// How many foreign messages stand on event subjects up to here.
+    pub foreign: u64,
+    /// How many articles are set aside.
+    pub aside: u64,
+}
+
+/// An article with the last position on its subject, which is what the next append expects.
+#[derive(Debug, Clone)]
+pub struct Stored {
+    /// The article.
+    pub article: Arc<Article>,
+    /// The last position on its subject, foreign messages included.
+    pub seq: Seq,
+}
+
+/// Where one event of an article stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventRef {
+    /// The article's version with it.
+    pub version: u32,
+    /// The article's revision with it.
+    pub revision: u32,
+    /// Its position in the log.
+    pub seq: Seq,
+    /// Its time, in microseconds since 1970.
+    pub time_micros: i64,
+}
+
+/// Why an article is set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Aside {
+    /// The first event that isn't understood.
+    pub seq: Seq,
+    /// What isn't understood.
+    pub why: String,
+    /// Whether that event goes on the wire: then the wire stops at it.
+    pub on_wire: bool,
+}
+
+/// Something on an event subject that is no envelope of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignMessage {
+    /// Its position.
+    pub seq: Seq,
+    /// Its subject.
+    pub subject: String,
+    /// How many bytes it has.
+    pub bytes: usize,
+}
+
+/// An event whose edition or withdrawal goes on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Its position in the log.
+    pub seq: Seq,
+    /// The article.
+    pub article: Uuid,
+    /// The article's version with it.
+    pub version: u32,
+}
+
+/// The shelves, by what they hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelves {
+    /// Fold position, newsroom.
+    pub meta: Shelf,
+    /// Articles in pieces.
+    pub articles: Shelf,
+    /// Command ids: which event each became.
+    pub commands: Shelf,
+    /// Each article's events: where they stand.
+    pub events: Shelf,
+    /// Articles as they were, every [`SNAPSHOT_EVERY`] events.
+    pub snapshots: Shelf,
+    /// Articles by newest change.
+    pub board: Shelf,
+    /// What goes on the wire, by position.
+    pub outgoing: Shelf,
+    /// Articles set aside.
+    pub aside: Shelf,
+    /// Foreign messages.
+    pub foreign: Shelf,
+}
+
+/// The folded state.
+#[derive(Debug)]
+pub struct Store {
+    db: sled::Db,
+    tree: sled::Tree,
+    pub(crate) shelves: Shelves,
+    position: watch::Sender<Position>,
+    newsroom: RwLock<Arc<Newsroom>>,
+    path: PathBuf,
+}
+
+/// What was found when the store was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// State up to a position.
+    Found,
+    /// Nothing: everything is to be folded.
+    Empty,
+    /// A folder that can't be used; it was set aside under this name.
+    SetAside(PathBuf, String),
+}
+
+const POSITION: &[u8] = b"position";
+const NEWSROOM: &[u8] = b"newsroom";
+
+impl Store {
+    /// Opens the folded state in a folder. A folder that is damaged or of another fold version is set aside; one
+    /// that another process has open is waited for.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`] where it stays open elsewhere; [`StoreError::Failed`] where nothing can be written.
+    pub fn open(path: &Path, cache_bytes: u64) -> Result<(Store, Opened), StoreError> {
+        let since = Instant::now();
+        loop {
+            let attempt = std::panic::catch_unwind(|| Self::try_open(path, cache_bytes));
+            let why = match attempt {
+                Ok(Ok(opened)) => return Ok(opened),
+                Ok(Err(StoreError::Damaged(why))) => why,
+                Ok(Err(StoreError::Locked(_))) if since.elapsed() < LOCK_PATIENCE => {
+                    std::thread::sleep(Duration::from_millis(50));
+                    continue;
+                }
+                Ok(Err(error)) => return Err(error),
+                // sled 0.34 panics on some torn files.
+                Err(_) => "sled gave up on its files".to_owned(),
+            };
+            let aside = set_aside(path)?;
+            tracing::warn!(%why, aside = %aside.display(), "the folded state was set aside and is folded anew");
+            let (store, _) = Self::try_open(path, cache_bytes)?;
+            return Ok((store, Opened::SetAside(aside, why)));
+        }
+    }
+
+    fn try_open(path: &Path, cache_bytes: u64) -> Result<(Store, Opened), StoreError> {
+        let db = sled::Config::new()
+            .path(path)
+            .cache_capacity(cache_bytes)
+            .mode(sled::Mode::HighThroughput)
+            .flush_every_ms(Some(1000))
+            .open();
+        let db = db.map_err(|error| match error {
+            sled::Error::Io(io) if io.to_string().contains("lock") => {
+                StoreError::Locked(path.display().to_string())
+            }
+            other => other.into(),
+        })?;
+        let tree = db.open_tree("fold")?;
+        let shelf = |tag| Shelf::new(&tree, tag);
+        let shelves = Shelves {
+            meta: shelf(b'm'),
+            articles: shelf(b'a'),
+            commands: shelf(b'c'),
+            events: shelf(b'e'),
+            snapshots: shelf(b's'),
+            board: shelf(b'b'),
+            outgoing: shelf(b'o'),
+            aside: shelf(b'x'),
+            foreign: shelf(b'f'),
+        };
+        let position: Option<Position> =
+            pieces::read(&shelves.meta, POSITION)?.map(|b| pieces::decode(&b)).transpose()?;
+        if let Some(found) = position
+            && found.fold_version != FOLD_VERSION
+        {
+            let why = format!(
+                "it is of fold version {}; this build folds version {FOLD_VERSION}",
+                found.fold_version
+            );
+            return Err(StoreError::Damaged(why));
+        }
+        let newsroom: Option<Newsroom> =
+            pieces::read(&shelves.meta, NEWSROOM)?.map(|b| pieces::decode(&b)).transpose()?;
+        let opened = if position.is_some() { Opened::Found } else { Opened::Empty };
+        if position.is_none() && !tree.is_empty() {
+            // What a crash left of a store that was being cleared.
+            tree.clear()?;
+        }
+        let start = position.unwrap_or(Position::none());
+        let store = Store {
+            db,
+            tree,
+            shelves,
+            position: watch::Sender::new(start),
+            newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
+            path: path.to_owned(),
+        };
+        Ok((store, opened))
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How far it has folded.
+    pub fn position(&self) -> Position {
+        *self.position.borrow()
+    }
+
+    /// Told whenever the fold position moves.
+    pub fn positions(&self) -> watch::Receiver<Position> {
+        self.position.subscribe()
+    }
+
+    /// Returns once `seq` is folded.
+    pub async fn folded(&self, seq: Seq) {
+        let mut positions = self.position.subscribe();
+        // The sender lives as long as the store, so this can't fail.
+        let _ = positions.wait_for(|position| position.seq >= seq).await;
+    }
+
+    /// The newsroom in force at the fold position.
+    pub fn newsroom(&self) -> Arc<Newsroom> {
+        Arc::clone(&self.newsroom.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// An article.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn article(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
+        pieces::read_article(&self.shelves.articles, id)
+    }
+
+    /// Every command of an article's events, and where its event stands.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn commands_of(&self, article: Uuid) -> Result<HashMap<Uuid, Seq>, StoreError> {
+        let read = |entry: sled::Result<shelf::Pair>| {
+            let (key, value) = entry?;
+            let command = key.get(16..).and_then(|command| Uuid::from_slice(command).ok());
+            command.zip(number(&value)).ok_or_else(|| StoreError::Damaged("a command's event".to_owned()))
+        };
+        self.shelves.commands.scan(article.as_bytes()).map(read).collect()
+    }
+
+    /// An article's events with versions in a range, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], [`StoreError::Damaged`].
+    pub fn events_of(
+        &self,
+        article: Uuid,
+        versions: std::ops::RangeInclusive<u32>,
+    ) -> Result<Vec<EventRef>, StoreError> {
+        let (from, to) = (event_key(article, *versions.start()), event_key(article, *versions.end()));
+        self.shelves
+            .events
+            .range(Bound::Included(&from), Bound::Included(&to))
+            .map(|entry| {
+                let (key, value) = entry?;
+                EventRef::decode(&key, &value)
+                    .ok_or_else(|| StoreError::Damaged("an event's place".to_owned()))
+            })
+            .collect()
+    }
+
+    /// The newest snapshot of an article at or before a version.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn snapshot(&self, article: Uuid, version: u32) -> Result<Option<Article>, StoreError> {
+        let mut at = version / SNAPSHOT_EVERY * SNAPSHOT_EVERY;
+        while at > 0 {
+            if let Some(bytes) = pieces::read(&self.shelves.snapshots, &event_key(article, at))? {
+                return pieces::decode(&bytes).map(Some);
+            }
+            at -= SNAPSHOT_EVERY;
+        }
+        Ok(None)
+    }
+
+    /// Why an article is set aside, if it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn aside(&self, article: Uuid) -> Result<Option<Aside>, StoreError> {
+        self.shelves.aside.get(article.as_bytes())?.map(|bytes| pieces::decode(&bytes)).transpose()
+    }
+
+    /// Every article set aside.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn all_aside(&self) -> Result<BTreeMap<Uuid, Aside>, StoreError> {
+        let read = |entry: sled::Result<shelf::Pair>| {
+            let (key, value) = entry?;
+            let id = Uuid::from_slice(&key)
+                .map_err(|_| StoreError::Damaged("a key of the set aside".to_owned()))?;
+            Ok((id, pieces::decode(&value)?))
+        };
+        self.shelves.aside.scan(&[]).map(read).collect()
+    }
+
+    /// The first foreign messages on event subjects, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn foreign(&self, limit: usize) -> Result<Vec<ForeignMessage>, StoreError> {
+        self.shelves.foreign.scan(&[]).take(limit).map(|entry| pieces::decode(&entry?.1)).collect()
+    }
+
+    /// What goes on the wire after a position, at most `limit`, in order.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub fn outgoing_after(&self, seq: Seq, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        let after = seq.to_be_bytes();
+        self.shelves
+            .outgoing
+            .range(Bound::Excluded(&after), Bound::Unbounded)
+            .take(limit)
+            .map(|entry| {
+                let (key, value) = entry?;
+                Outgoing::decode(&key, &value)
+                    .ok_or_else(|| StoreError::Damaged("an outgoing event's place".to_owned()))
+            })
+            .collect()
+    }
+
+    /// Every article, for checks over all of them.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn all_articles(&self) -> impl Iterator<Item = Result<Stored, StoreError>> + '_ {
+        let mut last: Option<Uuid> = None;
+        std::iter::from_fn(move || {
+            let after = last.map(|id| {
+                let mut end = id.as_bytes().to_vec();
+                end.push(0xff);
+                end
+            });
+            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+            let next = self.shelves.articles.range(from, Bound::Unbounded).next();
+            let key = match next? {
+                Ok((key, _)) => key,
+                Err(error) => return Some(Err(error.into())),
+            };
+            let id = key.get(..16).and_then(|id| Uuid::from_slice(id).ok());
+            let Some(id) = id else { return Some(Err(StoreError::Damaged("an article's key".to_owned()))) };
+            last = Some(id);
+            match self.article(id) {
+                Ok(Some(stored)) => Some(Ok(stored)),
+                Ok(None) => Some(Err(StoreError::Damaged(format!("article {id} has no head")))),
+                Err(error) => Some(Err(error)),
+            }
+        })
+    }
+
+    /// Throws everything away, to be folded anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub fn clear(&self) -> Result<(), StoreError> {
+        // The position goes first: a crash in between leaves a store that knows nothing and is folded from 0. What
+        // is then left is cleared on opening.
+        let mut position = sled::Batch::default();
+        pieces::remove(&self.shelves.meta, &mut position, POSITION);
+        self.tree.apply_batch(position)?;
+        self.tree.clear()?;
+        *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        self.position.send_replace(Position::none());
+        Ok(())
+    }
+
+    /// The sled database, for the public side's own trees where both run in one process.
+    pub fn db(&self) -> &sled::Db {
+        &self.db
+    }
+
+    /// Hands what was written to the operating system, before the process ends.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`].
+    pub async fn flush(&self) -> Result<(), StoreError> {
+        self.db.flush_async().await?;
+        Ok(())
+    }
+
+    fn moved(&self, position: Position, newsroom: Option<Arc<Newsroom>>) {
+        if let Some(newsroom) = newsroom {
+            *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = newsroom;
+        }
+        self.position.send_replace(position);
+    }
+}
+
+impl Position {
+    fn none() -> Self {
+        Self {
+            seq: 0,
+            hash: [0; 32],
+            identity: Uuid::nil(),
+            fold_version: FOLD_VERSION,
+            foreign: 0,
+            aside: 0,
+        }
+    }
+}
+
+/// Renames a folder that can't be used, so that nothing of it is lost to whoever wants to look at it.
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    for n in 1..1000 {
+        let name = format!("{}.set-aside-{n}", path.display());
+        let aside = PathBuf::from(name);
+        if !aside.exists() {
+            std::fs::rename(path, &aside).map_err(|error| StoreError::Failed(error.to_string()))?;
+            return Ok(aside);
+        }
+    }
+    Err(StoreError::Failed("too many folders were set aside: remove some".to_owned()))
+}
+
+pub(crate) fn command_key(article: Uuid, command: Uuid) -> [u8; 32] {
+    let mut key = [0; 32];
+    let (first, second) = key.split_at_mut(16);
+    first.copy_from_slice(article.as_bytes());
+    second.copy_from_slice(command.as_bytes());
+    key
+}
+
+pub(crate) fn event_key(article: Uuid, version: u32) -> [u8; 20] {
+    let mut key = [0; 20];
+    let (first, second) = key.split_at_mut(16);
+    first.copy_from_slice(article.as_bytes());
+    second.copy_from_slice(&version.to_be_bytes());
+    key
+}
+
+fn number(bytes: &[u8]) -> Option<u64> {
+    bytes.try_into().ok().map(u64::from_be_bytes)
+}
+
+impl EventRef {
+    fn encode(&self) -> [u8; 20] {
+        let mut value = [0; 20];
+        let (seq, rest) = value.split_at_mut(8);
+        let (revision, time) = rest.split_at_mut(4);
+        seq.copy_from_slice(&self.seq.to_be_bytes());
+        revision.copy_from_slice(&self.revision.to_be_bytes());
+        time.copy_from_slice(&self.time_micros.to_be_bytes());
+        value
+    }
+
+    fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
+        Some(Self {
+            version: u32::from_be_bytes(key.get(16..20)?.try_into().ok()?),
+            seq: u64::from_be_bytes(value.get(..8)?.try_into().ok()?),
+            revision: u32::from_be_bytes(value.get(8..12)?.try_into().ok()?),
+            time_micros: i64::from_be_bytes(value.get(12..20)?.try_into().ok()?),
+        })
+    }
+}
+
+impl Outgoing {
+    fn encode(&self) -> [u8; 20] {
+        event_key(self.article, self.version)
+    }
+
+    fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
+        Some(Self {
+            seq: number(key)?,
+            article: Uuid::from_slice(value.get(..16)?).ok()?,
+            version: u32::from_be_bytes(value.get(16..20)?.try_into().ok()?),
+        })
+    }
+}

@@ -1,0 +1,69 @@
+//! One tree for everything, and shelves in it: sorts of keys, told apart by their first byte.
+//!
+//! A group of entries must be written all or nothing. sled's transactions over several trees do that too, but keep
+//! every key twice on the way and cost about as much again as the writes; one batch on one tree is as atomic.
+
+use std::ops::Bound;
+
+use sled::{Batch, IVec, Tree};
+
+/// A sort of keys.
+#[derive(Debug, Clone)]
+pub(crate) struct Shelf {
+    tree: Tree,
+    tag: u8,
+}
+
+/// A key without its tag, and the value.
+pub(crate) type Pair = (Vec<u8>, IVec);
+
+impl Shelf {
+    pub(crate) fn new(tree: &Tree, tag: u8) -> Self {
+        Self { tree: tree.clone(), tag }
+    }
+
+    fn key(&self, key: &[u8]) -> Vec<u8> {
+        let mut tagged = Vec::with_capacity(key.len() + 1);
+        tagged.push(self.tag);
+        tagged.extend_from_slice(key);
+        tagged
+    }
+
+    pub(crate) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
+        self.tree.get(self.key(key))
+    }
+
+    pub(crate) fn insert(&self, batch: &mut Batch, key: &[u8], value: impl Into<IVec>) {
+        batch.insert(self.key(key), value);
+    }
+
+    pub(crate) fn remove(&self, batch: &mut Batch, key: &[u8]) {
+        batch.remove(self.key(key));
+    }
+
+    /// Every pair whose key begins with `prefix`, in order.
+    pub(crate) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<Pair>> {
+        self.tree.scan_prefix(self.key(prefix)).map(untagged)
+    }
+
+    /// Every pair whose key lies within the bounds, in order; without an upper one up to the shelf's end.
+    pub(crate) fn range(
+        &self,
+        from: Bound<&[u8]>,
+        to: Bound<&[u8]>,
+    ) -> impl Iterator<Item = sled::Result<Pair>> {
+        let from = match from {
+            Bound::Unbounded => Bound::Included(vec![self.tag]),
+            bound => bound.map(|key| self.key(key)),
+        };
+        let to = match to {
+            Bound::Unbounded => Bound::Excluded(vec![self.tag + 1]),
+            bound => bound.map(|key| self.key(key)),
+        };
+        self.tree.range((from, to)).map(untagged)
+    }
+}
+
+fn untagged(pair: sled::Result<(IVec, IVec)>) -> sled::Result<Pair> {
+    pair.map(|(key, value)| (key.get(1..).unwrap_or_default().to_vec(), value))
+}
