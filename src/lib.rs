@@ -3,3 +3,5 @@
 pub mod desk;
 pub mod log;
 pub mod store;
+pub mod view;
+pub mod wire;
