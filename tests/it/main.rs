@@ -8,7 +8,14 @@
     reason = "a test that fails is to panic, in its helpers too"
 )]
 
+mod house;
+mod http;
+mod instance;
 mod jetstream;
 mod log_contract;
+mod nats;
 mod nats_server;
+mod path;
 mod segments;
+mod simulation;
+mod store;

@@ -1,0 +1,146 @@
+use super::*;
+
+const CHIEF: &str = "[people.carl]\nroles = [\"chief\"]\n";
+
+/// Every problem of a configuration that has a chief, each in a line.
+fn problems(text: &str) -> Vec<String> {
+    match Config::parse(&format!("{CHIEF}{text}")) {
+        Ok(_) => Vec::new(),
+        Err(ConfigError::Invalid(problems)) => problems.iter().map(Problem::to_string).collect(),
+        Err(other) => vec![other.to_string()],
+    }
+}
+
+#[test]
+fn a_chief_is_all_that_a_file_must_have() {
+    let config = Config::parse(CHIEF).unwrap();
+    assert_eq!(config.desk.language, "en");
+    assert_eq!(config.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.store.path, PathBuf::from("./copydesk-data"));
+    assert_eq!(config.rules, Rules::default());
+}
+
+#[test]
+fn everything_in_the_contract_is_read() {
+    let config = Config::parse(
+        r#"
+        [desk]
+        name = "The Daily"
+        url = "https://daily.example"
+        language = "de"
+        prefix = "daily"
+        withdrawn_title = "Zurückgezogen"
+        policies = { corrections = "https://daily.example/corrections" }
+        [log]
+        kind = "nats"
+        durability = "interval"
+        [nats]
+        url = "nats://a:4222,nats://b:4222"
+        answer_credentials = "/etc/copydesk/answer.creds"
+        write_credentials = "/etc/copydesk/write.creds"
+        replicas = 3
+        create = false
+        [http]
+        listen = "0.0.0.0:80"
+        public_url = "https://desk.daily.example"
+        behind_proxy = true
+        limits = { in_flight = 16 }
+        [store]
+        path = "/var/lib/copydesk"
+        cache_mb = 512
+        [people.ana]
+        name = "Ana"
+        kind = "person"
+        roles = ["reporter", "chief"]
+        token = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        [rules]
+        approvals = 2
+        four_eyes = false
+        required = ["byline"]
+        max_length = { headline = 80 }
+        image = ["alt"]
+        accept = { material = ["supported"], other = ["supported"] }
+        coverage = "hold"
+        grace_minutes = 5
+        [rules.section."world/asia"]
+        approvals = 3
+        "#,
+    )
+    .unwrap();
+    assert_eq!(config.tokens().actor("abc").as_deref(), Some("ana"));
+    let set = config.newsroom_set();
+    assert_eq!(set.rules.section["world/asia"].approvals, Some(3));
+    assert_eq!(set.people["ana"].roles, [Role::Reporter, Role::Chief]);
+    assert!(!serde_json::to_string(&set).unwrap().contains("ba7816bf"), "secrets stay out of the log");
+}
+
+#[test]
+fn each_problem_is_named_with_its_key() {
+    let hash = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let twice = format!(
+        "[people.a]\nroles=[\"editor\"]\ntoken=\"{hash}\"\n[people.b]\nroles=[\"editor\"]\ntoken=\"{hash}\""
+    );
+    let table: &[(&str, &str)] = &[
+        ("[htp]", "htp: there is no such table; did you mean `http`?"),
+        ("[http]\nlistn = 1", "http.listn: there is no such key; did you mean `listen`?"),
+        ("[http]\nlisten = \"8080\"", "http.listen: expected an address and a port"),
+        ("[http]\nlisten = \"0.0.0.0:80\"", "http.listen: loopback only unless behind_proxy is set"),
+        ("[http.limits]\nrate = 1", "http.limits.rate: there is no such key"),
+        ("[desk]\nlanguage = \"english language\"", "desk.language: expected a language tag"),
+        ("[desk]\nprefix = \"a.b\"", "desk.prefix: a prefix is"),
+        ("[desk]\nurl = \"javascript:x\"", "desk.url: expected an address"),
+        ("[log]\nkind = \"kafka\"", "log.kind: expected one of embedded, nats"),
+        ("[log]\nkind = \"nats\"", "nats.url: it is needed"),
+        ("[nats]\nreplicas = \"3\"", "nats.replicas: "),
+        ("[nats]\nreplicas = 9", "nats.replicas: expected 1 to 5"),
+        ("[people.Ana]\nroles = [\"editor\"]", "people.Ana: a name is"),
+        ("[people.desk]\nroles = [\"editor\"]", "people.desk: a name is"),
+        ("[people.ana]", "people.ana.roles: at least one role"),
+        ("[people.ana]\nroles = [\"edtor\"]", "people.ana.roles[0]: expected one of reporter"),
+        ("[people.ana]\nroles = [\"editor\"]\ntoken = \"secret\"", "people.ana.token: expected sha256:"),
+        (
+            "[people.ana]\nroles = [\"editor\"]\nrole = 1",
+            "people.ana.role: there is no such key; did you mean `roles`?",
+        ),
+        ("[people.bot]\nkind = \"machine\"\nroles = [\"chief\"]", "people.bot.roles: a machine can't be"),
+        (&twice, "people.b.token: a has the same token"),
+        ("[rules]\nmax_lenght = {}", "rules.max_lenght: there is no such key; did you mean `max_length`?"),
+        ("[rules]\nmax_length = { head = 1 }", "rules.max_length"),
+        ("[rules.section.\"World\"]", "rules.section.\"World\": a section is"),
+        ("[rules.section.\"a/b\"]\naproval = 1", "rules.section.\"a/b\".aproval: there is no such key"),
+        ("[store]\ncache_mb = -1", "store.cache_mb: "),
+        ("[store", "not TOML"),
+    ];
+    for (text, expected) in table {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].starts_with(expected), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_and_quote_no_value() {
+    let found =
+        problems("[http]\nlistn = 1\npublic = 2\n[people.ana]\nroles = [\"editor\"]\ntoken = \"CANARY\"");
+    assert_eq!(found.len(), 3, "{found:?}");
+    assert!(!found.concat().contains("CANARY"));
+}
+
+#[test]
+fn a_newsroom_without_a_chief_is_refused() {
+    let error = Config::parse("[people.ana]\nroles = [\"editor\"]").unwrap_err();
+    assert!(error.to_string().starts_with("people: someone must be chief"), "{error}");
+}
+
+#[test]
+fn the_trial_newsroom_has_every_role_and_everyone_a_token() {
+    let (config, tokens) = Config::trial().unwrap();
+    assert_eq!(config.check(), []);
+    for role in [Role::Reporter, Role::Editor, Role::Checker, Role::Publisher, Role::Chief, Role::Auditor] {
+        assert!(config.people.values().any(|staff| staff.roles.contains(&role)), "{role:?}");
+    }
+    assert_eq!(config.people["bot"].kind, PersonKind::Machine);
+    for (actor, token) in &tokens {
+        assert_eq!(config.tokens().actor(token.as_str()).as_deref(), Some(actor.as_str()));
+    }
+}

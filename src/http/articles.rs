@@ -1,0 +1,200 @@
+//! The board, one article, and its gate.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, rejection::PathRejection};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Uri};
+use axum::response::{IntoResponse, Response};
+use copydesk_article::article::{Stage, Status};
+use copydesk_article::event::Time;
+use copydesk_article::gate;
+use copydesk_article::ids::parse_uuid;
+use copydesk_article::json::nearest;
+use copydesk_article::newsroom::Newsroom;
+use copydesk_article::problem::{Code, Problem};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::identity::Reader;
+use super::problem::Refusal;
+use super::query::Params;
+use super::then::{self, unreadable};
+use crate::desk::Desk;
+use crate::store::board::{Filter, Row};
+use crate::view;
+
+/// How many rows the board gives unless it is asked for otherwise.
+pub const DEFAULT_LIMIT: usize = 50;
+/// How many it gives at most.
+pub const MOST: usize = 200;
+/// How long a read waits for `min_seq`.
+pub const MIN_SEQ_PATIENCE: Duration = Duration::from_secs(5);
+
+/// Waits until what is read shows at least the event at `min_seq`, where that is asked for.
+///
+/// # Errors
+/// `behind`, `invalid`.
+pub(super) async fn wait_for_min_seq(desk: &Desk, params: &Params) -> Result<(), Problem> {
+    let Some(seq) = params.number::<u64>("min_seq")? else { return Ok(()) };
+    if desk.store().position().seq >= seq {
+        return Ok(());
+    }
+    let clock = desk.log().clock();
+    tokio::select! {
+        () = desk.store().folded(seq) => Ok(()),
+        () = clock.sleep(MIN_SEQ_PATIENCE) => {
+            let at = desk.store().position().seq;
+            Err(Problem::new(Code::Behind, format!("min_seq {seq} isn't reached here yet, only {at}: try again")))
+        }
+    }
+}
+
+/// The article that a path names.
+///
+/// # Errors
+/// `invalid`.
+pub(super) fn article_id(path: Result<Path<String>, PathRejection>) -> Result<Uuid, Problem> {
+    let id = path.ok().and_then(|Path(id)| parse_uuid(&id));
+    id.ok_or_else(|| Problem::invalid("id", "an article's id is a UUID, lower-case and hyphenated"))
+}
+
+#[derive(Serialize)]
+struct Board {
+    articles: Vec<BoardRow>,
+    next: Option<String>,
+}
+
+/// A row as it is shown.
+#[derive(Serialize)]
+struct BoardRow {
+    article: Uuid,
+    slug: Option<String>,
+    headline: Option<String>,
+    section: Option<String>,
+    stage: Stage,
+    status: Status,
+    version: u32,
+    revision: u32,
+    edition: Option<u32>,
+    updated: Time,
+    assigned: Option<serde_json::Value>,
+    due: Option<Time>,
+    held: Option<serde_json::Value>,
+    blocking: u32,
+}
+
+impl BoardRow {
+    fn of(row: Row, newsroom: &Newsroom) -> Self {
+        BoardRow {
+            stage: row.stage(newsroom),
+            article: row.article,
+            slug: row.slug,
+            headline: row.headline,
+            section: row.section,
+            status: row.status,
+            version: row.version,
+            revision: row.revision,
+            edition: row.edition,
+            updated: row.updated,
+            assigned: None,
+            due: None,
+            held: None,
+            blocking: row.blocking,
+        }
+    }
+}
+
+/// `GET /v1/articles`
+pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal> {
+    const KNOWN: &[&str] = &["stage", "status", "section", "assignee", "q", "cursor", "limit"];
+    let params = Params::strict(&uri, KNOWN)?;
+    for later in ["assignee", "q"] {
+        if params.get(later).is_some() {
+            let detail =
+                format!("{later} can't be asked for yet: this version has no assignments and no search");
+            return Err(Problem::invalid(later, detail).into());
+        }
+    }
+    let stages = [Stage::Draft, Stage::InReview, Stage::Approved, Stage::Spiked];
+    let statuses = [Status::Unpublished, Status::Scheduled, Status::Published, Status::Withdrawn];
+    let filter = Filter {
+        stages: list(&params, "stage", &stages.map(|stage| (stage.name(), stage)))?,
+        statuses: list(&params, "status", &statuses.map(|status| (status.name(), status)))?,
+        section: params.get("section").map(str::to_owned),
+    };
+    let cursor = params.get("cursor").map(cursor).transpose()?;
+    let limit = match params.number::<usize>("limit")? {
+        Some(0) => return Err(Problem::invalid("limit", "limit: expected 1 or more").into()),
+        limit => limit.unwrap_or(DEFAULT_LIMIT).min(MOST),
+    };
+    wait_for_min_seq(&reader.desk, &params).await?;
+    let store = reader.desk.store();
+    let newsroom = store.newsroom();
+    let (rows, next) = store.board(&filter, cursor, limit).map_err(unreadable)?;
+    let articles = rows.into_iter().map(|row| BoardRow::of(row, &newsroom)).collect();
+    Ok(Json(Board { articles, next: next.map(hex::encode) }).into_response())
+}
+
+/// A list by commas, of these names.
+fn list<T: Copy>(params: &Params, name: &str, all: &[(&str, T)]) -> Result<Vec<T>, Problem> {
+    let asked = params.get(name).unwrap_or_default();
+    let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
+    asked
+        .split(',')
+        .map(str::trim)
+        .filter(|asked| !asked.is_empty())
+        .map(|asked| {
+            let found = all.iter().find(|(name, _)| *name == asked).map(|(_, value)| *value);
+            found.ok_or_else(|| Problem {
+                suggestion: nearest(asked, &names),
+                ..Problem::invalid(name, format!("{name}: expected some of {}, by commas", names.join(", ")))
+            })
+        })
+        .collect()
+}
+
+fn cursor(text: &str) -> Result<[u8; 24], Problem> {
+    let mut cursor = [0; 24];
+    hex::decode_to_slice(text, &mut cursor)
+        .map_err(|_| Problem::invalid("cursor", "cursor: none of ours; start without one"))?;
+    Ok(cursor)
+}
+
+/// `GET /v1/articles/{id}`
+pub(super) async fn one(
+    reader: Reader,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let id = article_id(path)?;
+    let params = Params::strict(&uri, &["version", "revision", "time", "format"])?;
+    let at = then::moment(&params)?;
+    let as_markdown = match params.get("format") {
+        None | Some("json") => false,
+        Some("markdown") => true,
+        Some(_) => return Err(Problem::invalid("format", "format: expected json or markdown").into()),
+    };
+    wait_for_min_seq(&reader.desk, &params).await?;
+    let (article, newsroom) = then::article(&reader.desk, id, at).await?;
+    if as_markdown {
+        let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
+        return Ok(([(CONTENT_TYPE, markdown)], view::body_markdown(&article)).into_response());
+    }
+    Ok(Json(view::article(&article, &newsroom)).into_response())
+}
+
+/// `GET /v1/articles/{id}/gate`
+pub(super) async fn gate(
+    reader: Reader,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let id = article_id(path)?;
+    let params = Params::strict(&uri, &["version", "revision", "time"])?;
+    let at = then::moment(&params)?;
+    wait_for_min_seq(&reader.desk, &params).await?;
+    let (article, newsroom) = then::article(&reader.desk, id, at).await?;
+    Ok(Json(gate::gate(&article, &newsroom)).into_response())
+}

@@ -1,0 +1,222 @@
+//! What is stored: the log as JSON lines, and one article's history. The stored bytes go out as they are, with
+//! `seq` put in as the first member.
+
+use axum::body::Body;
+use axum::extract::{Path, rejection::PathRejection};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderValue, Uri};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use copydesk_article::event::{Frozen, Time};
+use copydesk_article::ids::parse_uuid;
+use copydesk_article::problem::Problem;
+use futures::stream::{self, BoxStream, StreamExt};
+use serde_json::json;
+
+use super::articles::{article_id, wait_for_min_seq};
+use super::identity::{Reader, Reads};
+use super::problem::Refusal;
+use super::query::{self, Params};
+use super::then::unavailable;
+use crate::log::{Content, Entry, LogError, Seq};
+
+/// `GET /v1/events`
+pub(super) async fn events(reader: Reader, uri: Uri) -> Result<Response, Refusal> {
+    reader.may(Reads::Events)?;
+    let params = Params::strict(&uri, &["from", "article", "until"])?;
+    let after = params.number::<Seq>("from")?.unwrap_or(1).saturating_sub(1);
+    let article = params.get("article").map(|id| {
+        parse_uuid(id)
+            .ok_or_else(|| Problem::invalid("article", "article: expected a UUID, lower-case and hyphenated"))
+    });
+    let article = article.transpose()?;
+    let until = until(&params)?;
+    wait_for_min_seq(&reader.desk, &params).await?;
+    let log = reader.desk.log().events();
+    let end = log.end().await.map_err(unavailable)?;
+    let last = match until {
+        Some(Until::Seq(seq)) => end.min(seq),
+        _ => end,
+    };
+    let entries: BoxStream<'static, Result<Entry, LogError>> = match article {
+        _ if last <= after => stream::empty().boxed(),
+        Some(article) => {
+            let entries =
+                log.all_on(&article.as_hyphenated().to_string(), after).await.map_err(unavailable)?;
+            stream::iter(entries.into_iter().filter(move |entry| entry.seq <= last).map(Ok)).boxed()
+        }
+        None => up_to(log.tail(after).await.map_err(unavailable)?, last),
+    };
+    let lines = entries.filter_map(move |entry| async move {
+        match entry {
+            Ok(entry) => line(&entry, until).map(Ok),
+            Err(error) => {
+                // The status has gone out: the sender learns of it by the connection's end.
+                tracing::warn!(%error, "a replay ended early");
+                Some(Err(error))
+            }
+        }
+    });
+    let json_lines = HeaderValue::from_static("application/jsonl");
+    Ok(([(CONTENT_TYPE, json_lines)], Body::from_stream(lines)).into_response())
+}
+
+/// `GET /v1/articles/{id}/history`
+pub(super) async fn history(
+    reader: Reader,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let id = article_id(path)?;
+    let params = Params::strict(&uri, &[])?;
+    wait_for_min_seq(&reader.desk, &params).await?;
+    let entries = reader.desk.log().events().all_on(&id.as_hyphenated().to_string(), 0).await;
+    let events: Vec<Bytes> = entries.map_err(unavailable)?.iter().filter_map(stored).collect();
+    if events.is_empty() {
+        return Err(Problem::not_found().into());
+    }
+    let mut body = b"{\"events\":[".to_vec();
+    for (at, event) in events.iter().enumerate() {
+        if at > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(event);
+    }
+    body.extend_from_slice(b"]}");
+    Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
+}
+
+/// The last event asked for.
+#[derive(Debug, Clone, Copy)]
+enum Until {
+    /// By its position.
+    Seq(Seq),
+    /// By when it was decided. Order in the log is not order in time over several articles, so none is left out
+    /// for coming late.
+    Time(Time),
+}
+
+fn until(params: &Params) -> Result<Option<Until>, Problem> {
+    let Some(value) = params.get("until") else { return Ok(None) };
+    if let Ok(Some(seq)) = params.number("until") {
+        return Ok(Some(Until::Seq(seq)));
+    }
+    let time = query::time("until", value).map_err(|_| {
+        Problem::invalid("until", "until: expected a position, or a time with an offset (RFC 3339)")
+    })?;
+    Ok(Some(Until::Time(time)))
+}
+
+/// A tail, ended at a position.
+fn up_to(
+    tail: BoxStream<'static, Result<Vec<Entry>, LogError>>,
+    last: Seq,
+) -> BoxStream<'static, Result<Entry, LogError>> {
+    let groups = stream::unfold(Some(tail), move |tail| async move {
+        let mut tail = tail?;
+        let group = tail.next().await?;
+        let goes_on = matches!(&group, Ok(group) if group.last().is_some_and(|entry| entry.seq < last));
+        Some((group, goes_on.then_some(tail)))
+    });
+    let entries = groups.flat_map(move |group| {
+        let (group, error) = match group {
+            Ok(group) => (group, None),
+            Err(error) => (Vec::new(), Some(Err(error))),
+        };
+        let within = group.into_iter().filter(move |entry| entry.seq <= last);
+        stream::iter(within.map(Ok).chain(error))
+    });
+    entries.boxed()
+}
+
+/// One line of the replay; none for what is no history, or later than asked for.
+fn line(entry: &Entry, until: Option<Until>) -> Option<Bytes> {
+    if let Some(Until::Time(time)) = until
+        && decided(entry)? > time
+    {
+        return None;
+    }
+    let stored = stored(entry)?;
+    let mut line = Vec::with_capacity(stored.len() + 1);
+    line.extend_from_slice(&stored);
+    line.push(b'\n');
+    Some(line.into())
+}
+
+/// When an entry's event was decided; of an erased one, when the log took it.
+fn decided(entry: &Entry) -> Option<Time> {
+    match &entry.content {
+        Content::Message { body, .. } => Some(ours(entry, body)?.time),
+        Content::Erased { .. } => Some(entry.time),
+    }
+}
+
+/// The frozen members of an event of ours, understood by this build or not; none for what is foreign.
+fn ours(entry: &Entry, body: &[u8]) -> Option<Frozen> {
+    let frozen: Frozen = serde_json::from_slice(body).ok()?;
+    (frozen.subject == entry.subject && frozen.kind.starts_with("copydesk.")).then_some(frozen)
+}
+
+/// The stored bytes of an event on one line, with `seq`; for an erased one, its place and the hash of what was there.
+/// None for what is foreign.
+fn stored(entry: &Entry) -> Option<Bytes> {
+    match &entry.content {
+        Content::Message { body, .. } => {
+            ours(entry, body)?;
+            Some(with_seq(entry.seq, body)?.into())
+        }
+        Content::Erased { sha256 } => {
+            let sha256 = sha256.map(hex::encode);
+            let place = json!({
+                "seq": entry.seq, "subject": entry.subject, "time": entry.time, "erased": true, "sha256": sha256,
+            });
+            Some(place.to_string().into())
+        }
+    }
+}
+
+/// An object's bytes with `seq` as its first member. Line ends that JSON lets stand in a string unescaped, but that
+/// some readers of lines end them at, are escaped; those between members become spaces.
+fn with_seq(seq: Seq, body: &[u8]) -> Option<Vec<u8>> {
+    let start = body.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let (b'{', mut rest) = body.get(start..)?.split_first().map(|(first, rest)| (*first, rest))? else {
+        return None;
+    };
+    let mut out = Vec::with_capacity(body.len() + 32);
+    out.extend_from_slice(format!("{{\"seq\":{seq},").as_bytes());
+    while let Some((byte, after)) = rest.split_first() {
+        let (written, after) = match rest {
+            [b'\n' | b'\r', ..] => (&b" "[..], after),
+            [0xe2, 0x80, 0xa8, after @ ..] => (&b"\\u2028"[..], after),
+            [0xe2, 0x80, 0xa9, after @ ..] => (&b"\\u2029"[..], after),
+            [0xc2, 0x85, after @ ..] => (&b"\\u0085"[..], after),
+            _ => (std::slice::from_ref(byte), after),
+        };
+        out.extend_from_slice(written);
+        rest = after;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    #[test]
+    fn seq_comes_first_and_the_rest_stays_as_it_is() {
+        let stored = br#"{"b":1.50,"a":"x\u2028"}"#;
+        let shown = with_seq(7, stored).unwrap();
+        assert_eq!(shown, br#"{"seq":7,"b":1.50,"a":"x\u2028"}"#);
+    }
+
+    #[test]
+    fn nothing_in_a_line_ends_it() {
+        let stored = " {\"a\":\r\n \"x\u{2028}y\u{2029}z\u{85}é\u{2027}\"}\n".as_bytes();
+        let shown = String::from_utf8(with_seq(7, stored).unwrap()).unwrap();
+        assert!(!shown.contains(['\n', '\r', '\u{2028}', '\u{2029}', '\u{85}']));
+        let value: Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(value, json!({"seq": 7, "a": "x\u{2028}y\u{2029}z\u{85}é\u{2027}"}));
+    }
+}

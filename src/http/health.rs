@@ -1,0 +1,48 @@
+//! Whether requests should come to this instance: what `/healthz` and `/readyz` say, beside what the parts know of
+//! themselves.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::log::Seq;
+
+/// What an operator can be told at any moment. Everything in it is about positions and reasons, never about words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The last event whose edition is on the wire.
+    pub wire_sent: Seq,
+    /// Why the wire stands still, if it does.
+    pub wire_stopped: Option<String>,
+    /// Why folding stands still, if it does.
+    pub fold_stopped: Option<String>,
+    /// Why the public side stands still, if it does.
+    pub public_stopped: Option<String>,
+}
+
+/// Where an instance is in its life.
+#[derive(Debug, Default)]
+pub struct Health {
+    caught_up: AtomicBool,
+    draining: AtomicBool,
+}
+
+impl Health {
+    /// The fold has reached the end that the log had at the start.
+    pub fn set_caught_up(&self) {
+        self.caught_up.store(true, Ordering::Release);
+    }
+
+    /// The instance is about to end and takes nothing new.
+    pub fn set_draining(&self) {
+        self.draining.store(true, Ordering::Release);
+    }
+
+    /// Whether the fold has reached the end that the log had at the start.
+    pub fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Ordering::Acquire)
+    }
+
+    /// Whether the instance is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+}

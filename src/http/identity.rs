@@ -1,0 +1,142 @@
+//! Who is asking, and what they may read.
+//!
+//! The actor is what the transport establishes, never what a message says (promise 10): a bearer token's owner, or,
+//! for calls inside the process, the [`Actor`] that the caller put into the request.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use copydesk_article::newsroom::{Person, PersonKind, Role};
+use copydesk_article::problem::{Code, Problem};
+
+use super::problem::Refusal;
+use super::{Gateway, no_such_route};
+use crate::desk::Desk;
+
+/// Whose a bearer token is; none where nobody has it.
+pub type Tokens = Arc<dyn Fn(&str) -> Option<Arc<str>> + Send + Sync>;
+
+/// A request's actor where it doesn't come by the network: put into the request's extensions, it stands in the
+/// place of a token.
+#[derive(Debug, Clone)]
+pub struct Actor(pub Arc<str>);
+
+/// What is read under `/v1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// The board, articles, their gates and histories.
+    Articles,
+    /// The whole log.
+    Events,
+}
+
+impl Reads {
+    /// Who may: every role on staff reads articles, and so do machines; the whole log is for auditors and chiefs.
+    fn allows(self, person: &Person) -> bool {
+        match (self, person.kind) {
+            (Reads::Articles, PersonKind::Machine) => true,
+            (Reads::Articles, PersonKind::Person) => !person.roles.is_empty(),
+            (Reads::Events, PersonKind::Machine) => false,
+            (Reads::Events, PersonKind::Person) => person.holds(&[Role::Auditor, Role::Chief]),
+        }
+    }
+}
+
+/// The actor of a request.
+///
+/// # Errors
+/// `unauthenticated`.
+pub(super) fn actor(gateway: &Gateway, parts: &Parts) -> Result<Arc<str>, Problem> {
+    if let Some(Actor(actor)) = parts.extensions.get::<Actor>() {
+        return Ok(Arc::clone(actor));
+    }
+    let refused = |detail| Problem::new(Code::Unauthenticated, detail);
+    let mut given = parts.headers.get_all(AUTHORIZATION).iter();
+    let (Some(header), None) = (given.next(), given.next()) else {
+        return Err(refused("send your token as the one header Authorization: Bearer <token>"));
+    };
+    let token = header
+        .to_str()
+        .ok()
+        .and_then(|header| header.split_once(' '))
+        .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
+    let token = token.ok_or_else(|| refused("send your token as Authorization: Bearer <token>"))?;
+    (gateway.tokens)(token).ok_or_else(|| refused("nobody has this token"))
+}
+
+/// Someone who may read under `/v1`, and what they read from.
+pub(super) struct Reader {
+    person: Person,
+    /// What they read from.
+    pub desk: Arc<Desk>,
+}
+
+impl Reader {
+    /// Whether they may read this.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(super) fn may(&self, reads: Reads) -> Result<(), Problem> {
+        if reads.allows(&self.person) {
+            return Ok(());
+        }
+        Err(Problem::new(Code::Forbidden, "your roles don't allow you to read this"))
+    }
+}
+
+impl FromRequestParts<Arc<Gateway>> for Reader {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Refusal> {
+        let actor = actor(gateway, parts)?;
+        let desk = gateway.desk.clone().ok_or_else(no_such_route)?;
+        if let Some(why) = gateway.diverged() {
+            let detail = format!("what is folded here isn't what the log holds: {why}");
+            return Err(Problem::new(Code::LogUnavailable, detail).into());
+        }
+        if !gateway.health.is_caught_up() {
+            let detail = "this instance is still folding the log: try again, or ask another";
+            return Err(Problem::new(Code::Behind, detail).into());
+        }
+        let person = desk.store().newsroom().person(&actor).cloned().ok_or_else(stranger)?;
+        let reader = Reader { person, desk };
+        reader.may(Reads::Articles)?;
+        Ok(reader)
+    }
+}
+
+/// The answer to someone with a token whom the newsroom line doesn't have.
+pub(super) fn stranger() -> Problem {
+    Problem::new(Code::Forbidden, "you are not in the newsroom: a chief can add you")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn articles_are_for_all_who_work_here_and_the_log_for_auditors_and_chiefs() {
+        let person = |roles: &[Role]| Person { roles: roles.to_vec(), ..Person::default() };
+        let machine = |roles: &[Role]| Person { kind: PersonKind::Machine, ..person(roles) };
+        for (who, articles, events) in [
+            (person(&[]), false, false),
+            (person(&[Role::Reporter]), true, false),
+            (person(&[Role::Editor]), true, false),
+            (person(&[Role::Checker]), true, false),
+            (person(&[Role::Publisher]), true, false),
+            (person(&[Role::Chief]), true, true),
+            (person(&[Role::Auditor]), true, true),
+            (person(&[Role::Reporter, Role::Auditor]), true, true),
+            (machine(&[]), true, false),
+            (machine(&[Role::Auditor]), true, false),
+        ] {
+            assert_eq!(
+                (Reads::Articles.allows(&who), Reads::Events.allows(&who)),
+                (articles, events),
+                "{who:?}"
+            );
+        }
+    }
+}

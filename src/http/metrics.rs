@@ -1,0 +1,132 @@
+//! Counters in Prometheus' text format. Labels come from fixed lists (types, codes, routes), never from what was
+//! sent: so no newsroom text can be among them, and there is a bound on how many there are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use copydesk_article::answer::Answer;
+use copydesk_article::problem::Problem;
+
+/// Upper bounds of the buckets in which commands' times are counted, in seconds.
+const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+
+/// What is counted in this process, whatever gateway it came by.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    commands: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
+    requests: Mutex<BTreeMap<(String, u16), u64>>,
+    buckets: [AtomicU64; BUCKETS.len()],
+    micros: AtomicU64,
+    timed: AtomicU64,
+}
+
+/// One value of a metric that is measured when it is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Gauge {
+    /// Its name, without the prefix.
+    pub name: &'static str,
+    /// What it is, in a line.
+    pub help: &'static str,
+    /// Its value.
+    pub value: u64,
+}
+
+impl Metrics {
+    /// Counts a command: of this type, where it got as far as having one, with this outcome, after this long.
+    pub fn command(&self, kind: Option<&'static str>, outcome: &Result<Answer, Problem>, took: Duration) {
+        let kind = kind.unwrap_or("unread");
+        let outcome = match outcome {
+            Ok(Answer { gate: Some(_), .. }) => "would_be_accepted",
+            Ok(answer) if answer.duplicate => "duplicate",
+            Ok(_) => "accepted",
+            Err(problem) => problem.code.name(),
+        };
+        *locked(&self.commands).entry((kind, outcome)).or_default() += 1;
+        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
+            if took.as_secs_f64() <= most {
+                bucket.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+        self.timed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a request by its route's pattern.
+    pub fn request(&self, route: &str, status: u16) {
+        *locked(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
+    }
+
+    /// Everything counted, and what was measured just now.
+    pub fn render(&self, gauges: &[Gauge]) -> String {
+        let mut text = String::new();
+        // Writing to a string can't fail.
+        let _ = self.write(&mut text, gauges);
+        text
+    }
+
+    fn write(&self, to: &mut String, gauges: &[Gauge]) -> std::fmt::Result {
+        head(to, "commands_total", "counter", "Commands by type and outcome.")?;
+        for ((kind, outcome), count) in &*locked(&self.commands) {
+            writeln!(to, "copydesk_commands_total{{type=\"{kind}\",outcome=\"{outcome}\"}} {count}")?;
+        }
+        head(to, "command_seconds", "histogram", "From a command's arrival to its answer.")?;
+        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
+            let count = bucket.load(Ordering::Relaxed);
+            writeln!(to, "copydesk_command_seconds_bucket{{le=\"{most}\"}} {count}")?;
+        }
+        let timed = self.timed.load(Ordering::Relaxed);
+        writeln!(to, "copydesk_command_seconds_bucket{{le=\"+Inf\"}} {timed}")?;
+        let seconds = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
+        writeln!(to, "copydesk_command_seconds_sum {seconds}")?;
+        writeln!(to, "copydesk_command_seconds_count {timed}")?;
+        head(to, "http_requests_total", "counter", "HTTP requests by route and status.")?;
+        for ((route, status), count) in &*locked(&self.requests) {
+            writeln!(to, "copydesk_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}")?;
+        }
+        for Gauge { name, help, value } in gauges {
+            head(to, name, "gauge", help)?;
+            writeln!(to, "copydesk_{name} {value}")?;
+        }
+        Ok(())
+    }
+}
+
+fn head(to: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
+    writeln!(to, "# HELP copydesk_{name} {help}\n# TYPE copydesk_{name} {kind}")
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use copydesk_article::problem::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_command_is_counted_by_type_outcome_and_time() {
+        let metrics = Metrics::default();
+        let refused = Err(Problem::new(Code::Malformed, "CANARY"));
+        metrics.command(None, &refused, Duration::from_millis(3));
+        metrics.command(None, &refused, Duration::from_secs(60));
+        let text = metrics.render(&[Gauge { name: "fold_seq", help: "How far.", value: 7 }]);
+        for line in [
+            "copydesk_commands_total{type=\"unread\",outcome=\"malformed\"} 2",
+            "copydesk_command_seconds_bucket{le=\"0.0025\"} 0",
+            "copydesk_command_seconds_bucket{le=\"0.005\"} 1",
+            "copydesk_command_seconds_bucket{le=\"5\"} 1",
+            "copydesk_command_seconds_bucket{le=\"+Inf\"} 2",
+            "copydesk_command_seconds_count 2",
+            "copydesk_fold_seq 7",
+        ] {
+            assert!(text.lines().any(|there| there == line), "{line} in {text}");
+        }
+        assert!(!text.contains("CANARY"));
+    }
+}

@@ -1,0 +1,145 @@
+//! The HTTP gateway: transport in, transport out. No rule of the newsroom lives here; who may read what is the one
+//! table in [`identity`].
+//!
+//! # Layout
+//! - `commands`: `POST /v1/commands`.
+//! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
+//!   stored, as JSON lines and as an article's history.
+//! - `readers`: the public routes. `operators`: health, metrics; `openapi`: the description of all of it.
+//! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
+//! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
+//! - [`health`], [`metrics`]: what the parts say of themselves. [`in_flight`]: the bound on commands under way.
+//! - [`server`]: connections, their time limits, and the end of them.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::Method;
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use copydesk_article::problem::{Code, Problem};
+use tokio::sync::watch;
+
+use crate::desk::Desk;
+
+mod articles;
+mod commands;
+mod events;
+pub mod health;
+pub mod identity;
+pub mod in_flight;
+pub mod metrics;
+mod observe;
+mod openapi;
+mod operators;
+mod problem;
+mod query;
+mod readers;
+pub mod server;
+mod then;
+
+pub use health::{Health, Progress};
+pub use identity::{Actor, Tokens};
+pub use in_flight::InFlight;
+pub use metrics::Metrics;
+pub use readers::Readers;
+pub use server::{Patience, serve};
+
+use problem::Refusal;
+
+/// What the routes work on. A part that this instance doesn't run is none, and its routes are unknown.
+pub struct Gateway {
+    /// Decides commands and reads folded state and the log: everything under `/v1`.
+    pub desk: Option<Arc<Desk>>,
+    /// The public side.
+    pub readers: Option<Readers>,
+    /// Whose a bearer token is.
+    pub tokens: Tokens,
+    /// Where the instance is in its life.
+    pub health: Arc<Health>,
+    /// What the tasks of the instance say of themselves.
+    pub progress: watch::Receiver<Progress>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// The bound on commands under way.
+    pub in_flight: InFlight,
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Gateway(desk: {}, readers: {})", self.desk.is_some(), self.readers.is_some())
+    }
+}
+
+impl Gateway {
+    /// Why the log and the folded state disagree, if they do: then nothing is decided (promise 9).
+    fn diverged(&self) -> Option<Arc<str>> {
+        self.desk.as_ref().and_then(|desk| desk.halted())
+    }
+
+    /// Why requests should go to another instance, if they should.
+    fn not_ready(&self) -> Option<Arc<str>> {
+        if let Some(why) = self.diverged() {
+            Some(why)
+        } else if self.health.is_draining() {
+            Some("the instance is about to end".into())
+        } else if !self.health.is_caught_up() {
+            Some("the log is still being folded".into())
+        } else {
+            None
+        }
+    }
+}
+
+/// Every route, over this gateway.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    Router::new()
+        .route("/v1/commands", post(commands::post))
+        .route("/v1/articles", get(articles::board))
+        .route("/v1/articles/{id}", get(articles::one))
+        .route("/v1/articles/{id}/gate", get(articles::gate))
+        .route("/v1/articles/{id}/history", get(events::history))
+        .route("/v1/events", get(events::events))
+        .route("/feed.json", get(readers::feed_json))
+        .route("/articles/{id}", get(readers::article))
+        .route("/healthz", get(operators::healthz))
+        .route("/readyz", get(operators::readyz))
+        .route("/metrics", get(operators::metrics))
+        .route("/openapi.json", get(openapi::openapi))
+        .method_not_allowed_fallback(other_method)
+        .fallback(unknown)
+        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), observe::observe))
+        .with_state(gateway)
+}
+
+/// Whether a path belongs to the newsroom: everything below it needs a token, there or not.
+fn is_newsroom(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
+}
+
+async fn other_method(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    if parts.method == Method::OPTIONS {
+        return problem::options();
+    }
+    match is_newsroom(parts.uri.path()).then(|| identity::actor(&gateway, &parts)) {
+        Some(Err(refusal)) => Refusal(refusal).into_response(),
+        _ => problem::method_not_allowed(),
+    }
+}
+
+async fn unknown(State(gateway): State<Arc<Gateway>>, request: Request) -> Refusal {
+    let (parts, _) = request.into_parts();
+    match is_newsroom(parts.uri.path()).then(|| identity::actor(&gateway, &parts)) {
+        Some(Err(refusal)) => Refusal(refusal),
+        _ => Refusal(no_such_route()),
+    }
+}
+
+/// The answer to a path that leads nowhere on this instance.
+fn no_such_route() -> Problem {
+    Problem::new(Code::NotFound, "there is no such address here; /openapi.json lists those there are")
+}

@@ -1,0 +1,199 @@
+//! `GET /openapi.json`: what there is, for tools. The limits and the codes come from their own tables.
+
+use std::sync::LazyLock;
+
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use copydesk_article::command::Ask;
+use copydesk_article::limits;
+use copydesk_article::problem::Code;
+use serde_json::{Map, Value, json};
+
+use super::{articles, server};
+
+/// `GET /openapi.json`
+pub(super) async fn openapi() -> Response {
+    static DOCUMENT: LazyLock<Bytes> = LazyLock::new(|| document().to_string().into());
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], DOCUMENT.clone()).into_response()
+}
+
+fn document() -> Value {
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "copydesk",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "The desk that every story passes through before readers see it.",
+        },
+        "paths": paths(),
+        "components": {
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+            "schemas": schemas(),
+            "responses": {
+                "problem": {
+                    "description": "Refused, with a code (RFC 9457).",
+                    "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+                },
+            },
+        },
+        "x-limits": limits(),
+    })
+}
+
+/// Name, value and unit of every limit.
+fn limits() -> Value {
+    let of_http = [
+        ("board_rows", articles::MOST, "articles"),
+        ("feed_items", copydesk_public::feed::MOST, "articles"),
+        ("request_head", server::HEAD_BYTES, "bytes"),
+    ];
+    let all = limits::ALL.iter().copied().chain(of_http);
+    let all = all.map(|(name, value, unit)| (name.to_owned(), json!({ "value": value, "unit": unit })));
+    Value::Object(all.collect())
+}
+
+fn paths() -> Value {
+    let at = ["version", "revision", "time"];
+    let board = ["stage", "status", "section", "cursor", "limit"];
+    let feed = ["section", "keyword", "language", "subject", "limit", "cursor"];
+    let (json, page) = ("application/json", "text/html");
+    let mut paths = json!({
+        "/v1/commands": { "post": command() },
+        "/v1/articles": { "get": read("The board, newest change first.", &board, json) },
+        "/v1/articles/{id}": { "get": read("An article, now or as it was; format=markdown gives its body.", &[&at[..], &["format"]].concat(), json) },
+        "/v1/articles/{id}/gate": { "get": read("What stands between an article and its readers.", &at, json) },
+        "/v1/articles/{id}/history": { "get": read("An article's events, as stored, with seq.", &[], json) },
+        "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq. Auditors and chiefs.", &["from", "article", "until"], "application/jsonl") },
+        "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
+        "/articles/{id}": { "get": public("The newest edition as a page, or as ninjs for Accept: application/json; 410 once withdrawn.", &[], page) },
+        "/healthz": { "get": public("How the instance is doing.", &[], json) },
+        "/readyz": { "get": public("200 where requests may come, 503 where they shouldn't.", &[], json) },
+        "/metrics": { "get": public("Counters in Prometheus' text format.", &[], "text/plain") },
+        "/openapi.json": { "get": public("This document.", &[], json) },
+    });
+    if let Value::Object(paths) = &mut paths {
+        for path in paths.iter_mut().filter(|(path, _)| path.contains("{id}")).map(|(_, path)| path) {
+            let id = json!({ "type": "string", "format": "uuid" });
+            path["parameters"] = json!([{ "name": "id", "in": "path", "required": true, "schema": id }]);
+        }
+    }
+    paths
+}
+
+fn command() -> Value {
+    json!({
+        "summary": "Sends a command.",
+        "security": [{ "token": [] }],
+        "parameters": [{
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "The command's id, where its body has none.",
+            "schema": { "type": "string" },
+        }],
+        "requestBody": {
+            "required": true,
+            "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Command" } } },
+        },
+        "responses": {
+            "200": answers("application/json", &json!({ "$ref": "#/components/schemas/Answer" })),
+            "default": { "$ref": "#/components/responses/problem" },
+        },
+    })
+}
+
+fn read(summary: &str, query: &[&str], media_type: &str) -> Value {
+    let mut read = public(summary, &[query, &["min_seq"]].concat(), media_type);
+    if let Value::Object(read) = &mut read {
+        read.insert("security".to_owned(), json!([{ "token": [] }]));
+    }
+    read
+}
+
+fn public(summary: &str, query: &[&str], media_type: &str) -> Value {
+    let parameters: Vec<Value> = query
+        .iter()
+        .map(|name| json!({ "name": name, "in": "query", "required": false, "schema": { "type": "string" } }))
+        .collect();
+    json!({
+        "summary": summary,
+        "parameters": parameters,
+        "responses": {
+            "200": answers(media_type, &json!({})),
+            "default": { "$ref": "#/components/responses/problem" },
+        },
+    })
+}
+
+fn answers(media_type: &str, schema: &Value) -> Value {
+    let mut content = Map::new();
+    content.insert(media_type.to_owned(), json!({ "schema": schema }));
+    json!({ "description": "Done.", "content": content })
+}
+
+fn schemas() -> Value {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+    let uuid = json!({ "type": "string", "format": "uuid" });
+    let count = json!({ "type": "integer", "minimum": 1 });
+    let text = json!({ "type": "string" });
+    json!({
+        "Command": {
+            "type": "object",
+            "required": ["type"],
+            "properties": {
+                "id": uuid, "type": { "enum": Ask::TYPES }, "article": uuid, "base": count, "expect": count,
+                "not_after": { "type": "string", "format": "date-time" }, "try": { "type": "boolean" },
+                "data": { "type": "object" },
+            },
+            "additionalProperties": false,
+        },
+        "Answer": {
+            "type": "object",
+            "required": ["article", "version", "revision", "event", "type", "seq", "stage", "status", "duplicate"],
+            "properties": {
+                "article": uuid, "version": count, "revision": count, "event": uuid, "type": text,
+                "seq": { "type": "integer", "minimum": 0 }, "stage": text, "status": text,
+                "duplicate": { "type": "boolean" }, "created": text,
+                "blocks": { "type": "array", "items": text }, "edition": count,
+                "warnings": { "type": "array", "items": { "type": "object" } },
+                "gate": { "type": "object" }, "stale": { "type": "array", "items": text },
+            },
+        },
+        "Problem": {
+            "type": "object",
+            "required": ["type", "title", "status", "detail", "code"],
+            "properties": {
+                "type": text, "title": text, "status": { "type": "integer" }, "detail": text,
+                "code": { "type": "string", "examples": codes },
+                "field": text, "suggestion": text, "limit": text, "version": count, "revision": count,
+                "reasons": { "type": "array", "items": { "type": "object" } },
+                "conflicts": { "type": "array", "items": { "type": "object" } },
+            },
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_limit_of_the_core_is_told() {
+        let document = document();
+        for (name, value, unit) in limits::ALL {
+            assert_eq!(document["x-limits"][name], json!({ "value": value, "unit": unit }), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_parameter_of_a_path_is_declared() {
+        let document = document();
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            if path.contains("{id}") {
+                let declared = &methods["parameters"];
+                let id = |parameter: &Value| parameter["name"] == "id" && parameter["in"] == "path";
+                assert!(declared.as_array().unwrap().iter().any(id), "{path}");
+            }
+        }
+    }
+}

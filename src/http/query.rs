@@ -1,0 +1,119 @@
+//! Reading the parameters of a request: none unknown, none twice, each with an error that names it.
+
+use std::str::FromStr;
+
+use axum::extract::Query;
+use axum::http::Uri;
+use copydesk_article::event::Time;
+use copydesk_article::json::nearest;
+use copydesk_article::problem::Problem;
+
+/// The parameters of a request.
+#[derive(Debug)]
+pub(super) struct Params(Vec<(String, String)>);
+
+impl Params {
+    /// Reads the parameters of a read under `/v1`, which are these and `min_seq`.
+    ///
+    /// # Errors
+    /// `invalid`, naming the parameter that is unknown or there twice.
+    pub(super) fn strict(uri: &Uri, known: &[&str]) -> Result<Params, Problem> {
+        let params = Self::lenient(uri)?;
+        let known: Vec<&str> = known.iter().copied().chain(["min_seq"]).collect();
+        if let Some((name, _)) = params.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            let names = known.join(", ");
+            let shown: String = name.chars().take(64).collect();
+            return Err(Problem {
+                suggestion: nearest(name, &known),
+                ..Problem::invalid(shown, format!("there is no such parameter here; there are {names}"))
+            });
+        }
+        Ok(params)
+    }
+
+    /// Reads parameters, whatever they are called.
+    ///
+    /// # Errors
+    /// `invalid`, naming the parameter that is there twice.
+    pub(super) fn lenient(uri: &Uri) -> Result<Params, Problem> {
+        let Ok(Query(params)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
+            return Err(Problem::invalid("", "the part of the address after ? can't be read"));
+        };
+        let mut seen = std::collections::HashSet::new();
+        if let Some((name, _)) = params.iter().find(|(name, _)| !seen.insert(name.as_str())) {
+            let shown: String = name.chars().take(64).collect();
+            return Err(Problem::invalid(shown, "this parameter is there twice"));
+        }
+        Ok(Params(params))
+    }
+
+    /// A parameter as it was sent; one that is empty counts as left out.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let (_, value) = self.0.iter().find(|(given, _)| given == name)?;
+        Some(value.as_str()).filter(|value| !value.is_empty())
+    }
+
+    /// A whole number.
+    ///
+    /// # Errors
+    /// `invalid`.
+    pub(super) fn number<N: FromStr>(&self, name: &str) -> Result<Option<N>, Problem> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        // `FromStr` would take a plus sign too.
+        let digits = value.bytes().all(|byte| byte.is_ascii_digit());
+        let number = value.parse().ok().filter(|_| digits);
+        number.map(Some).ok_or_else(|| Problem::invalid(name, format!("{name}: expected a whole number")))
+    }
+
+    /// A time.
+    ///
+    /// # Errors
+    /// `invalid`.
+    pub(super) fn time(&self, name: &str) -> Result<Option<Time>, Problem> {
+        self.get(name).map(|value| time(name, value)).transpose()
+    }
+}
+
+/// A time with an offset. A plus sign that came as it is was read as a space.
+pub(super) fn time(name: &str, value: &str) -> Result<Time, Problem> {
+    let parsed = chrono::DateTime::parse_from_rfc3339(&value.replace(' ', "+"));
+    parsed.map(|time| time.to_utc()).map_err(|_| {
+        let detail =
+            format!("{name}: expected a time with an offset (RFC 3339), such as 2026-01-31T09:00:00Z");
+        Problem::invalid(name, detail)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn params(query: &str) -> Result<Params, Problem> {
+        Params::strict(&format!("/v1/articles?{query}").parse().unwrap(), &["limit", "section", "time"])
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_named_with_the_nearest_right_one() {
+        let problem = params("limti=1").unwrap_err();
+        assert_eq!((problem.field.as_deref(), problem.suggestion.as_deref()), (Some("limti"), Some("limit")));
+        assert_eq!(params("limit=1&limit=2").unwrap_err().field.as_deref(), Some("limit"));
+    }
+
+    #[test]
+    fn a_number_has_digits_only() {
+        for bad in ["limit=x", "limit=%2B1", "limit=-1", "limit=1.0", "limit=99999999999999999999999"] {
+            assert!(params(bad).unwrap().number::<u64>("limit").is_err(), "{bad}");
+        }
+        assert_eq!(params("limit=7").unwrap().number::<u64>("limit"), Ok(Some(7)));
+        assert_eq!(params("limit=").unwrap().number::<u64>("limit"), Ok(None));
+    }
+
+    #[test]
+    fn a_time_needs_an_offset_and_its_plus_may_come_unescaped() {
+        let of = |query: &str| params(query).unwrap().time("time");
+        let nine = "2026-01-31T08:00:00Z".parse().unwrap();
+        assert_eq!(of("time=2026-01-31T09:00:00+01:00"), Ok(Some(nine)));
+        assert_eq!(of("time=2026-01-31T09:00:00%2B01:00"), Ok(Some(nine)));
+        assert!(of("time=2026-01-31T09:00:00").is_err());
+    }
+}

@@ -1,0 +1,98 @@
+//! Connections: how many, how long they may dawdle, and how they end.
+//!
+//! A connection has one request under way at a time, so the bound on connections bounds every kind of request.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+use super::{Gateway, router};
+
+/// How many connections there may be; more wait to be accepted.
+pub const CONNECTIONS: usize = 4096;
+/// How much of a request's head is taken, in bytes.
+pub const HEAD_BYTES: usize = 64 * 1024;
+/// How long no connection is accepted after the system refused one.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long is waited for whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a request's head, and for the next request on an idle connection.
+    pub head: Duration,
+    /// At the end, for what is under way.
+    pub end: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { head: Duration::from_secs(60), end: Duration::from_secs(10) }
+    }
+}
+
+/// Serves every route until `stop` is done; then accepts nothing more, and returns when everything under way has
+/// finished or there is no patience left.
+pub async fn serve(
+    listener: TcpListener,
+    gateway: Arc<Gateway>,
+    patience: Patience,
+    stop: impl Future<Output = ()>,
+) {
+    let app = router(Arc::clone(&gateway));
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let accepted = async {
+            let place = Arc::clone(&connections).acquire_owned().await;
+            (listener.accept().await, place)
+        };
+        let (accepted, place) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accepted => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = graceful.watcher().watch(connection(stream, app.clone(), patience.head));
+                tokio::spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(%error, "a connection ended early");
+                    }
+                    drop(place);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection can't be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    gateway.health.set_draining();
+    let finish = async {
+        graceful.shutdown().await;
+        gateway.in_flight.drained().await;
+    };
+    if tokio::time::timeout(patience.end, finish).await.is_err() {
+        tracing::warn!("some requests were still under way at the end");
+    }
+}
+
+type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
+
+fn connection(stream: TcpStream, app: Router, head: Duration) -> Connection {
+    // Answers are small and awaited: held back to be sent together, they would only come late.
+    let _ = stream.set_nodelay(true);
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(head)
+        .max_buf_size(HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+}

@@ -1,0 +1,311 @@
+//! The parts put together: log, store, desk, wire and public side of one process, and the tasks that keep them
+//! going.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use copydesk_article::newsroom::NewsroomSet;
+use copydesk_public::{Public, WireMessage};
+use futures::StreamExt;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::Part;
+use crate::desk::{self, Desk, Proposal};
+use crate::http::Progress;
+use crate::log::segments::{self, SegmentsLog};
+use crate::log::{Content, Entry, Log, LogError};
+use crate::store::fold::{self, FoldError};
+use crate::store::{Opened, Store, StoreError};
+use crate::wire::writer;
+
+/// Why the service could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The log can't be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The log can't be folded.
+    #[error(transparent)]
+    Fold(#[from] FoldError),
+    /// The public side can't be opened.
+    #[error("the public side can't be opened: {0}")]
+    Public(#[from] copydesk_public::Error),
+    /// The newsroom can't be proposed.
+    #[error(transparent)]
+    Newsroom(#[from] desk::ProposeError),
+    /// No random bytes are to be had.
+    #[error("no random bytes are to be had: {0}")]
+    Random(String),
+    /// A thread can't be started.
+    #[error("a thread can't be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// What `check_fold` looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoldCheck {
+    /// How many articles were folded anew and compared.
+    pub articles: u64,
+    /// How many events the log has.
+    pub events: u64,
+}
+
+/// Log, store, desk and public side of one process.
+#[derive(Debug)]
+pub struct Service {
+    /// The log.
+    pub log: Arc<dyn Log>,
+    /// The folded state.
+    pub store: Arc<Store>,
+    /// The desk.
+    pub desk: Arc<Desk>,
+    /// What readers get.
+    pub public: Arc<Public>,
+    progress: watch::Sender<Progress>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+    folding: Mutex<Option<Folding>>,
+}
+
+/// What stops the fold, and its thread.
+type Folding = (tokio::sync::oneshot::Sender<()>, std::thread::JoinHandle<()>);
+
+/// Random bytes for events. Without them nothing can be decided, and a process without any can do nothing useful.
+fn salt() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    match getrandom::fill(&mut bytes) {
+        Ok(()) => bytes,
+        // A salt only has to be unguessable; v4 ids draw from the same source with a fallback of their own.
+        Err(_) => uuid::Uuid::new_v4().into_bytes(),
+    }
+}
+
+/// Where the embedded log and the folded state lie in a data folder.
+fn folders(data: &Path) -> (PathBuf, PathBuf) {
+    (data.join("log"), data.join("state"))
+}
+
+/// Opens the embedded log of a data folder.
+///
+/// # Errors
+/// [`LogError`].
+pub fn open_embedded_log(data: &Path, options: segments::Options) -> Result<Arc<dyn Log>, LogError> {
+    let (log, recovery) = SegmentsLog::open(&folders(data).0, options)?;
+    tracing::debug!(?recovery, "the embedded log is open");
+    Ok(Arc::new(log))
+}
+
+impl Service {
+    /// Opens store and public side beside a log, and folds up to the log's end. `told` hears how far folding is.
+    ///
+    /// Where log and folded state disagree the service opens all the same, for reading, and its desk is halted.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn open(
+        log: Arc<dyn Log>,
+        data: &Path,
+        cache_bytes: u64,
+        prefix: &str,
+        told: impl FnMut(u64, u64),
+    ) -> Result<Arc<Service>, ServiceError> {
+        let (store, opened) = Store::open(&folders(data).1, cache_bytes)?;
+        if let Opened::SetAside(path, why) = opened {
+            tracing::warn!(%why, path = %path.display(), "the folded state was set aside; the log is folded anew");
+        }
+        let store = Arc::new(store);
+        let desk = Desk::new(Arc::clone(&log), Arc::clone(&store), &format!("/{prefix}"), salt);
+        match fold::catch_up(&store, &*log, told).await {
+            Ok(_) => {}
+            Err(FoldError::Diverged(why)) => {
+                tracing::error!(%why, "nothing is decided");
+                desk.halt(Some(&why));
+            }
+            Err(FoldError::Store(StoreError::Damaged(why))) => {
+                tracing::warn!(%why, "the folded state is folded anew");
+                store.clear()?;
+                fold::catch_up(&store, &*log, |_, _| {}).await?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        let public = Arc::new(Public::open(store.db(), log.identity())?);
+        Ok(Arc::new(Service {
+            log,
+            store,
+            desk: Arc::new(desk),
+            public,
+            progress: watch::Sender::new(Progress::default()),
+            tasks: Mutex::default(),
+            folding: Mutex::default(),
+        }))
+    }
+
+    /// Proposes a newsroom to the newsroom line and waits until this instance decides by what is in force.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn propose(
+        &self,
+        set: &NewsroomSet,
+        prefix: &str,
+        replace: bool,
+    ) -> Result<Proposal, ServiceError> {
+        let proposal = desk::propose(&*self.log, set, &format!("/{prefix}"), salt(), replace).await?;
+        Ok(proposal)
+    }
+
+    /// Starts what runs for as long as the service does: the fold, the wire, the public side.
+    ///
+    /// # Errors
+    /// [`ServiceError::Thread`].
+    pub fn start(self: &Arc<Self>, parts: &[Part]) -> Result<(), ServiceError> {
+        let service = Arc::clone(self);
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        // Folding is work for the processor and for sled: on a thread of its own it doesn't hold up commands.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let thread = std::thread::Builder::new().name("fold".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    () = service.fold() => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        *self.folding.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, thread));
+        let mut tasks = Vec::new();
+        if parts.contains(&Part::Wire) {
+            tasks.push(self.write_wire());
+        }
+        if parts.contains(&Part::Feed) {
+            let service = Arc::clone(self);
+            tasks.push(tokio::spawn(async move { service.fold_public().await }));
+        }
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
+        Ok(())
+    }
+
+    fn write_wire(self: &Arc<Self>) -> JoinHandle<()> {
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            let sent = |seq| service.progress.send_modify(|progress| progress.wire_sent = seq);
+            let stopped = |why| service.progress.send_modify(|progress| progress.wire_stopped = why);
+            match writer::keep_running(Arc::clone(&service.desk), sent, stopped).await {}
+        })
+    }
+
+    /// Folds for ever: a log that fails is tried again, a store that is damaged is folded anew, and where the two
+    /// disagree nothing is decided any more.
+    async fn fold(&self) {
+        const PAUSE: Duration = Duration::from_millis(500);
+        loop {
+            let Err(error) = fold::run(&self.store, &*self.log).await;
+            self.progress.send_modify(|progress| progress.fold_stopped = Some(error.to_string()));
+            match &error {
+                FoldError::Diverged(why) => {
+                    tracing::error!(%why, "nothing is decided any more");
+                    self.desk.halt(Some(why));
+                }
+                FoldError::Store(StoreError::Damaged(why)) => {
+                    tracing::error!(%why, "the folded state is damaged and is folded anew");
+                    if let Err(error) = self.store.clear() {
+                        tracing::error!(%error, "the folded state can't be cleared");
+                    }
+                }
+                error => tracing::warn!(%error, "folding waits"),
+            }
+            self.log.clock().sleep(PAUSE).await;
+            if fold::agrees(&self.store, &*self.log).await.is_ok() {
+                self.desk.halt(None);
+                self.progress.send_modify(|progress| progress.fold_stopped = None);
+            }
+        }
+    }
+
+    async fn fold_public(&self) {
+        const PAUSE: Duration = Duration::from_millis(500);
+        loop {
+            let Err(why) = self.fold_wire().await;
+            tracing::warn!(%why, "the public side waits");
+            self.progress.send_modify(|progress| progress.public_stopped = Some(why));
+            self.log.clock().sleep(PAUSE).await;
+        }
+    }
+
+    async fn fold_wire(&self) -> Result<std::convert::Infallible, String> {
+        let mut tail =
+            self.log.wire().tail(self.public.position().seq).await.map_err(|error| error.to_string())?;
+        self.progress.send_modify(|progress| progress.public_stopped = None);
+        while let Some(group) = tail.next().await {
+            let group = group.map_err(|error| error.to_string())?;
+            let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
+            self.public.apply(&messages).map_err(|error| error.to_string())?;
+        }
+        Err("the wire's tail ended".to_owned())
+    }
+
+    /// What an operator can be told now.
+    pub fn progress(&self) -> Progress {
+        self.progress.borrow().clone()
+    }
+
+    /// Told whenever progress is made.
+    pub fn progresses(&self) -> watch::Receiver<Progress> {
+        self.progress.subscribe()
+    }
+
+    /// Folds every article anew from its own events and compares it with what the store has: state equals the fold.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; an article that differs is [`FoldError::Diverged`].
+    pub async fn check_fold(&self) -> Result<FoldCheck, ServiceError> {
+        let events = self.log.events();
+        let end = events.end().await?;
+        self.store.folded(end).await;
+        let mut articles = 0;
+        for stored in self.store.all_articles() {
+            let stored = stored?;
+            let id = stored.article.id;
+            let fresh = fold::one(&*events, id).await?;
+            if fresh.is_none_or(|fresh| *fresh.article != *stored.article) {
+                let why = format!("article {id} isn't what its events fold to");
+                return Err(FoldError::Diverged(why).into());
+            }
+            articles += 1;
+        }
+        Ok(FoldCheck { articles, events: end })
+    }
+
+    /// Stops the tasks and hands what was written to the disk.
+    pub async fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            task.abort();
+            let _ = task.await;
+        }
+        let folding = self.folding.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stop, thread)) = folding {
+            // Gone already where the fold ended by itself.
+            let _ = stop.send(());
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!("the fold ended in a panic");
+            }
+        }
+        if let Err(error) = self.store.flush().await {
+            tracing::warn!(%error, "the folded state was not flushed; it is folded anew where it is torn");
+        }
+    }
+}
+
+/// A message of the wire as the public side takes it.
+fn wire_message(entry: Entry) -> WireMessage {
+    let (headers, body) = match entry.content {
+        Content::Message { headers, body } => (headers, body),
+        Content::Erased { .. } => (Vec::new(), bytes::Bytes::new()),
+    };
+    WireMessage { seq: entry.seq, subject: entry.subject, headers, body }
+}

@@ -1,0 +1,206 @@
+//! A process that answers until it is told to stop.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use copydesk_public::Site;
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{Part, Service, open_embedded_log};
+use crate::config::{Config, LogDurability, LogKind};
+use crate::desk::Proposal;
+use crate::http::{self, Gateway, Health, InFlight, Metrics, Patience, Readers};
+use crate::log::jetstream::{self, JetStreamLog};
+use crate::log::{Durability, Log, segments};
+use crate::nats;
+
+/// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
+#[derive(Debug, Clone)]
+pub struct ServeOptions {
+    /// What this process does.
+    pub parts: Vec<Part>,
+    /// The file that the configuration came from. None for the made-up newsroom.
+    pub file: Option<PathBuf>,
+}
+
+/// Serves until SIGTERM or SIGINT, then stops taking, finishes, flushes and returns. When ready it prints one
+/// line on stdout: `copydesk ready http://<address>`, with the port that was taken.
+///
+/// # Errors
+/// Where it can't start, or had to stop.
+pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> {
+    log_to_stderr();
+    let stop = stop_signal()?;
+    let listen = config.http.listen;
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    let address = listener.local_addr()?;
+    let log = open_log(&config).await?;
+    let service = open(&config, log).await?;
+    match service.propose(&config.newsroom_set(), &config.desk.prefix, false).await? {
+        Proposal::Written(version) => tracing::info!(version, "the configuration's newsroom is in force"),
+        Proposal::Same(_) => {}
+        Proposal::Differs(version) => {
+            tracing::warn!(
+                version,
+                "the log's newsroom is in force; the configuration's people, roles or rules differ"
+            );
+        }
+    }
+    service.start(&options.parts)?;
+    service.store.folded(service.log.events().end().await?).await;
+
+    let site = Site { public_url: public_url(&config, &format!("http://{address}")), ..site(&config) };
+    let gateway = Arc::new(gateway(&service, &config, &options.parts, site));
+    gateway.health.set_caught_up();
+    let answers = match (&config.log.kind, options.parts.contains(&Part::Desk)) {
+        (LogKind::Nats, true) => Some(answer_nats(&config, &service, stop.clone()).await?),
+        _ => None,
+    };
+    ready(&format!("http://{address}"))?;
+
+    http::serve(listener, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
+    if let Some(answers) = answers {
+        answers.await??;
+    }
+    service.stop().await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Log lines go to stderr, as `COPYDESK_LOG` asks (`info` by default). None of them holds newsroom text.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("COPYDESK_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second subscriber in one process is refused, and the first one stays.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The log that the configuration names.
+///
+/// # Errors
+/// Where it can't be opened.
+pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
+    match config.log.kind {
+        LogKind::Embedded => {
+            let durability = match config.log.durability {
+                None | Some(LogDurability::Always) => segments::Syncing::Always,
+                Some(LogDurability::Interval) => segments::Syncing::Within(std::time::Duration::from_secs(1)),
+            };
+            let options = segments::Options { durability, ..segments::Options::default() };
+            Ok(open_embedded_log(&config.store.path, options)?)
+        }
+        LogKind::Nats => {
+            let Some(url) = &config.nats.url else { bail!("nats.url is missing: where is the NATS server?") };
+            let client = nats::connect(url, config.nats.write_credentials.as_deref(), "writing").await?;
+            let mut options = jetstream::Options {
+                prefix: config.desk.prefix.clone(),
+                replicas: usize::from(config.nats.replicas),
+                create: config.nats.create,
+                ..jetstream::Options::default()
+            };
+            if config.log.durability == Some(LogDurability::Always) {
+                options.durability = Durability::Always;
+            }
+            Ok(Arc::new(JetStreamLog::open(client, options).await?))
+        }
+    }
+}
+
+/// Store, desk and public side over a log, folded up to its end with progress on a terminal.
+pub(super) async fn open(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<Arc<Service>> {
+    let bar = ProgressBar::no_length().with_style(
+        ProgressStyle::with_template("folding the log  {bar:30}  {pos} of {len} events  {eta}")
+            .unwrap_or_else(|_| ProgressStyle::default_bar()),
+    );
+    let told = |folded, end| {
+        bar.set_length(end);
+        bar.set_position(folded);
+    };
+    let cache = config.store.cache_mb.saturating_mul(1024 * 1024);
+    let service = Service::open(log, &config.store.path, cache, &config.desk.prefix, told).await?;
+    bar.finish_and_clear();
+    Ok(service)
+}
+
+/// The routes' parts.
+pub(super) fn gateway(service: &Arc<Service>, config: &Config, parts: &[Part], site: Site) -> Gateway {
+    let tokens = config.tokens();
+    Gateway {
+        desk: parts.contains(&Part::Desk).then(|| Arc::clone(&service.desk)),
+        readers: parts.contains(&Part::Feed).then(|| Readers {
+            public: Arc::clone(&service.public),
+            site,
+            clock: service.log.clock(),
+        }),
+        tokens: Arc::new(move |presented: &str| tokens.actor(presented)),
+        health: Arc::new(Health::default()),
+        progress: service.progresses(),
+        metrics: Arc::new(Metrics::default()),
+        in_flight: InFlight::new(config.http.limits.in_flight),
+    }
+}
+
+/// The house, as readers see it.
+pub(super) fn site(config: &Config) -> Site {
+    Site {
+        title: config.desk.name.clone(),
+        public_url: String::new(),
+        language: config.desk.language.clone(),
+        withdrawn_title: config.desk.withdrawn_title.clone(),
+    }
+}
+
+/// Where readers find the house's pages: as configured, else where this process listens.
+pub(super) fn public_url(config: &Config, otherwise: &str) -> String {
+    let url = config.http.public_url.as_deref().unwrap_or(otherwise);
+    url.trim_end_matches('/').to_owned()
+}
+
+async fn answer_nats(
+    config: &Config,
+    service: &Arc<Service>,
+    stop: watch::Sender<bool>,
+) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
+    let url = config.nats.url.as_deref().unwrap_or_default();
+    let client = nats::connect(url, config.nats.answer_credentials.as_deref(), "answering").await?;
+    let options = nats::Options { prefix: config.desk.prefix.clone(), ..nats::Options::default() };
+    let gateway = nats::Gateway::open(client, Arc::clone(&service.desk), options).await?;
+    Ok(tokio::spawn(async move {
+        let ended = gateway.serve(stopped(stop.subscribe())).await;
+        // Where it ended by itself nobody would be told that commands go unanswered: better to stop altogether.
+        stop.send_replace(true);
+        Ok(ended?)
+    }))
+}
+
+/// Says true once the process was told to stop.
+fn stop_signal() -> anyhow::Result<watch::Sender<bool>> {
+    let stop = watch::Sender::new(false);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let tell = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping: nothing more is taken, what was taken is finished");
+        tell.send_replace(true);
+    });
+    Ok(stop)
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+fn ready(url: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "copydesk ready {url}")?;
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! The HTTP gateway, its router called in-process, and its server over real connections.
+
+mod bad_input;
+mod commands;
+mod house;
+mod operators;
+mod readers;
+mod reads;
+mod server;

@@ -1,0 +1,237 @@
+//! The folded state against its log: what is damaged, torn, old, strange or ahead.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use copydesk::log::segments::Options;
+use copydesk::log::{Expect, Log, Message};
+use copydesk::service::{Part, Service, open_embedded_log};
+use copydesk::store::Store;
+use copydesk_article::problem::Code;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::path::{send, service, until};
+
+/// A draft of one paragraph.
+fn draft(words: &str) -> Value {
+    json!({"id": Uuid::new_v4(), "type": "draft", "data": {
+        "slug": "s", "language": "en", "section": "world", "headline": "H",
+        "blocks": [{"kind": "paragraph", "text": words}],
+    }})
+}
+
+/// A data folder with some articles in it, closed.
+async fn filled(data: &Path, articles: usize) -> Vec<Uuid> {
+    let service = service(data).await;
+    let mut ids = Vec::new();
+    for n in 0..articles {
+        ids.push(send(&service, "ana", &draft(&format!("Words of story {n}."))).await.unwrap().article);
+    }
+    service.check_fold().await.unwrap();
+    service.stop().await;
+    ids
+}
+
+async fn opened(data: &Path) -> Arc<Service> {
+    let log = open_embedded_log(data, Options::default()).unwrap();
+    Service::open(log, data, 16 << 20, "copydesk", |_, _| {}).await.unwrap()
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.retain(|path| path.is_file());
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_that_was_deleted_or_torn_is_folded_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = filled(folder.path(), 20).await;
+    let state = folder.path().join("state");
+    type Harm = (&'static str, fn(&Path));
+    let harms: [Harm; 4] = [
+        ("deleted", |state| std::fs::remove_dir_all(state).unwrap()),
+        ("emptied", |state| {
+            for file in files(state) {
+                std::fs::remove_file(file).unwrap();
+            }
+        }),
+        ("cut", |state| {
+            let db = std::fs::OpenOptions::new().write(true).open(state.join("db")).unwrap();
+            db.set_len(db.metadata().unwrap().len() / 2).unwrap();
+        }),
+        ("scribbled over", |state| {
+            let bytes = std::fs::read(state.join("db")).unwrap();
+            let bytes: Vec<u8> =
+                bytes.iter().enumerate().map(|(n, b)| if n % 97 == 5 { !b } else { *b }).collect();
+            std::fs::write(state.join("db"), bytes).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        harm(&state);
+        let service = opened(folder.path()).await;
+        assert_eq!(service.desk.halted(), None, "{what}");
+        for id in &ids {
+            assert!(service.store.article(*id).unwrap().is_some(), "{what}: {id}");
+        }
+        let check = service.check_fold().await.unwrap();
+        assert_eq!((check.articles, check.events), (20, 21), "{what}");
+        service.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_folder_of_another_fold_version_is_set_aside_and_folded_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    filled(folder.path(), 3).await;
+    let state = folder.path().join("state");
+    {
+        let (store, _) = Store::open(&state, 1 << 20).unwrap();
+        let tree = store.db().open_tree("fold").unwrap();
+        let position = tree.get(b"mposition").unwrap().unwrap();
+        let text =
+            String::from_utf8_lossy(&position[8..]).replace("\"fold_version\":1", "\"fold_version\":9");
+        let mut rest = position[4..8].to_vec();
+        rest.extend_from_slice(text.as_bytes());
+        let mut value = crc32c::crc32c(&rest).to_be_bytes().to_vec();
+        value.extend_from_slice(&rest);
+        tree.insert(b"mposition", value).unwrap();
+        tree.flush().unwrap();
+    }
+    let service = opened(folder.path()).await;
+    assert_eq!(service.check_fold().await.unwrap().articles, 3);
+    assert!(folder.path().join("state.set-aside-1").is_dir(), "what was there is kept to be looked at");
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_whose_state_is_ahead_of_its_log_or_of_another_decides_nothing() {
+    let (older, newer) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    filled(older.path(), 2).await;
+    copy(older.path(), newer.path());
+    filled(newer.path(), 3).await;
+    std::fs::remove_dir_all(older.path().join("state")).unwrap();
+    copy(&newer.path().join("state"), &older.path().join("state"));
+    let service = opened(older.path()).await;
+    let why = service.desk.halted().unwrap();
+    assert!(why.contains("its tail is lost"), "{why}");
+    service.start(Part::ALL).unwrap();
+    let refused = send(&service, "ana", &draft("New words.")).await.unwrap_err();
+    assert_eq!((refused.code, service.log.events().end().await.unwrap()), (Code::LogUnavailable, 3));
+    service.stop().await;
+    drop(service);
+
+    let other = tempfile::tempdir().unwrap();
+    filled(other.path(), 9).await;
+    std::fs::remove_dir_all(other.path().join("state")).unwrap();
+    copy(&newer.path().join("state"), &other.path().join("state"));
+    let service = opened(other.path()).await;
+    let why = service.desk.halted().unwrap();
+    assert!(why.contains("another log"), "{why}");
+    service.stop().await;
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// Puts bytes on an event subject past the desk.
+async fn put(log: &dyn Log, subject: &str, body: Vec<u8>) {
+    let last = log.events().last_on(subject).await.unwrap().map_or(0, |entry| entry.seq);
+    let message = Message {
+        subject: subject.to_owned(),
+        id: Uuid::new_v4().to_string(),
+        headers: Vec::new(),
+        body: Bytes::from(body),
+    };
+    log.events().try_append(&message, Expect::Subject(last)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn garbage_is_passed_over_and_an_event_of_a_newer_build_sets_its_article_aside_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let one = send(&service, "ana", &draft("One story.")).await.unwrap();
+    let two = send(&service, "ana", &draft("Another story.")).await.unwrap();
+    let submit =
+        |article: Uuid| json!({"id": Uuid::new_v4(), "type": "submit", "article": article, "base": 1});
+
+    put(&*service.log, &one.article.to_string(), b"\xff\x00 no envelope".to_vec()).await;
+    put(&*service.log, "nobody", b"{}".to_vec()).await;
+    send(&service, "ana", &submit(one.article)).await.unwrap();
+
+    let entry = service.log.events().get(two.seq).await.unwrap().unwrap();
+    let copydesk::log::Content::Message { body, .. } = entry.content else { panic!("erased") };
+    let mut event: Value = serde_json::from_slice(&body).unwrap();
+    event["articleversion"] = json!(2);
+    event["data"]["from_the_future"] = json!(true);
+    put(&*service.log, &two.article.to_string(), event.to_string().into_bytes()).await;
+
+    let refused = send(&service, "ana", &submit(two.article)).await.unwrap_err();
+    assert_eq!(refused.code, Code::SetAside);
+    let three = send(&service, "ana", &draft("A third.")).await.unwrap();
+    service.store.folded(three.seq).await;
+    let position = service.store.position();
+    assert_eq!((position.foreign, position.aside), (2, 1));
+    assert!(service.store.all_aside().unwrap().contains_key(&two.article));
+    assert_eq!(service.store.foreign(10).unwrap().len(), 2);
+    assert_eq!(service.store.article(one.article).unwrap().unwrap().article.version, 2);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edition_of_a_newer_build_stops_the_wire_rather_than_being_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let one = send(&service, "ana", &draft("One story.")).await.unwrap();
+    let two = send(&service, "ana", &draft("Another story.")).await.unwrap();
+    let entry = service.log.events().get(one.seq).await.unwrap().unwrap();
+    let copydesk::log::Content::Message { body, .. } = entry.content else { panic!("erased") };
+    let mut event: Value = serde_json::from_slice(&body).unwrap();
+    event["articleversion"] = json!(2);
+    event["type"] = json!("copydesk.article.published.v2");
+    event["wire"] = json!("edition");
+    put(&*service.log, &one.article.to_string(), event.to_string().into_bytes()).await;
+    let of_two = |kind: &str| json!({"id": Uuid::new_v4(), "type": kind, "article": two.article, "base": 1});
+    send(&service, "ana", &of_two("submit")).await.unwrap();
+    send(&service, "eva", &of_two("approve")).await.unwrap();
+    send(&service, "pia", &of_two("publish")).await.unwrap();
+    let why = until("the wire to stop", || service.progress().wire_stopped).await;
+    assert!(why.contains("upgrade"), "{why}");
+    assert_eq!(service.log.wire().end().await.unwrap(), 0);
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_story_is_read_as_it_was_at_every_revision() {
+    use copydesk::desk::At;
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let long = "Words and more words. ".repeat(5_000);
+    let article = send(&service, "ana", &draft(&long)).await.unwrap().article;
+    let mut last = 0;
+    for n in 1..90 {
+        let edit = json!({"id": Uuid::new_v4(), "type": "edit", "article": article, "base": n,
+            "data": {"set": {"headline": format!("Headline {}", n + 1)}}});
+        last = send(&service, "ana", &edit).await.unwrap().seq;
+    }
+    for revision in [2, 31, 32, 33, 64, 65, 89, 90] {
+        let then = service.desk.as_it_was(article, At::Revision(revision), last).await.unwrap().unwrap();
+        assert_eq!((then.version, then.revision), (revision, revision));
+        let headline = then.fields.text(copydesk_article::fields::FieldName::Headline).unwrap().plain();
+        assert_eq!(headline, format!("Headline {revision}"));
+    }
+    assert_eq!(service.check_fold().await.unwrap().articles, 1);
+    service.stop().await;
+}
