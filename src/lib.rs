@@ -1,5 +1,20 @@
 //! copydesk: the desk that every story passes through before readers see it.
+//!
+//! The rules of the newsroom are in `copydesk-article`, which knows no I/O; what readers see is in
+//! `copydesk-public`, which knows nothing but the wire. This package is what lies between, and the command line.
+//! `docs/ARCHITECTURE.md` shows how data flows.
+//!
+//! # Layout, from the ground up
+//! - [`log`]: the ordered events and everything else that must last: segment files, JetStream, memory for tests.
+//! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
+//! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
+//! - [`wire`]: from events to editions, exactly once.
+//! - [`view`]: an article as newsroom tools read it.
+//! - [`http`], [`nats`]: the gateways, transport in, transport out.
+//! - [`config`]: the configuration file. [`service`]: the parts put together.
+//! - [`bench`]: what all of it costs beside the bare transport.
 
+pub mod bench;
 pub mod config;
 pub mod desk;
 pub mod http;

@@ -8,6 +8,7 @@
     reason = "a test that fails is to panic, in its helpers too"
 )]
 
+mod harness;
 mod house;
 mod http;
 mod instance;
@@ -17,5 +18,6 @@ mod nats;
 mod nats_server;
 mod path;
 mod segments;
+mod serve;
 mod simulation;
 mod store;

@@ -1,0 +1,47 @@
+//! `check-config`: everything that is wrong with a configuration file, at once.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use clap::Args;
+use copydesk::config::{Config, ConfigError, LogKind};
+use serde_json::json;
+
+use super::screen::Screen;
+use super::{Ending, Global, Misuse, read_config};
+
+/// `copydesk check-config`
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  copydesk check-config copydesk.toml")]
+pub struct CheckConfig {
+    /// The file
+    file: Option<PathBuf>,
+}
+
+impl CheckConfig {
+    pub fn run(&self, global: &Global, screen: &mut Screen) -> anyhow::Result<Ending> {
+        let Some(file) = self.file.as_ref().or(global.config.as_ref()) else {
+            bail!(Misuse("which file? copydesk check-config copydesk.toml".to_owned()));
+        };
+        if screen.json
+            && let Err(ConfigError::Invalid(problems)) = Config::open(file)
+        {
+            let problem = |p: &copydesk::config::Problem| json!({"key": p.key, "what": p.what, "suggestion": p.suggestion});
+            let problems: Vec<_> = problems.iter().map(problem).collect();
+            screen.value(&json!({"ok": false, "problems": problems}))?;
+            return Ok(Ending::Refused);
+        }
+        let config = read_config(file)?;
+        let log = match config.log.kind {
+            LogKind::Embedded => format!("embedded log in {}", config.store.path.display()),
+            LogKind::Nats => format!("NATS at {}", config.nats.url.as_deref().unwrap_or_default()),
+        };
+        if screen.json {
+            screen.value(&json!({"ok": true, "problems": []}))?;
+        } else {
+            let people = config.people.len();
+            screen.line(format!("{}: good. {people} people, {log}.", file.display()))?;
+        }
+        Ok(Ending::Done)
+    }
+}

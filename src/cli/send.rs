@@ -1,0 +1,103 @@
+//! `send`: commands as JSON lines, an answer a line, in order.
+
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use copydesk_article::problem::{Code, Problem};
+
+use super::Ending;
+use super::client::{Client, Reply};
+use super::screen::Screen;
+
+/// `copydesk send`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  copydesk send commands.jsonl
+  echo '{\"id\":\"…\",\"type\":\"submit\",\"article\":\"…\",\"base\":2}' | copydesk send
+
+Every line gets its answer or its refusal. A command sent again under its id is answered as the first time.")]
+pub struct Send {
+    /// A file of commands, or - for stdin
+    #[arg(default_value = "-")]
+    file: PathBuf,
+}
+
+impl Send {
+    pub async fn run(&self, client: &Client, screen: &mut Screen) -> anyhow::Result<Ending> {
+        let input: Box<dyn io::Read + std::marker::Send> = if self.file == Path::new("-") {
+            Box::new(io::stdin())
+        } else {
+            let unreadable = || format!("{} can't be read", self.file.display());
+            Box::new(std::fs::File::open(&self.file).with_context(unreadable)?)
+        };
+        each_line(client, BufReader::new(input), screen).await
+    }
+}
+
+/// Sends every line that isn't blank. The desk judges what is no command too, so that each gets a typed answer.
+async fn each_line(client: &Client, mut input: impl BufRead, screen: &mut Screen) -> anyhow::Result<Ending> {
+    let mut ending = Ending::Done;
+    let mut line = Vec::new();
+    while input.read_until(b'\n', &mut line)? > 0 {
+        let command = std::mem::take(&mut line);
+        let command = command.trim_ascii();
+        if command.is_empty() {
+            continue;
+        }
+        let answered = client.send(command.to_vec().into()).await;
+        let reply = answered.unwrap_or_else(|error| no_answer(&error));
+        if reply.status != 200 {
+            ending = Ending::Refused;
+        }
+        screen.raw(&one_line(&reply))?;
+        screen.flush()?;
+    }
+    Ok(ending)
+}
+
+/// An answer on one line, whoever sent it.
+fn one_line(reply: &Reply) -> Vec<u8> {
+    let mut line = match serde_json::from_slice::<serde_json::Value>(&reply.body) {
+        Ok(_) if !reply.body.contains(&b'\n') => reply.body.to_vec(),
+        Ok(value) => value.to_string().into_bytes(),
+        Err(_) => {
+            let detail = format!("status {} without JSON: is this a copydesk service?", reply.status);
+            problem(&detail)
+        }
+    };
+    line.push(b'\n');
+    line
+}
+
+fn no_answer(error: &anyhow::Error) -> Reply {
+    let detail = format!("{error:#}; it may have been written: send the same id again");
+    Reply { status: Code::OutcomeUnknown.status(), body: problem(&detail).into() }
+}
+
+fn problem(detail: &str) -> Vec<u8> {
+    serde_json::to_vec(&Problem::new(Code::OutcomeUnknown, detail)).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{TestDesk, shown};
+    use super::*;
+
+    #[tokio::test]
+    async fn every_line_gets_its_answer_in_order() {
+        let desk = TestDesk::new();
+        let draft = r#"{"id":"0b5c8f0e-58a1-4a57-9d05-0d7f1f1b6a01","type":"draft","data":{"slug":"s","language":"en"}}"#;
+        let input = format!("not json\n\n{draft}\n{draft}\n{{\"id\":1}}");
+        let (mut screen, out) = shown(false);
+        let ending = each_line(&desk.client("ana"), input.as_bytes(), &mut screen).await.unwrap();
+        screen.flush().unwrap();
+        assert_eq!(ending, Ending::Refused);
+        let answers: Vec<serde_json::Value> =
+            out.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let codes: Vec<_> = answers.iter().map(|answer| answer["code"].as_str().unwrap_or("ok")).collect();
+        assert_eq!(codes, ["malformed", "ok", "ok", "invalid"]);
+        assert_eq!(answers[2]["duplicate"], true);
+    }
+}

@@ -1,0 +1,66 @@
+//! `serve`: the service, by a configuration file or on a made-up newsroom.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use copydesk::config::{Config, ConfigError, LogKind};
+use copydesk::service::{self, Part, ServeOptions};
+
+use super::{Ending, Global, complain, read_config};
+
+/// `copydesk serve`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  copydesk serve                                   try it out: a made-up newsroom, its tokens printed
+  copydesk serve --config copydesk.toml
+  copydesk serve --listen 127.0.0.1:0 --data /tmp/desk
+  copydesk serve --config copydesk.toml --nats nats://127.0.0.1:4222 --parts desk,wire
+
+When ready it prints one line on stdout: copydesk ready http://ADDRESS. SIGTERM drains and exits 0.")]
+pub struct Serve {
+    /// Where to listen for HTTP; port 0 takes a free one
+    #[arg(long, value_name = "A")]
+    listen: Option<SocketAddr>,
+    /// Keep the log in NATS JetStream at this address, instead of an embedded one
+    #[arg(long, value_name = "URL")]
+    nats: Option<String>,
+    /// What this process does
+    #[arg(long, value_delimiter = ',', value_name = "PARTS", default_values_t = Part::ALL.to_vec())]
+    parts: Vec<Part>,
+}
+
+impl Serve {
+    pub async fn run(self, global: &Global) -> anyhow::Result<Ending> {
+        let (mut config, tokens) = match &global.config {
+            Some(file) => (read_config(file)?, Vec::new()),
+            None => Config::trial()?,
+        };
+        if let Some(listen) = self.listen {
+            config.http.listen = listen;
+        }
+        if let Some(folder) = &global.data {
+            config.store.path.clone_from(folder);
+        }
+        if let Some(nats) = self.nats {
+            config.log.kind = LogKind::Nats;
+            config.nats.url = Some(nats);
+        }
+        let problems = config.check();
+        if !problems.is_empty() {
+            return Err(ConfigError::Invalid(problems).into());
+        }
+        if !tokens.is_empty() {
+            complain(
+                "No configuration file: this is a made-up newsroom, for trying copydesk out. Tokens, shown once:\n",
+            );
+            for (actor, token) in &tokens {
+                let name = config.people.get(actor).map(|staff| staff.name.as_str()).unwrap_or_default();
+                complain(&format!("  {actor:<6}  {}  {name}", token.as_str()));
+            }
+            complain("");
+        }
+        let parts = self.parts;
+        service::serve(config, ServeOptions { parts, file: global.config.clone() }).await?;
+        Ok(Ending::Done)
+    }
+}

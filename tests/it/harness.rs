@@ -1,0 +1,154 @@
+//! The real binary, as an operator runs it: started on a configuration file, killed, told to stop, started again on
+//! the same data.
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use copydesk::config::token::TokenHash;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// How long the service may take to be ready, and to stop.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const PEOPLE: [(&str, &str); 6] = [
+    ("ana", "reporter"),
+    ("eva", "editor"),
+    ("chen", "checker"),
+    ("pia", "publisher"),
+    ("carl", "chief"),
+    ("audra", "auditor"),
+];
+
+/// Somebody's token.
+pub fn token(actor: &str) -> String {
+    format!("token-of-{actor}")
+}
+
+/// A running `copydesk serve`, killed when it is dropped.
+pub struct Serving {
+    folder: TempDir,
+    child: Child,
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Serving {
+    /// On an embedded log in a folder of its own.
+    pub fn embedded() -> Self {
+        Self::start("kind = \"embedded\"", "")
+    }
+
+    /// On a NATS server's log.
+    pub fn on_nats(url: &str) -> Self {
+        Self::start("kind = \"nats\"", &format!("[nats]\nurl = {url:?}\n"))
+    }
+
+    fn start(log: &str, nats: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = format!(
+            "[desk]\nname = \"Test\"\n[log]\n{log}\n{nats}[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n",
+            folder.path().join("data")
+        );
+        for (name, role) in PEOPLE {
+            let hash = TokenHash::of(&token(name));
+            write!(config, "[people.{name}]\nroles = [{role:?}]\ntoken = \"{hash}\"\n").unwrap();
+        }
+        std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();
+        let (child, url) = launch(folder.path());
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
+        Self { folder, child, url, agent: agent.build().into() }
+    }
+
+    /// Ends it as a power cut would end the process: at once.
+    pub fn kill(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Tells it to stop (SIGTERM) and gives how it ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let told = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not stop");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Starts it again on the same data.
+    pub fn start_again(&mut self) {
+        (self.child, self.url) = launch(self.folder.path());
+    }
+
+    /// Where it is reached now.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Reads a route as somebody.
+    pub fn get(&self, actor: &str, route: &str) -> (u16, String) {
+        let request = self.agent.get(format!("{}{route}", self.url));
+        let mut answer = request.header("Authorization", format!("Bearer {}", token(actor))).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    }
+
+    /// Every event of the log, with its `seq`.
+    pub fn events(&self) -> Vec<Value> {
+        let (status, lines) = self.get("audra", "/v1/events");
+        assert_eq!(status, 200, "{lines}");
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Sends a command to a service that may be gone; none where no answer came.
+pub fn send(agent: &ureq::Agent, url: &str, actor: &str, command: &Value) -> Option<(u16, Value)> {
+    let request = agent.post(format!("{url}/v1/commands")).header("Content-Type", "application/json");
+    let request = request.header("Authorization", format!("Bearer {}", token(actor)));
+    let mut answer = request.send(command.to_string()).ok()?;
+    let body = answer.body_mut().read_to_string().ok()?;
+    Some((answer.status().as_u16(), serde_json::from_str(&body).ok()?))
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Starts the binary and waits for the line that says it is ready.
+fn launch(folder: &Path) -> (Child, String) {
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("stderr")).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_copydesk"))
+        .args(["serve", "--config"])
+        .arg(folder.join("copydesk.toml"))
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let (tell, told) = mpsc::channel();
+    let stdout = BufReader::new(child.stdout.take().unwrap());
+    std::thread::spawn(move || {
+        // Read to the end, so that the service never waits for us.
+        for line in stdout.lines().map_while(Result::ok) {
+            if let Some(url) = line.strip_prefix("copydesk ready ") {
+                let _ = tell.send(url.trim_end_matches('/').to_owned());
+            }
+        }
+    });
+    match told.recv_timeout(PATIENCE) {
+        Ok(url) => (child, url),
+        Err(_) => {
+            let _ = child.kill();
+            panic!("it was never ready\n{}", std::fs::read_to_string(folder.join("stderr")).unwrap());
+        }
+    }
+}
