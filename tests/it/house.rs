@@ -153,3 +153,16 @@ fn a_licence_fits_where_one_of_its_choices_does() {
     );
     assert!(!licence_fits("GPL-3.0-only") && !licence_fits("MIT AND GPL-3.0"));
 }
+
+#[test]
+fn the_description_of_nats_names_every_command_and_schemas_that_exist() {
+    let described = std::fs::read_to_string(root().join("schemas/asyncapi.yaml")).unwrap();
+    let listed = format!("enum: [{}]", copydesk_article::command::Ask::TYPES.join(", "));
+    assert!(described.contains(&listed), "the commands are {listed}");
+    let files = described.lines().filter_map(|line| line.trim().strip_prefix("$ref: ./"));
+    let files: Vec<&str> = files.collect();
+    assert_eq!(files.len(), 4);
+    for file in files {
+        assert!(root().join("schemas").join(file).is_file(), "{file}");
+    }
+}
