@@ -120,6 +120,12 @@ impl Desk {
         self.halted.send_replace(why.map(Arc::from));
     }
 
+    /// Returns once nothing is decided any more.
+    pub async fn until_halted(&self) {
+        // The sender lives as long as the desk.
+        let _ = self.halted.subscribe().wait_for(Option::is_some).await;
+    }
+
     /// Why nothing is decided any more, if so.
     pub fn halted(&self) -> Option<Arc<str>> {
         self.halted.borrow().clone()
@@ -161,13 +167,14 @@ impl Desk {
             let detail = format!("the article holds an event that this build doesn't understand ({why})");
             return Err(Problem::new(Code::SetAside, detail));
         }
-        match self.decide(actor, command, known).await? {
+        let (under, decided) = self.decide(actor, command, known).await?;
+        match decided {
             Err(refusal) => {
-                let newest = self.is_newest(command.article, known).await?;
+                let newest = self.is_newest(command.article, known, under).await?;
                 Ok(if newest { Attempt::done(Err(refusal)) } else { Attempt::Again })
             }
             Ok(decision) if command.is_try => {
-                let newest = self.is_newest(command.article, known).await?;
+                let newest = self.is_newest(command.article, known, under).await?;
                 Ok(if newest {
                     Attempt::done(Ok(Answer::tried(
                         &decision,
@@ -205,7 +212,11 @@ impl Desk {
                     return Err(Problem::new(Code::SetAside, "the first answer can't be read by this build"));
                 }
             },
-            _ => return Err(Problem::new(Code::IdReused, "this id was used before: draw a new one")),
+            Some(_) => return Err(Problem::new(Code::IdReused, "this id was used before: draw a new one")),
+            None => {
+                let detail = "the log ends before what was folded from it: nothing is decided on it";
+                return Err(Problem::new(Code::LogUnavailable, detail));
+            }
         };
         if event.actor != *actor || event.commandhash != command.hash(&event.salt) {
             return Err(Problem::new(
@@ -216,13 +227,14 @@ impl Desk {
         Ok(Answer::of(&event, seq, true))
     }
 
-    /// The decision on what is known, with the article as it was where that is asked for.
+    /// The decision on what is known, with the article as it was where that is asked for; and the version of the
+    /// newsroom line that it was made under.
     async fn decide(
         &self,
         actor: &Arc<str>,
         command: &Command,
         known: &Known,
-    ) -> Result<Result<Decision, Problem>, Problem> {
+    ) -> Result<(u32, Result<Decision, Problem>), Problem> {
         let newsroom = self.store.newsroom();
         let context = Context {
             now: self.now(),
@@ -235,8 +247,8 @@ impl Desk {
         let mut past = Past::new();
         loop {
             match decide(article, &past, command, &context) {
-                Ok(decision) => return Ok(Ok(decision)),
-                Err(Undecided::Refused(problem)) => return Ok(Err(*problem)),
+                Ok(decision) => return Ok((newsroom.version, Ok(decision))),
+                Err(Undecided::Refused(problem)) => return Ok((newsroom.version, Err(*problem))),
                 Err(Undecided::Needs(revisions)) => {
                     for revision in revisions {
                         let then = self.revision_of(known, command.article, revision).await?;
@@ -252,18 +264,27 @@ impl Desk {
         }
     }
 
-    /// Whether what is known is all there is, up to the log's end as its leader states it.
-    async fn is_newest(&self, article: Uuid, known: &mut Known) -> Result<bool, Problem> {
-        let newsroom = self.store.newsroom().version;
-        let end = self.end.ask().await.map_err(unavailable)?;
+    /// Returns once `seq` is folded, within [`FOLD_PATIENCE`].
+    async fn folded(&self, seq: Seq) -> Result<(), Problem> {
         let clock = self.log.clock();
         tokio::select! {
-            () = self.store.folded(end) => {}
+            () = self.store.folded(seq) => Ok(()),
             () = clock.sleep(FOLD_PATIENCE) => {
-                return Err(Problem::new(Code::LogUnavailable, "this instance is still folding the log: try again"));
+                Err(Problem::new(Code::LogUnavailable, "this instance is still folding the log: try again"))
             }
         }
-        if self.store.newsroom().version != newsroom {
+    }
+
+    /// Whether what is known is all there is, up to the log's end as its leader states it.
+    async fn is_newest(&self, article: Uuid, known: &mut Known, decided_under: u32) -> Result<bool, Problem> {
+        let folded = self.store.position().seq;
+        let end = self.end.ask().await.map_err(unavailable)?;
+        if end < folded {
+            let detail = "the log ends before what was folded from it: nothing is decided on it";
+            return Err(Problem::new(Code::LogUnavailable, detail));
+        }
+        self.folded(end).await?;
+        if self.store.newsroom().version != decided_under {
             return Ok(false);
         }
         let aside = self.store.aside(article).map_err(unreadable)?;
@@ -330,6 +351,10 @@ impl Desk {
         for entry in newer {
             match advance(known.stored.as_ref(), &entry) {
                 Step::Event(stored, event) => {
+                    if event.deskversion > self.store.newsroom().version {
+                        // Decided under a newsroom that this instance hasn't folded yet: what comes next is too.
+                        self.folded(entry.seq).await?;
+                    }
                     known.commands.insert(event.command, entry.seq);
                     known.stored = Some(stored);
                 }

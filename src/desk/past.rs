@@ -45,7 +45,7 @@ impl Desk {
         at: At,
         newest: Seq,
     ) -> Result<Option<Arc<Article>>, Problem> {
-        self.store.folded(newest).await;
+        self.folded(newest).await?;
         let events = self.store.events_of(article, 1..=u32::MAX).map_err(unreadable)?;
         let Some(last) = events.iter().rev().find(|event| at.reaches(event)) else { return Ok(None) };
         if let Some(present) = self.store.article(article).map_err(unreadable)?

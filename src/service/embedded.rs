@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use anyhow::bail;
 use async_trait::async_trait;
 use axum::Router;
 use copydesk_article::newsroom::Newsroom;
@@ -10,7 +11,7 @@ use copydesk_public::Site;
 use super::{FoldCheck, Part, Service, serve};
 use crate::config::Config;
 use crate::http;
-use crate::store::fold;
+use crate::store::{Store, fold};
 
 /// A desk in this process, on an embedded log that no service has open.
 #[async_trait]
@@ -43,9 +44,16 @@ struct InThisProcess {
 /// Where a service has the folder open, or the log is damaged.
 pub async fn embedded(config: &Config) -> anyhow::Result<Arc<dyn Embedded>> {
     let service = serve::open(config, serve::open_log(config).await?).await?;
+    if let Some(why) = service.desk.halted() {
+        bail!("{why}");
+    }
     service.propose(&config.newsroom_set(), &config.desk.prefix, false).await?;
     service.start(Part::ALL)?;
-    service.store.folded(service.log.events().end().await?).await;
+    let end = service.log.events().end().await?;
+    tokio::select! {
+        () = service.store.folded(end) => {}
+        () = service.desk.until_halted() => bail!("{}", service.desk.halted().unwrap_or_default()),
+    }
     let site = Site { public_url: serve::public_url(config, "http://localhost"), ..serve::site(config) };
     let gateway = Arc::new(serve::gateway(&service, config, Part::ALL, site));
     gateway.health.set_caught_up();
@@ -80,8 +88,11 @@ impl Embedded for InThisProcess {
 /// Where a service has the folder open, or the log can't be read.
 pub async fn rebuild(config: &Config) -> anyhow::Result<FoldCheck> {
     let log = serve::open_log(config).await?;
-    // With the log open no service has the folder: what lies there can be thrown away.
     let state = config.store.path.join("state");
+    if state.exists() {
+        // sled's own lock says whether a service has it open; what is damaged is set aside by this.
+        drop(Store::open(&state, 1024 * 1024)?);
+    }
     if state.exists() {
         std::fs::remove_dir_all(&state)?;
     }

@@ -1,13 +1,14 @@
 //! The parts put together: log, store, desk, wire and public side of one process, and the tasks that keep them
 //! going.
 
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use copydesk_article::newsroom::NewsroomSet;
 use copydesk_public::{Public, WireMessage};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -117,6 +118,12 @@ impl Service {
         if let Opened::SetAside(path, why) = opened {
             tracing::warn!(%why, path = %path.display(), "the folded state was set aside; the log is folded anew");
         }
+        if store.position().aside > 0 {
+            tracing::info!(
+                "articles are set aside: the log is folded anew, in case this build understands them"
+            );
+            store.clear()?;
+        }
         let store = Arc::new(store);
         let desk = Desk::new(Arc::clone(&log), Arc::clone(&store), &format!("/{prefix}"), salt);
         match fold::catch_up(&store, &*log, told).await {
@@ -198,30 +205,36 @@ impl Service {
     }
 
     /// Folds for ever: a log that fails is tried again, a store that is damaged is folded anew, and where the two
-    /// disagree nothing is decided any more.
+    /// disagree, or the fold can't go on, nothing is decided until it has reached the log's end again.
     async fn fold(&self) {
         const PAUSE: Duration = Duration::from_millis(500);
         loop {
-            let Err(error) = fold::run(&self.store, &*self.log).await;
-            self.progress.send_modify(|progress| progress.fold_stopped = Some(error.to_string()));
-            match &error {
-                FoldError::Diverged(why) => {
-                    tracing::error!(%why, "nothing is decided any more");
-                    self.desk.halt(Some(why));
-                }
-                FoldError::Store(StoreError::Damaged(why)) => {
-                    tracing::error!(%why, "the folded state is damaged and is folded anew");
-                    if let Err(error) = self.store.clear() {
-                        tracing::error!(%error, "the folded state can't be cleared");
-                    }
-                }
-                error => tracing::warn!(%error, "folding waits"),
-            }
-            self.log.clock().sleep(PAUSE).await;
-            if fold::agrees(&self.store, &*self.log).await.is_ok() {
+            let round = async {
+                fold::catch_up(&self.store, &*self.log, |_, _| {}).await?;
                 self.desk.halt(None);
                 self.progress.send_modify(|progress| progress.fold_stopped = None);
+                fold::run(&self.store, &*self.log).await
+            };
+            // sled 0.34 panics on some damage; the store is then thrown away and folded anew.
+            let error = match AssertUnwindSafe(round).catch_unwind().await {
+                Ok(Err(error)) => error,
+                Err(_) => FoldError::Store(StoreError::Damaged("sled gave up on its files".to_owned())),
+            };
+            let why = error.to_string();
+            self.progress.send_modify(|progress| progress.fold_stopped = Some(why.clone()));
+            if matches!(error, FoldError::Log(_)) {
+                tracing::warn!(%why, "folding waits");
+            } else {
+                tracing::error!(%why, "nothing is decided until the log is folded");
+                self.desk.halt(Some(&why));
             }
+            if let FoldError::Store(StoreError::Damaged(_)) = error {
+                while let Err(error) = self.store.clear() {
+                    tracing::error!(%error, "the folded state can't be cleared: restart, and it is set aside");
+                    self.log.clock().sleep(PAUSE).await;
+                }
+            }
+            self.log.clock().sleep(PAUSE).await;
         }
     }
 
@@ -269,6 +282,9 @@ impl Service {
         for stored in self.store.all_articles() {
             let stored = stored?;
             let id = stored.article.id;
+            if self.store.aside(id)?.is_some() {
+                continue;
+            }
             let fresh = fold::one(&*events, id).await?;
             if fresh.is_none_or(|fresh| *fresh.article != *stored.article) {
                 let why = format!("article {id} isn't what its events fold to");

@@ -41,22 +41,19 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let address = listener.local_addr()?;
     let log = open_log(&config).await?;
     let service = open(&config, log).await?;
-    match service.propose(&config.newsroom_set(), &config.desk.prefix, false).await? {
-        Proposal::Written(version) => tracing::info!(version, "the configuration's newsroom is in force"),
-        Proposal::Same(_) => {}
-        Proposal::Differs(version) => {
-            tracing::warn!(
-                version,
-                "the log's newsroom is in force; the configuration's people, roles or rules differ"
-            );
-        }
+    if service.desk.halted().is_none() {
+        propose(&service, &config).await?;
     }
     service.start(&options.parts)?;
-    service.store.folded(service.log.events().end().await?).await;
-
     let site = Site { public_url: public_url(&config, &format!("http://{address}")), ..site(&config) };
     let gateway = Arc::new(gateway(&service, &config, &options.parts, site));
-    gateway.health.set_caught_up();
+    let end = service.log.events().end().await?;
+    tokio::select! {
+        () = service.store.folded(end) => gateway.health.set_caught_up(),
+        // It serves all the same, so that operators can be told why it isn't ready.
+        () = service.desk.until_halted() => {}
+    }
+
     let answers = match (&config.log.kind, options.parts.contains(&Part::Desk)) {
         (LogKind::Nats, true) => Some(answer_nats(&config, &service, stop.clone()).await?),
         _ => None,
@@ -69,6 +66,21 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     }
     service.stop().await;
     tracing::info!("stopped");
+    Ok(())
+}
+
+/// Proposes the configuration's people, roles and rules, and says where the log has others.
+async fn propose(service: &Service, config: &Config) -> anyhow::Result<()> {
+    match service.propose(&config.newsroom_set(), &config.desk.prefix, false).await? {
+        Proposal::Written(version) => tracing::info!(version, "the configuration's newsroom is in force"),
+        Proposal::Same(_) => {}
+        Proposal::Differs(version) => {
+            tracing::warn!(
+                version,
+                "the log's newsroom is in force; the configuration's people, roles or rules differ"
+            );
+        }
+    }
     Ok(())
 }
 

@@ -134,6 +134,16 @@ pub async fn one(events: &dyn Stream, article: Uuid) -> Result<Option<Stored>, F
     Ok(state)
 }
 
+/// Whether an entry is an event of ours that goes on the wire, as far as its frozen members say.
+fn goes_on_wire(entry: &Entry) -> bool {
+    let Content::Message { body, .. } = &entry.content else { return false };
+    match event::read(&entry.subject, body) {
+        Read::Event(event) => event.wire.is_some(),
+        Read::NotUnderstood { frozen, .. } => frozen.wire.is_some(),
+        Read::Newsroom(_) | Read::Foreign => false,
+    }
+}
+
 /// What one entry on an article's subject comes to.
 pub(crate) enum Step {
     /// An event, folded.
@@ -216,10 +226,16 @@ impl<'a> Folder<'a> {
         let Some(id) = parse_uuid(&entry.subject) else {
             return self.note_foreign(entry, group, position);
         };
-        self.load(id, group)?;
         if self.aside.contains(&id) {
+            // Its editions and withdrawals stop this build's wire all the same, until a newer one has sent them.
+            if goes_on_wire(entry) {
+                let outgoing = Outgoing { seq: entry.seq, article: id, version: 0 };
+                let at = entry.seq.to_be_bytes();
+                self.store.shelves.outgoing.insert(&mut group.batch, &at, &outgoing.encode());
+            }
             return Ok(());
         }
+        self.load(id, group)?;
         let state = group.articles.get(&id).and_then(|(_, now)| now.clone());
         match advance(state.as_ref(), entry) {
             Step::Event(stored, event) => {

@@ -254,8 +254,10 @@ impl Store {
             );
             return Err(StoreError::Damaged(why));
         }
-        let newsroom: Option<Newsroom> =
-            pieces::read(&shelves.meta, NEWSROOM)?.map(|b| pieces::decode(&b)).transpose()?;
+        let newsroom: Option<Newsroom> = match position {
+            Some(_) => pieces::read(&shelves.meta, NEWSROOM)?.map(|b| pieces::decode(&b)).transpose()?,
+            None => None,
+        };
         let opened = if position.is_some() { Opened::Found } else { Opened::Empty };
         if position.is_none() && !tree.is_empty() {
             // What a crash left of a store that was being cleared.
@@ -444,9 +446,9 @@ impl Store {
         let mut position = sled::Batch::default();
         pieces::remove(&self.shelves.meta, &mut position, POSITION);
         self.tree.apply_batch(position)?;
-        self.tree.clear()?;
         *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         self.position.send_replace(Position::none());
+        self.tree.clear()?;
         Ok(())
     }
 

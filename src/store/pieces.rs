@@ -222,18 +222,28 @@ pub(crate) fn write_article(
 
 /// Reads an article.
 ///
+/// A reader sees one batch at a time but not one moment over several keys: where the head changed meanwhile, what was
+/// read may be torn, and is read again.
+///
 /// # Errors
 /// [`StoreError::Damaged`].
 pub(crate) fn read_article(shelf: &Shelf, id: Uuid) -> Result<Option<Stored>, StoreError> {
+    let head = key(id, tag::HEAD, 0);
+    loop {
+        let Some(seen) = shelf.get(&head)? else { return Ok(None) };
+        let read = read_parts(shelf, id);
+        if shelf.get(&head)?.as_ref() == Some(&seen) {
+            return read.map(Some);
+        }
+    }
+}
+
+fn read_parts(shelf: &Shelf, id: Uuid) -> Result<Stored, StoreError> {
     let mut head: Option<Head> = None;
     let mut fields: Option<Fields> = None;
     let mut blocks: std::collections::HashMap<BlockId, Arc<Block>> = std::collections::HashMap::new();
     let mut claims = std::collections::BTreeMap::new();
     let mut queries = std::collections::BTreeMap::new();
-    // Readers see one transaction at a time but not one point in time over several keys: a head that changed
-    // meanwhile is read again.
-    let head_key = key(id, tag::HEAD, 0);
-    let Some(seen) = shelf.get(&head_key)? else { return Ok(None) };
     for entry in shelf.scan(id.as_bytes()) {
         let (at, value) = entry?;
         if at.len() != 21 {
@@ -257,9 +267,6 @@ pub(crate) fn read_article(shelf: &Shelf, id: Uuid) -> Result<Option<Stored>, St
             }
             _ => return Err(StoreError::Damaged(format!("an unknown part of article {id}"))),
         }
-    }
-    if shelf.get(&head_key)?.as_ref() != Some(&seen) {
-        return read_article(shelf, id);
     }
     let missing = |what: &str| StoreError::Damaged(format!("article {id} lacks its {what}"));
     let head = head.ok_or_else(|| missing("head"))?;
@@ -285,5 +292,5 @@ pub(crate) fn read_article(shelf: &Shelf, id: Uuid) -> Result<Option<Stored>, St
         home: head.home,
         withdrawn_for_good: head.withdrawn_for_good,
     };
-    Ok(Some(Stored { article: Arc::new(article), seq: head.seq }))
+    Ok(Stored { article: Arc::new(article), seq: head.seq })
 }

@@ -139,15 +139,14 @@ fn ours(entry: &Entry) -> Option<(String, Seq, u64)> {
     ))
 }
 
-/// The id of the event at a position; none where its bytes were erased.
+/// The id of the event at a position, of a newer build's too; none where its bytes were erased.
 fn source_id(entry: &Entry) -> Option<String> {
-    match event_of(entry) {
-        Some(event) => Some(event.id.as_hyphenated().to_string()),
-        None => match &entry.content {
-            Content::Erased { .. } => None,
-            Content::Message { .. } => Some(String::new()),
-        },
-    }
+    let Content::Message { body, .. } = &entry.content else { return None };
+    Some(match event::read(&entry.subject, body) {
+        Read::Event(event) => event.id.as_hyphenated().to_string(),
+        Read::NotUnderstood { frozen, .. } => frozen.id.as_hyphenated().to_string(),
+        Read::Newsroom(_) | Read::Foreign => String::new(),
+    })
 }
 
 fn event_of(entry: &Entry) -> Option<Event> {
