@@ -433,10 +433,13 @@ impl Working<'_> {
     }
 
     /// The place at which a block stood that is no longer there: after the nearest block before it, by the order
-    /// at the base, that still is.
+    /// at the base, that still is and hasn't been moved away since.
     fn where_it_was(&self, block: BlockId) -> usize {
+        let base = self.merge.base.revision;
+        let stayed = |block: &Arc<Block>| block.moved <= base || block.moved == u32::MAX;
+        let blocks = self.now.blocks.iter().enumerate().filter(|(_, block)| stayed(block));
         let there: std::collections::HashMap<BlockId, usize> =
-            self.now.blocks.iter().enumerate().map(|(at, block)| (block.id, at)).collect();
+            blocks.map(|(at, block)| (block.id, at)).collect();
         let before = self.merge.base.blocks.iter().take_while(|other| other.id != block);
         before.filter_map(|other| there.get(&other.id)).last().map_or(0, |at| at + 1)
     }

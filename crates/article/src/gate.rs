@@ -138,7 +138,7 @@ fn missing(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
     let always = [FieldName::Headline, FieldName::Section];
     let asked: BTreeSet<FieldName> = always.into_iter().chain(rules.required.iter().copied()).collect();
     for name in asked {
-        let there = article.fields.value(name).is_some_and(|value| !text::is_blank(&value.words()));
+        let there = article.fields.value(name).is_some_and(|value| says_something(&value.words()));
         if !there {
             let detail = format!("the {} is missing", name.name());
             reasons.push(field_reason(ReasonCode::MissingField, name.name(), detail));
@@ -146,10 +146,27 @@ fn missing(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
     }
     let has_words = article.blocks.iter().any(|block| match &block.content {
         Content::Image { .. } => true,
-        content => content.texts().any(|text| !text::is_blank(&text.plain())),
+        content => content.texts().any(|text| says_something(&text.plain())),
     });
     if !has_words {
         reasons.push(field_reason(ReasonCode::MissingField, "body", "the body is missing".to_owned()));
+    }
+}
+
+/// Whether a text has more in it than white space and markup.
+fn says_something(text: &str) -> bool {
+    let is_markup = |c: char| "*_`~#<>[]()!|\\-+=".contains(c);
+    if text.chars().all(|c| is_markup(c) || c.is_whitespace()) {
+        return false;
+    }
+    // Only what could be hidden in markup is read as such: most texts hold none.
+    let visible = |content: &Content<text::Spans>| {
+        matches!(content, Content::Image { .. })
+            || content.texts().any(|spans| !text::is_blank(&text::spans::plain(spans)))
+    };
+    match text.contains(['<', '[']) {
+        true => text::markdown::read(text).is_ok_and(|(blocks, _)| blocks.iter().any(visible)),
+        false => !text::is_blank(text),
     }
 }
 
@@ -235,4 +252,21 @@ fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
         crate::claims::Place::Field(field) => (None, Some(field.name().to_owned())),
     };
     Some(Reason { claim: Some(claim.id), block, field, ..Reason::new(code, detail) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_and_markup_alone_say_nothing() {
+        for nothing in
+            ["", " ", "\u{200b}", "**", "* *", "***", "__", "`", "<b></b>", "[](https://a.b)", "<!-- x -->"]
+        {
+            assert!(!says_something(nothing), "{nothing:?}");
+        }
+        for something in ["a", "?", "5 * 3", "<b>x</b>", "🎉", "[a](https://a.b)", "ا", "3 < 5", "[AP]"] {
+            assert!(says_something(something), "{something:?}");
+        }
+    }
 }

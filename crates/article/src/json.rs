@@ -278,10 +278,10 @@ impl de::Error for ShapeError {
         Self { pointer: None, wrong: Wrong::Other(message.to_string()) }
     }
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("expected {expected}, found {}", sort_of(&unexpected)))
+        Self::custom(format!("expected {}, found {}", in_words(expected), sort_of(&unexpected)))
     }
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::custom(format!("expected {expected}, found another {}", sort_of(&unexpected)))
+        Self::custom(format!("expected {}, found another {}", in_words(expected), sort_of(&unexpected)))
     }
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
         Self::custom(format!("expected one of {}", expected.join(", ")))
@@ -291,6 +291,18 @@ impl de::Error for ShapeError {
     }
     fn missing_field(field: &'static str) -> Self {
         Self { pointer: None, wrong: Wrong::Missing { name: field } }
+    }
+}
+
+/// What was expected, in the words of JSON rather than of Rust.
+fn in_words(expected: &dyn de::Expected) -> String {
+    let expected = expected.to_string();
+    match expected.as_str() {
+        "u8" | "u16" | "u32" | "u64" | "i64" => "a whole number".to_owned(),
+        "a boolean" => "true or false".to_owned(),
+        "a sequence" => "a list".to_owned(),
+        _ if expected.starts_with("struct ") => "an object".to_owned(),
+        _ => expected,
     }
 }
 
@@ -349,6 +361,22 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
     ) -> Result<V::Value, ShapeError> {
         visitor.visit_newtype_struct(self).map_err(|error: ShapeError| error.at(self.path))
     }
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ShapeError> {
+        // serde would read a list as a struct by position: fields are named here, or refused.
+        match self.node {
+            Node::Object(_) => self.any(visitor),
+            other => {
+                let wrong: ShapeError =
+                    de::Error::custom(format!("expected an object, found {}", other.sort()));
+                Err(wrong.at(self.path))
+            }
+        }
+    }
     fn deserialize_enum<V: Visitor<'de>>(
         self,
         _: &'static str,
@@ -373,7 +401,7 @@ impl<'de> de::Deserializer<'de> for Reader<'_> {
 
     serde::forward_to_deserialize_any! {
         bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string
-        bytes byte_buf unit unit_struct seq tuple tuple_struct map struct identifier ignored_any
+        bytes byte_buf unit unit_struct seq tuple tuple_struct map identifier ignored_any
     }
 }
 
@@ -488,6 +516,15 @@ mod tests {
         let problem = refused(r#"{"headline":"x","inner":[{"level":1},{"level":"CANARY"}]}"#);
         assert_eq!(problem.field.as_deref(), Some("/data/inner/1/level"));
         assert!(!format!("{problem:?}").contains("CANARY"));
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_types_are_named_in_the_words_of_json() {
+        let problem = parse(b"[\"x\",[]]").unwrap().decode::<Shape>("/data").unwrap_err();
+        assert_eq!(problem.detail, "/data: expected an object, found a list");
+        assert_eq!(refused(r#"{"headline":"x","inner":[[1]]}"#).field.as_deref(), Some("/data/inner/0"));
+        let problem = refused(r#"{"headline":"x","inner":[{"level":"1"}]}"#);
+        assert_eq!(problem.detail, "/data/inner/0/level: expected a whole number, found string");
     }
 
     #[test]
