@@ -7,10 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, anyhow};
-use copydesk_article::command::{Command, Hints};
+use anyhow::Context;
 
-use super::{Measured, Plan, load, newsroom, per_second, since};
+use super::{Measured, Plan, load, newsroom, per_second};
 use crate::log::segments::Options;
 use crate::service::{Part, Service, open_embedded_log};
 
@@ -42,7 +41,7 @@ fn grouped_appends(path: &Path, messages: usize) -> anyhow::Result<f64> {
         file.write_all(&group)?;
         file.sync_data()?;
     }
-    let rate = per_second(groups * IN_FLIGHT, since(start));
+    let rate = per_second(groups * IN_FLIGHT, start.elapsed());
     std::fs::remove_file(path)?;
     Ok(rate)
 }
@@ -55,27 +54,18 @@ async fn commands(data: &Path, commands: usize) -> anyhow::Result<f64> {
     service.store.folded(1).await;
     let scripts = load::scripts(IN_FLIGHT, commands);
     let total: usize = scripts.iter().map(|script| script.commands.len()).sum();
-    let actor: Arc<str> = "ana".into();
     let start = Instant::now();
     let writers: Vec<_> = scripts
         .into_iter()
         .map(|script| {
-            let (service, actor) = (Arc::clone(&service), Arc::clone(&actor));
-            tokio::spawn(async move {
-                for body in script.commands {
-                    let command = Command::read(&body, Hints::default());
-                    let command = command.map_err(|problem| anyhow!("{}", problem.detail))?;
-                    let answer = service.desk.command(&actor, &command).await;
-                    answer.map_err(|problem| anyhow!("{}", problem.detail))?;
-                }
-                anyhow::Ok(())
-            })
+            let desk = Arc::clone(&service.desk);
+            tokio::spawn(async move { script.send(&desk).await })
         })
         .collect();
     for writer in writers {
         writer.await??;
     }
-    let rate = per_second(total, since(start));
+    let rate = per_second(total, start.elapsed());
     service.stop().await;
     Ok(rate)
 }

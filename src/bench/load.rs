@@ -1,12 +1,31 @@
 //! The load: articles of about 2 KB, each drafted once and then edited word by word.
 
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use copydesk_article::command::{Command, Hints};
 use serde_json::json;
 use uuid::Uuid;
+
+use crate::desk::Desk;
 
 /// One article's commands, made before the clock starts.
 pub(super) struct Script {
     /// The commands in order, each good only after the one before.
     pub commands: Vec<Vec<u8>>,
+}
+
+impl Script {
+    /// Has every command decided, one after the other.
+    pub async fn send(self, desk: &Desk) -> anyhow::Result<()> {
+        let actor: Arc<str> = "ana".into();
+        for body in self.commands {
+            let command =
+                Command::read(&body, Hints::default()).map_err(|problem| anyhow!(problem.detail))?;
+            desk.command(&actor, &command).await.map_err(|problem| anyhow!(problem.detail))?;
+        }
+        Ok(())
+    }
 }
 
 /// Scripts of `writers` articles with `commands` commands in all.

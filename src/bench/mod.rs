@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use copydesk_article::newsroom::{NewsroomSet, Person, Role, Rules};
 use serde::Serialize;
@@ -114,8 +114,4 @@ fn per_second(count: usize, elapsed: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
     let count = count as f64;
     count / elapsed.as_secs_f64().max(1e-9)
-}
-
-fn since(start: Instant) -> Duration {
-    start.elapsed()
 }

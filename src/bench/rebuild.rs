@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::anyhow;
-use copydesk_article::command::{Command, Hints};
 use copydesk_article::event::{self, Read};
 use futures::StreamExt;
 
-use super::{Measured, Plan, load, newsroom, per_second, since};
+use super::{Measured, Plan, load, newsroom, per_second};
 use crate::log::segments::{Options, Syncing};
 use crate::log::{Content, Log};
 use crate::service::{Part, Service, open_embedded_log};
@@ -27,7 +26,7 @@ pub(super) async fn measure(plan: &Plan, folder: &Path) -> anyhow::Result<Measur
         let (store, _) = Store::open(&folder.join(format!("state-{run}")), 256 << 20)?;
         let start = Instant::now();
         let events = fold::catch_up(&store, &*log, |_, _| {}).await?;
-        ours.push(per_second(usize::try_from(events)?, since(start)));
+        ours.push(per_second(usize::try_from(events)?, start.elapsed()));
     }
     Ok(Measured::new(
         "events folded anew into sled",
@@ -48,18 +47,13 @@ async fn filled(data: &Path, events: usize) -> anyhow::Result<Arc<dyn Log>> {
     service.propose(&newsroom(), "copydesk", false).await?;
     service.start(&[Part::Desk, Part::Wire])?;
     service.store.folded(1).await;
-    let actor: Arc<str> = "ana".into();
     let articles = events.div_ceil(EVENTS_PER_ARTICLE);
+    // Scripts are made as they are needed: all of them at once would take more memory than the log.
     let work = futures::stream::iter(0..articles).map(|_| {
-        let (service, actor) = (Arc::clone(&service), Arc::clone(&actor));
+        let desk = Arc::clone(&service.desk);
         tokio::spawn(async move {
             for script in load::scripts(1, EVENTS_PER_ARTICLE) {
-                for body in script.commands {
-                    let command = Command::read(&body, Hints::default());
-                    let command = command.map_err(|problem| anyhow!("{}", problem.detail))?;
-                    let answer = service.desk.command(&actor, &command).await;
-                    answer.map_err(|problem| anyhow!("{}", problem.detail))?;
-                }
+                script.send(&desk).await?;
             }
             anyhow::Ok(())
         })
@@ -90,5 +84,5 @@ async fn decode(log: &dyn Log) -> anyhow::Result<f64> {
             }
         }
     }
-    Ok(per_second(usize::try_from(end)?, since(start)))
+    Ok(per_second(usize::try_from(end)?, start.elapsed()))
 }

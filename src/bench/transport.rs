@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use uuid::Uuid;
 
-use super::{Measured, Plan, load, median, newsroom, per_second, since};
+use super::{Measured, Plan, load, median, newsroom, per_second};
 use crate::log::Log;
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::nats::{self, Gateway};
@@ -85,7 +85,7 @@ async fn send_all(client: &Client, work: Vec<(String, String, Vec<Bytes>)>) -> a
                     if answer.headers.is_some_and(|headers| headers.get("Nats-Service-Error").is_some()) {
                         bail!("refused: {}", String::from_utf8_lossy(&answer.payload));
                     }
-                    each.push(since(asked));
+                    each.push(asked.elapsed());
                 }
                 Ok(each)
             })
@@ -95,7 +95,7 @@ async fn send_all(client: &Client, work: Vec<(String, String, Vec<Bytes>)>) -> a
     for worker in workers {
         each.extend(worker.await??);
     }
-    Ok(Run { elapsed: since(start), each })
+    Ok(Run { elapsed: start.elapsed(), each })
 }
 
 async fn responder(url: &str, in_flight: usize, messages: usize) -> anyhow::Result<Run> {
