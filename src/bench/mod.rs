@@ -26,6 +26,27 @@ pub struct Plan {
     pub events: usize,
     /// A NATS server with JetStream to measure against; without one that part is left out.
     pub nats: Option<String>,
+    /// Only these parts; empty: all.
+    pub only: Vec<Subject>,
+}
+
+/// What can be measured by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Subject {
+    /// Commands on the embedded log.
+    Embedded,
+    /// Folding a log anew.
+    Rebuild,
+    /// Commands through NATS, many in flight.
+    Throughput,
+    /// Commands through NATS, one in flight.
+    Latency,
+}
+
+impl Plan {
+    fn wants(&self, subject: Subject) -> bool {
+        self.only.is_empty() || self.only.contains(&subject)
+    }
 }
 
 /// One measurement: ours beside what it is held against.
@@ -87,16 +108,22 @@ fn median(runs: &[f64]) -> f64 {
 /// Whatever stops a part from running: no room, no server.
 pub async fn run(plan: &Plan, folder: &Path, told: impl Fn(&str)) -> anyhow::Result<Vec<Measured>> {
     let mut all = Vec::new();
-    told("commands on the embedded log, synced, 64 in flight");
-    all.push(embedded::measure(plan, folder).await?);
-    told("folding a log anew");
-    all.push(rebuild::measure(plan, folder).await?);
-    match &plan.nats {
-        Some(url) => {
-            told("commands through NATS");
-            all.extend(transport::measure(plan, folder, url).await?);
+    if plan.wants(Subject::Embedded) {
+        told("commands on the embedded log, synced, 64 in flight");
+        all.push(embedded::measure(plan, folder).await?);
+    }
+    if plan.wants(Subject::Rebuild) {
+        told("folding a log anew");
+        all.push(rebuild::measure(plan, folder).await?);
+    }
+    if plan.wants(Subject::Throughput) || plan.wants(Subject::Latency) {
+        match &plan.nats {
+            Some(url) => {
+                told("commands through NATS");
+                all.extend(transport::measure(plan, folder, url).await?);
+            }
+            None => told("left out: commands through NATS (name a server with JetStream by --nats)"),
         }
-        None => told("left out: commands through NATS (name a server with JetStream by --nats)"),
     }
     Ok(all)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Context;
 use clap::Args;
-use copydesk::bench::{self, Measured, Plan};
+use copydesk::bench::{self, Measured, Plan, Subject};
 
 use super::screen::{BOLD, DIM, Screen};
 use super::{Ending, complain};
@@ -12,7 +12,7 @@ use super::{Ending, complain};
 #[command(after_help = "Examples:
   copydesk bench                                    what needs no server
   copydesk bench --nats nats://127.0.0.1:4222       and commands through NATS, on streams of its own
-  copydesk bench --quick --json
+  copydesk bench --quick --only rebuild --json
 
 Each figure is the median of alternating runs on this machine; what counts is the ratio. docs/BENCHMARKS.md says
 what is compared and what was found.")]
@@ -23,15 +23,18 @@ pub struct Bench {
     /// Fewer and shorter runs
     #[arg(long)]
     quick: bool,
+    /// Measure only this; may be given more than once
+    #[arg(long, value_name = "WHAT")]
+    only: Vec<Subject>,
 }
 
 impl Bench {
     pub async fn run(&self, screen: &mut Screen) -> anyhow::Result<Ending> {
-        let nats = self.nats.clone();
+        let (nats, only) = (self.nats.clone(), self.only.clone());
         let plan = if self.quick {
-            Plan { runs: 3, commands: 6_400, events: 50_000, nats }
+            Plan { runs: 3, commands: 6_400, events: 50_000, nats, only }
         } else {
-            Plan { runs: 5, commands: 32_000, events: 300_000, nats }
+            Plan { runs: 5, commands: 32_000, events: 300_000, nats, only }
         };
         let folder = tempfile::tempdir().context("a folder to measure in")?;
         let measured =

@@ -54,7 +54,7 @@ impl Desk {
             return Ok(Some(present.article));
         }
         let snapshot = self.store.snapshot(article, last.version).map_err(unreadable)?;
-        let mut state = snapshot.map(|article| Stored { article: Arc::new(article), seq: 0 });
+        let mut state = snapshot.map(|article| Stored { article, seq: 0 });
         let from = state.as_ref().map_or(0, |state| state.article.version);
         for event in events.iter().filter(|event| event.version > from && event.version <= last.version) {
             let entry = self.log.events().get(event.seq).await.map_err(unavailable)?;

@@ -1,5 +1,6 @@
 //! The board: articles by newest change, with stable cursors.
 
+use std::collections::HashSet;
 use std::ops::Bound;
 
 use copydesk_article::article::{Article, Stage, Status};
@@ -122,21 +123,47 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Row>, Option<[u8; 24]>), StoreError> {
         let newsroom = self.newsroom();
+        let mut recent = self.recent().rows();
+        let moved: HashSet<Uuid> = recent.values().map(|row| row.article).collect();
+        if let Some(cursor) = cursor {
+            recent.retain(|at, _| *at > cursor);
+        }
         let start = cursor.as_ref().map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.as_slice()));
+        let mut folded = self.shelves.board.range(start, Bound::Unbounded).filter_map(|entry| {
+            let (at, value) = match entry {
+                Ok(entry) => entry,
+                Err(error) => return Some(Err(StoreError::from(error))),
+            };
+            let Ok(at) = <[u8; 24]>::try_from(at) else {
+                return Some(Err(StoreError::Damaged("a key of the board".to_owned())));
+            };
+            let row: Result<Row, StoreError> = pieces::decode(&value);
+            match row {
+                Ok(row) if moved.contains(&row.article) => None,
+                row => Some(row.map(|row| (at, row))),
+            }
+        });
+        let mut recent = recent.into_iter().peekable();
+        let mut next_folded = folded.next().transpose()?;
         let mut rows = Vec::new();
         let mut last = None;
-        for entry in self.shelves.board.range(start, Bound::Unbounded) {
-            let (at, value) = entry?;
-            let row: Row = pieces::decode(&value)?;
-            if !filter.takes(&row, &newsroom) {
-                continue;
-            }
+        loop {
+            let is_recent = match (recent.peek(), &next_folded) {
+                (None, None) => return Ok((rows, None)),
+                (Some((a, _)), Some((b, _))) => a < b,
+                (recent, _) => recent.is_some(),
+            };
+            let next = if is_recent {
+                recent.next()
+            } else {
+                std::mem::replace(&mut next_folded, folded.next().transpose()?)
+            };
+            let Some((at, row)) = next.filter(|(_, row)| filter.takes(row, &newsroom)) else { continue };
             if rows.len() == limit {
                 return Ok((rows, last));
             }
-            last = <[u8; 24]>::try_from(at).ok();
+            last = Some(at);
             rows.push(row);
         }
-        Ok((rows, None))
     }
 }

@@ -1,25 +1,28 @@
 //! The one task that writes the store: it tails the log and folds what comes, group by group.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use copydesk_article::article::Article;
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::ids::{DESK, parse_uuid};
-use copydesk_article::newsroom::Newsroom;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
-use sled::Batch;
 use uuid::Uuid;
 
+use super::recent::Recent;
 use super::{
-    Aside, EventRef, FOLD_VERSION, ForeignMessage, NEWSROOM, Outgoing, POSITION, Position, SNAPSHOT_EVERY,
-    Store, StoreError, Stored, board, command_key, event_key, pieces,
+    Aside, EventRef, FOLD_VERSION, ForeignMessage, Outgoing, Position, SNAPSHOT_EVERY, Store, StoreError,
+    Stored,
 };
 use crate::log::{Content, Entry, Log, LogError, Stream};
 
 /// How many articles the fold keeps in memory between groups.
 const KEPT_ARTICLES: usize = 4096;
+
+/// How long what was folded waits at most for more before it is written into sled.
+const WRITE_AFTER: TimeDelta = TimeDelta::milliseconds(200);
 
 /// Why folding stopped.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +85,29 @@ fn hash(entry: &Entry) -> Option<[u8; 32]> {
 /// [`FoldError`]; never returns otherwise.
 pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallible, FoldError> {
     agrees(store, log).await?;
+    let clock = log.clock();
     let mut folder = Folder::new(store, log.identity())?;
     let mut tail = log.events().tail(store.position().seq).await?;
     loop {
-        match tail.next().await {
-            Some(group) => folder.apply(&group?)?,
-            None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
+        let first = tail.next().await;
+        let due = clock.now() + WRITE_AFTER;
+        let mut group = first;
+        loop {
+            match group {
+                Some(group) => folder.apply(&group?)?,
+                None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
+            }
+            let left = (due - clock.now()).to_std().unwrap_or_default();
+            if left.is_zero() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                next = tail.next() => group = next,
+                () = clock.sleep(left) => break,
+            }
         }
+        store.write()?;
     }
 }
 
@@ -115,6 +134,7 @@ pub async fn catch_up(
         }
         progress(store.position().seq, end);
     }
+    store.write()?;
     Ok(end)
 }
 
@@ -171,21 +191,13 @@ pub(crate) fn advance(state: Option<&Stored>, entry: &Entry) -> Step {
     }
 }
 
-/// Folds groups of entries, each in one batch. Where a group fails the folder is to be thrown away.
+/// Folds groups of entries: readers see each whole, or not at all. Where a group fails the folder is to be thrown
+/// away.
 pub struct Folder<'a> {
     store: &'a Store,
     identity: Uuid,
     kept: HashMap<Uuid, Stored>,
     aside: HashSet<Uuid>,
-}
-
-/// One group on its way into the store.
-#[derive(Default)]
-struct Group {
-    /// Each article touched: as it is in the store, and as it is now.
-    articles: BTreeMap<Uuid, (Option<Stored>, Option<Stored>)>,
-    newsroom: Option<Arc<Newsroom>>,
-    batch: Batch,
 }
 
 impl<'a> Folder<'a> {
@@ -204,11 +216,12 @@ impl<'a> Folder<'a> {
     /// [`StoreError`]; the store then stands at its old position.
     pub fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
         let mut position = self.store.position();
-        let mut group = Group::default();
+        let mut group = Recent::default();
         let mut last = None;
         let folded = position.seq;
         for entry in entries.iter().filter(|entry| entry.seq > folded) {
             self.take(entry, &mut group, &mut position)?;
+            group.count();
             last = Some(entry);
         }
         let Some(last) = last else { return Ok(()) };
@@ -216,27 +229,29 @@ impl<'a> Folder<'a> {
         position.hash = hash(last).unwrap_or_default();
         position.identity = self.identity;
         position.fold_version = FOLD_VERSION;
-        self.write(group, position)
+        self.store.take(group, position);
+        if self.store.recent().is_full() {
+            self.store.write()?;
+        }
+        Ok(())
     }
 
-    fn take(&mut self, entry: &Entry, group: &mut Group, position: &mut Position) -> Result<(), StoreError> {
+    fn take(&mut self, entry: &Entry, group: &mut Recent, position: &mut Position) -> Result<(), StoreError> {
         if entry.subject == DESK {
             return self.take_newsroom(entry, group, position);
         }
         let Some(id) = parse_uuid(&entry.subject) else {
-            return self.note_foreign(entry, group, position);
+            note_foreign(entry, group, position);
+            return Ok(());
         };
         if self.aside.contains(&id) {
             // Its editions and withdrawals stop this build's wire all the same, until a newer one has sent them.
             if goes_on_wire(entry) {
-                let outgoing = Outgoing { seq: entry.seq, article: id, version: 0 };
-                let at = entry.seq.to_be_bytes();
-                self.store.shelves.outgoing.insert(&mut group.batch, &at, &outgoing.encode());
+                group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
             }
             return Ok(());
         }
-        self.load(id, group)?;
-        let state = group.articles.get(&id).and_then(|(_, now)| now.clone());
+        let state = self.load(id)?;
         match advance(state.as_ref(), entry) {
             Step::Event(stored, event) => {
                 let at = EventRef {
@@ -244,49 +259,30 @@ impl<'a> Folder<'a> {
                     revision: event.revision,
                     seq: entry.seq,
                     time_micros: event.time.timestamp_micros(),
+                    command: event.command,
                 };
-                self.store.shelves.commands.insert(
-                    &mut group.batch,
-                    &command_key(id, event.command),
-                    &entry.seq.to_be_bytes(),
-                );
-                self.store.shelves.events.insert(&mut group.batch, &event_key(id, at.version), &at.encode());
+                self.keep(&stored);
+                group.set(stored, || state).push(at);
                 if event.wire.is_some() {
-                    let outgoing = Outgoing { seq: entry.seq, article: id, version: at.version };
-                    self.store.shelves.outgoing.insert(
-                        &mut group.batch,
-                        &entry.seq.to_be_bytes(),
-                        &outgoing.encode(),
-                    );
+                    group.send(Outgoing { seq: entry.seq, article: id, version: at.version });
                 }
                 if at.version.is_multiple_of(SNAPSHOT_EVERY) {
-                    let bytes = pieces::encode(&*stored.article)?;
-                    pieces::write(
-                        &self.store.shelves.snapshots,
-                        &mut group.batch,
-                        &event_key(id, at.version),
-                        &bytes,
-                    );
+                    group.keep_snapshot(id);
                 }
-                set(group, id, stored);
             }
             Step::Passed => {
-                self.note_foreign(entry, group, position)?;
+                note_foreign(entry, group, position);
                 if let Some(state) = state {
-                    set(group, id, Stored { seq: entry.seq, ..state });
+                    let stored = Stored { seq: entry.seq, ..state.clone() };
+                    self.keep(&stored);
+                    group.set(stored, || Some(state));
                 }
             }
             Step::Aside { why, on_wire } => {
                 tracing::warn!(article = %id, seq = entry.seq, %why, "an article is set aside");
-                let aside = Aside { seq: entry.seq, why, on_wire };
-                self.store.shelves.aside.insert(&mut group.batch, id.as_bytes(), pieces::encode(&aside)?);
+                group.set_aside(id, Aside { seq: entry.seq, why, on_wire });
                 if on_wire {
-                    let outgoing = Outgoing { seq: entry.seq, article: id, version: 0 };
-                    self.store.shelves.outgoing.insert(
-                        &mut group.batch,
-                        &entry.seq.to_be_bytes(),
-                        &outgoing.encode(),
-                    );
+                    group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
                 }
                 self.aside.insert(id);
                 position.aside += 1;
@@ -298,20 +294,15 @@ impl<'a> Folder<'a> {
     fn take_newsroom(
         &mut self,
         entry: &Entry,
-        group: &mut Group,
+        group: &mut Recent,
         position: &mut Position,
     ) -> Result<(), StoreError> {
         let Content::Message { body, .. } = &entry.content else { return Ok(()) };
-        let present = group.newsroom.clone().unwrap_or_else(|| self.store.newsroom());
+        let present = group.newsroom().unwrap_or_else(|| self.store.newsroom());
         match event::read(DESK, body) {
             Read::Newsroom(event) => match present.evolve(&event) {
                 Ok(next) => {
-                    group.newsroom = Some(Arc::new(next));
-                    self.store.shelves.commands.insert(
-                        &mut group.batch,
-                        &command_key(Uuid::nil(), event.command),
-                        &entry.seq.to_be_bytes(),
-                    );
+                    group.set_newsroom(next);
                     Ok(())
                 }
                 Err(broken) => {
@@ -322,79 +313,37 @@ impl<'a> Folder<'a> {
                 "the newsroom line at {} is of a newer build ({why}): this build can't decide under it",
                 entry.seq
             ))),
-            _ => self.note_foreign(entry, group, position),
-        }
-    }
-
-    /// Has the article in the group, as it is in the store.
-    fn load(&mut self, id: Uuid, group: &mut Group) -> Result<(), StoreError> {
-        if group.articles.contains_key(&id) {
-            return Ok(());
-        }
-        let stored = match self.kept.get(&id) {
-            Some(stored) => Some(stored.clone()),
-            None => self.store.article(id)?,
-        };
-        group.articles.insert(id, (stored.clone(), stored));
-        Ok(())
-    }
-
-    fn note_foreign(
-        &self,
-        entry: &Entry,
-        group: &mut Group,
-        position: &mut Position,
-    ) -> Result<(), StoreError> {
-        // The first thousand are listed; all are counted.
-        const LISTED: u64 = 1000;
-        if position.foreign < LISTED {
-            let bytes = match &entry.content {
-                Content::Message { body, .. } => body.len(),
-                Content::Erased { .. } => 0,
-            };
-            let message =
-                ForeignMessage { seq: entry.seq, subject: entry.subject.chars().take(200).collect(), bytes };
-            self.store.shelves.foreign.insert(
-                &mut group.batch,
-                &entry.seq.to_be_bytes(),
-                pieces::encode(&message)?,
-            );
-        }
-        position.foreign += 1;
-        tracing::warn!(seq = entry.seq, "a foreign message on an event subject was passed over");
-        Ok(())
-    }
-
-    fn write(&mut self, mut group: Group, position: Position) -> Result<(), StoreError> {
-        let shelves = &self.store.shelves;
-        for (id, (old, new)) in &group.articles {
-            let Some(new) = new else { continue };
-            if old.as_ref().is_some_and(|old| old.seq == new.seq) {
-                continue;
+            _ => {
+                note_foreign(entry, group, position);
+                Ok(())
             }
-            pieces::write_article(&shelves.articles, &mut group.batch, old.as_ref(), new)?;
-            if let Some(old) = old {
-                shelves.board.remove(&mut group.batch, &board::key(old.article.updated, *id));
-            }
-            let row = pieces::encode(&board::Row::of(&new.article))?;
-            shelves.board.insert(&mut group.batch, &board::key(new.article.updated, *id), row);
         }
-        pieces::write(&shelves.meta, &mut group.batch, POSITION, &pieces::encode(&position)?);
-        if let Some(newsroom) = &group.newsroom {
-            pieces::write(&shelves.meta, &mut group.batch, NEWSROOM, &pieces::encode(&**newsroom)?);
-        }
-        self.store.tree.apply_batch(group.batch)?;
-        if self.kept.len() + group.articles.len() > KEPT_ARTICLES {
+    }
+
+    /// An article as it was folded last.
+    fn load(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
+        self.kept.get(&id).map_or_else(|| self.store.article(id), |kept| Ok(Some(kept.clone())))
+    }
+
+    fn keep(&mut self, stored: &Stored) {
+        if self.kept.len() >= KEPT_ARTICLES {
             self.kept.clear();
         }
-        self.kept.extend(group.articles.into_iter().filter_map(|(id, (_, new))| new.map(|new| (id, new))));
-        self.store.moved(position, group.newsroom);
-        Ok(())
+        self.kept.insert(stored.article.id, stored.clone());
     }
 }
 
-fn set(group: &mut Group, id: Uuid, stored: Stored) {
-    if let Some((_, now)) = group.articles.get_mut(&id) {
-        *now = Some(stored);
+/// The first thousand are listed; all are counted.
+fn note_foreign(entry: &Entry, group: &mut Recent, position: &mut Position) {
+    const LISTED: u64 = 1000;
+    if position.foreign < LISTED {
+        let bytes = match &entry.content {
+            Content::Message { body, .. } => body.len(),
+            Content::Erased { .. } => 0,
+        };
+        let subject = entry.subject.chars().take(200).collect();
+        group.note_foreign(ForeignMessage { seq: entry.seq, subject, bytes });
     }
+    position.foreign += 1;
+    tracing::warn!(seq = entry.seq, "a foreign message on an event subject was passed over");
 }

@@ -2,9 +2,10 @@
 //!
 //! # The invariant
 //!
-//! What is in sled equals the fold of the log up to the fold position, always. One task tails the log
-//! ([`fold`]) and applies groups of entries, each group in one batch: articles in pieces,
-//! indexes, what goes on the wire, and the fold position. A crash at any line leaves an earlier point of the log.
+//! What is in sled equals the fold of the log up to the fold position in sled, always. One task tails the log
+//! ([`fold`]) and folds groups of entries; readers see each group at once, whole, in memory ([`recent`]). Many groups
+//! together go into sled in one batch: articles in pieces, indexes, what goes on the wire, and the fold position. A
+//! crash at any line leaves an earlier point of the log, from which the fold goes on.
 //!
 //! # What is not trusted
 //!
@@ -16,9 +17,9 @@
 //! ([`fold::agrees`]), and then the instance stops deciding and says so.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Bound;
+use std::ops::{Bound, RangeInclusive};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use copydesk_article::article::Article;
@@ -31,9 +32,14 @@ use crate::log::Seq;
 
 pub mod board;
 pub mod fold;
+mod line;
 pub mod pieces;
+mod recent;
 mod shelf;
 
+pub use line::EventRef;
+
+use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
@@ -95,19 +101,6 @@ pub struct Stored {
     pub seq: Seq,
 }
 
-/// Where one event of an article stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EventRef {
-    /// The article's version with it.
-    pub version: u32,
-    /// The article's revision with it.
-    pub revision: u32,
-    /// Its position in the log.
-    pub seq: Seq,
-    /// Its time, in microseconds since 1970.
-    pub time_micros: i64,
-}
-
 /// Why an article is set aside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Aside {
@@ -148,9 +141,7 @@ pub(crate) struct Shelves {
     pub meta: Shelf,
     /// Articles in pieces.
     pub articles: Shelf,
-    /// Command ids: which event each became.
-    pub commands: Shelf,
-    /// Each article's events: where they stand.
+    /// Each article's events: where they stand, and of which commands they are.
     pub events: Shelf,
     /// Articles as they were, every [`SNAPSHOT_EVERY`] events.
     pub snapshots: Shelf,
@@ -170,6 +161,8 @@ pub struct Store {
     db: sled::Db,
     tree: sled::Tree,
     pub(crate) shelves: Shelves,
+    /// What was folded since the last batch.
+    recent: RwLock<Recent>,
     position: watch::Sender<Position>,
     newsroom: RwLock<Arc<Newsroom>>,
     path: PathBuf,
@@ -235,7 +228,6 @@ impl Store {
         let shelves = Shelves {
             meta: shelf(b'm'),
             articles: shelf(b'a'),
-            commands: shelf(b'c'),
             events: shelf(b'e'),
             snapshots: shelf(b's'),
             board: shelf(b'b'),
@@ -268,6 +260,7 @@ impl Store {
             db,
             tree,
             shelves,
+            recent: RwLock::default(),
             position: watch::Sender::new(start),
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
             path: path.to_owned(),
@@ -307,7 +300,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`].
     pub fn article(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
-        pieces::read_article(&self.shelves.articles, id)
+        let recent = self.recent().article(id);
+        recent.map_or_else(|| pieces::read_article(&self.shelves.articles, id), |stored| Ok(Some(stored)))
     }
 
     /// Every command of an article's events, and where its event stands.
@@ -315,12 +309,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`].
     pub fn commands_of(&self, article: Uuid) -> Result<HashMap<Uuid, Seq>, StoreError> {
-        let read = |entry: sled::Result<shelf::Pair>| {
-            let (key, value) = entry?;
-            let command = key.get(16..).and_then(|command| Uuid::from_slice(command).ok());
-            command.zip(number(&value)).ok_or_else(|| StoreError::Damaged("a command's event".to_owned()))
-        };
-        self.shelves.commands.scan(article.as_bytes()).map(read).collect()
+        let events = self.events_of(article, 1..=u32::MAX)?;
+        Ok(events.into_iter().map(|event| (event.command, event.seq)).collect())
     }
 
     /// An article's events with versions in a range, in order.
@@ -330,29 +320,30 @@ impl Store {
     pub fn events_of(
         &self,
         article: Uuid,
-        versions: std::ops::RangeInclusive<u32>,
+        versions: RangeInclusive<u32>,
     ) -> Result<Vec<EventRef>, StoreError> {
-        let (from, to) = (event_key(article, *versions.start()), event_key(article, *versions.end()));
-        self.shelves
-            .events
-            .range(Bound::Included(&from), Bound::Included(&to))
-            .map(|entry| {
-                let (key, value) = entry?;
-                EventRef::decode(&key, &value)
-                    .ok_or_else(|| StoreError::Damaged("an event's place".to_owned()))
-            })
-            .collect()
+        // The newer part first: what a batch takes from it meanwhile is then found in both.
+        let recent = self.recent().events_of(article);
+        let mut events = line::read(&self.shelves.events, article, versions.clone())?;
+        let folded = events.last().map_or(0, |event| event.version);
+        events.extend(
+            recent.into_iter().filter(|event| event.version > folded && versions.contains(&event.version)),
+        );
+        Ok(events)
     }
 
     /// The newest snapshot of an article at or before a version.
     ///
     /// # Errors
     /// [`StoreError::Damaged`].
-    pub fn snapshot(&self, article: Uuid, version: u32) -> Result<Option<Article>, StoreError> {
+    pub fn snapshot(&self, article: Uuid, version: u32) -> Result<Option<Arc<Article>>, StoreError> {
+        if let Some(recent) = self.recent().snapshot(article, version) {
+            return Ok(Some(recent));
+        }
         let mut at = version / SNAPSHOT_EVERY * SNAPSHOT_EVERY;
         while at > 0 {
-            if let Some(bytes) = pieces::read(&self.shelves.snapshots, &event_key(article, at))? {
-                return pieces::decode(&bytes).map(Some);
+            if let Some(bytes) = pieces::read(&self.shelves.snapshots, &snapshot_key(article, at))? {
+                return pieces::decode(&bytes).map(|article| Some(Arc::new(article)));
             }
             at -= SNAPSHOT_EVERY;
         }
@@ -364,7 +355,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`].
     pub fn aside(&self, article: Uuid) -> Result<Option<Aside>, StoreError> {
-        self.shelves.aside.get(article.as_bytes())?.map(|bytes| pieces::decode(&bytes)).transpose()
+        let recent = self.recent().aside(article);
+        let folded =
+            || self.shelves.aside.get(article.as_bytes())?.map(|bytes| pieces::decode(&bytes)).transpose();
+        recent.map_or_else(folded, |aside| Ok(Some(aside)))
     }
 
     /// Every article set aside.
@@ -378,7 +372,11 @@ impl Store {
                 .map_err(|_| StoreError::Damaged("a key of the set aside".to_owned()))?;
             Ok((id, pieces::decode(&value)?))
         };
-        self.shelves.aside.scan(&[]).map(read).collect()
+        let recent = self.recent().all_aside();
+        let mut all: BTreeMap<Uuid, Aside> =
+            self.shelves.aside.scan(&[]).map(read).collect::<Result<_, StoreError>>()?;
+        all.extend(recent);
+        Ok(all)
     }
 
     /// The first foreign messages on event subjects, at most `limit`.
@@ -386,7 +384,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`].
     pub fn foreign(&self, limit: usize) -> Result<Vec<ForeignMessage>, StoreError> {
-        self.shelves.foreign.scan(&[]).take(limit).map(|entry| pieces::decode(&entry?.1)).collect()
+        let recent = self.recent().foreign();
+        let folded = self.shelves.foreign.scan(&[]).take(limit).map(|entry| pieces::decode(&entry?.1));
+        let mut all: Vec<ForeignMessage> = folded.collect::<Result<_, StoreError>>()?;
+        let last = all.last().map_or(0, |message| message.seq);
+        all.extend(recent.into_iter().filter(|message| message.seq > last));
+        all.truncate(limit);
+        Ok(all)
     }
 
     /// What goes on the wire after a position, at most `limit`, in order.
@@ -394,17 +398,19 @@ impl Store {
     /// # Errors
     /// [`StoreError::Failed`].
     pub fn outgoing_after(&self, seq: Seq, limit: usize) -> Result<Vec<Outgoing>, StoreError> {
+        let recent = self.recent().outgoing_after(seq);
         let after = seq.to_be_bytes();
-        self.shelves
-            .outgoing
-            .range(Bound::Excluded(&after), Bound::Unbounded)
-            .take(limit)
-            .map(|entry| {
-                let (key, value) = entry?;
-                Outgoing::decode(&key, &value)
-                    .ok_or_else(|| StoreError::Damaged("an outgoing event's place".to_owned()))
-            })
-            .collect()
+        let folded = self.shelves.outgoing.range(Bound::Excluded(&after), Bound::Unbounded).take(limit);
+        let read = |entry: sled::Result<shelf::Pair>| {
+            let (key, value) = entry?;
+            Outgoing::decode(&key, &value)
+                .ok_or_else(|| StoreError::Damaged("an outgoing event's place".to_owned()))
+        };
+        let mut all: Vec<Outgoing> = folded.map(read).collect::<Result<_, _>>()?;
+        let last = all.last().map_or(seq, |outgoing| outgoing.seq);
+        all.extend(recent.into_iter().filter(|outgoing| outgoing.seq > last));
+        all.truncate(limit);
+        Ok(all)
     }
 
     /// Every article, for checks over all of them.
@@ -412,8 +418,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`].
     pub fn all_articles(&self) -> impl Iterator<Item = Result<Stored, StoreError>> + '_ {
+        let mut recent = self.recent().ids();
         let mut last: Option<Uuid> = None;
-        std::iter::from_fn(move || {
+        let folded = std::iter::from_fn(move || {
             let after = last.map(|id| {
                 let mut end = id.as_bytes().to_vec();
                 end.push(0xff);
@@ -421,18 +428,21 @@ impl Store {
             });
             let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let next = self.shelves.articles.range(from, Bound::Unbounded).next();
-            let key = match next? {
-                Ok((key, _)) => key,
-                Err(error) => return Some(Err(error.into())),
+            let key = match next {
+                Some(Ok((key, _))) => key,
+                Some(Err(error)) => return Some(Err(error.into())),
+                // Those that no batch has taken yet.
+                None => return recent.pop_first().map(Ok),
             };
             let id = key.get(..16).and_then(|id| Uuid::from_slice(id).ok());
             let Some(id) = id else { return Some(Err(StoreError::Damaged("an article's key".to_owned()))) };
             last = Some(id);
-            match self.article(id) {
-                Ok(Some(stored)) => Some(Ok(stored)),
-                Ok(None) => Some(Err(StoreError::Damaged(format!("article {id} has no head")))),
-                Err(error) => Some(Err(error)),
-            }
+            recent.remove(&id);
+            Some(Ok(id))
+        });
+        folded.map(|id: Result<Uuid, StoreError>| {
+            let id = id?;
+            self.article(id)?.ok_or_else(|| StoreError::Damaged(format!("article {id} has no head")))
         })
     }
 
@@ -446,6 +456,7 @@ impl Store {
         let mut position = sled::Batch::default();
         pieces::remove(&self.shelves.meta, &mut position, POSITION);
         self.tree.apply_batch(position)?;
+        *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
         *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         self.position.send_replace(Position::none());
         self.tree.clear()?;
@@ -457,20 +468,45 @@ impl Store {
         &self.db
     }
 
-    /// Hands what was written to the operating system, before the process ends.
+    /// Hands everything folded to the operating system, before the process ends. Nothing may be folding any more.
     ///
     /// # Errors
     /// [`StoreError::Failed`].
     pub async fn flush(&self) -> Result<(), StoreError> {
+        self.write()?;
         self.db.flush_async().await?;
         Ok(())
     }
 
-    fn moved(&self, position: Position, newsroom: Option<Arc<Newsroom>>) {
-        if let Some(newsroom) = newsroom {
+    fn recent(&self) -> RwLockReadGuard<'_, Recent> {
+        self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets readers see a group that was folded.
+    fn take(&self, group: Recent, position: Position) {
+        if let Some(newsroom) = group.newsroom() {
             *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = newsroom;
         }
+        self.recent.write().unwrap_or_else(PoisonError::into_inner).absorb(group);
         self.position.send_replace(position);
+    }
+
+    /// Writes what was folded since the last batch into sled, in one batch. For the one task that folds.
+    fn write(&self) -> Result<(), StoreError> {
+        let batch = {
+            let recent = self.recent();
+            if recent.is_empty() {
+                return Ok(());
+            }
+            let mut batch = recent.batch(&self.shelves)?;
+            let position = pieces::encode(&self.position())?;
+            pieces::write(&self.shelves.meta, &mut batch, POSITION, &position);
+            batch
+        };
+        // Readers go on seeing the same in memory until sled has it.
+        self.tree.apply_batch(batch)?;
+        *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+        Ok(())
     }
 }
 
@@ -500,15 +536,8 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     Err(StoreError::Failed("too many folders were set aside: remove some".to_owned()))
 }
 
-pub(crate) fn command_key(article: Uuid, command: Uuid) -> [u8; 32] {
-    let mut key = [0; 32];
-    let (first, second) = key.split_at_mut(16);
-    first.copy_from_slice(article.as_bytes());
-    second.copy_from_slice(command.as_bytes());
-    key
-}
-
-pub(crate) fn event_key(article: Uuid, version: u32) -> [u8; 20] {
+/// The key of an article as it was at a version.
+fn snapshot_key(article: Uuid, version: u32) -> [u8; 20] {
     let mut key = [0; 20];
     let (first, second) = key.split_at_mut(16);
     first.copy_from_slice(article.as_bytes());
@@ -520,30 +549,9 @@ fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_be_bytes)
 }
 
-impl EventRef {
-    fn encode(&self) -> [u8; 20] {
-        let mut value = [0; 20];
-        let (seq, rest) = value.split_at_mut(8);
-        let (revision, time) = rest.split_at_mut(4);
-        seq.copy_from_slice(&self.seq.to_be_bytes());
-        revision.copy_from_slice(&self.revision.to_be_bytes());
-        time.copy_from_slice(&self.time_micros.to_be_bytes());
-        value
-    }
-
-    fn decode(key: &[u8], value: &[u8]) -> Option<Self> {
-        Some(Self {
-            version: u32::from_be_bytes(key.get(16..20)?.try_into().ok()?),
-            seq: u64::from_be_bytes(value.get(..8)?.try_into().ok()?),
-            revision: u32::from_be_bytes(value.get(8..12)?.try_into().ok()?),
-            time_micros: i64::from_be_bytes(value.get(12..20)?.try_into().ok()?),
-        })
-    }
-}
-
 impl Outgoing {
     fn encode(&self) -> [u8; 20] {
-        event_key(self.article, self.version)
+        snapshot_key(self.article, self.version)
     }
 
     fn decode(key: &[u8], value: &[u8]) -> Option<Self> {

@@ -59,10 +59,14 @@ pub(crate) fn remove(shelf: &Shelf, batch: &mut Batch, key: &[u8]) {
 /// [`StoreError::Damaged`] where a piece is missing or doesn't check.
 pub(crate) fn read(shelf: &Shelf, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     let Some(first) = shelf.get(key)? else { return Ok(None) };
-    join(shelf, key, &first).map(Some)
+    whole(shelf, key, &first).map(Some)
 }
 
-fn join(shelf: &Shelf, key: &[u8], first: &[u8]) -> Result<Vec<u8>, StoreError> {
+/// The value whose first piece was found under a key.
+///
+/// # Errors
+/// [`StoreError::Damaged`] where a piece is missing or doesn't check.
+pub(crate) fn whole(shelf: &Shelf, key: &[u8], first: &[u8]) -> Result<Vec<u8>, StoreError> {
     let (count, piece) = check(first)?;
     let mut value = piece.to_vec();
     for at in 1..count as usize {
@@ -249,7 +253,7 @@ fn read_parts(shelf: &Shelf, id: Uuid) -> Result<Stored, StoreError> {
         if at.len() != 21 {
             continue;
         }
-        let bytes = join(shelf, &at, &value)?;
+        let bytes = whole(shelf, &at, &value)?;
         match at.get(16).copied().unwrap_or_default() {
             tag::HEAD => head = Some(decode(&bytes)?),
             tag::FIELDS => fields = Some(decode(&bytes)?),

@@ -8,6 +8,8 @@ use copydesk::log::segments::Options;
 use copydesk::log::{Expect, Log, Message};
 use copydesk::service::{Part, Service, open_embedded_log};
 use copydesk::store::Store;
+use copydesk::store::board::Filter;
+use copydesk::store::fold::Folder;
 use copydesk_article::problem::Code;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -233,5 +235,113 @@ async fn a_long_story_is_read_as_it_was_at_every_revision() {
         assert_eq!(headline, format!("Headline {revision}"));
     }
     assert_eq!(service.check_fold().await.unwrap().articles, 1);
+    service.stop().await;
+}
+
+/// Everything that a store can be asked, as one text.
+fn all_answers(store: &Store, ids: &[Uuid]) -> String {
+    use std::fmt::Write;
+    let mut all = format!("{:?} {:?}\n", store.position(), store.newsroom());
+    let board = |cursor, limit| store.board(&Filter::default(), cursor, limit).unwrap();
+    let (rows, _) = board(None, 1000);
+    let (mut paged, mut cursor) = (Vec::new(), None);
+    loop {
+        let (page, next) = board(cursor, 3);
+        paged.extend(page);
+        cursor = next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    assert_eq!(rows, paged);
+    writeln!(all, "{rows:?}").unwrap();
+    for id in ids {
+        let article = store.article(*id).unwrap();
+        let in_range = store.events_of(*id, 3..=34).unwrap();
+        let events = store.events_of(*id, 1..=u32::MAX).unwrap();
+        let commands: std::collections::BTreeMap<_, _> =
+            store.commands_of(*id).unwrap().into_iter().collect();
+        let snapshots = [31, 32, 63, 64, 100].map(|version| store.snapshot(*id, version).unwrap());
+        let aside = store.aside(*id).unwrap();
+        writeln!(all, "{article:?}\n{in_range:?}\n{events:?}\n{commands:?}\n{snapshots:?}\n{aside:?}")
+            .unwrap();
+    }
+    let (aside, foreign) = (store.all_aside().unwrap(), store.foreign(10).unwrap());
+    let (outgoing, later) = (store.outgoing_after(0, 100).unwrap(), store.outgoing_after(9, 2).unwrap());
+    let mut known: Vec<_> = store.all_articles().map(|stored| stored.unwrap().article.id).collect();
+    known.sort();
+    writeln!(all, "{aside:?}\n{foreign:?}\n{outgoing:?}\n{later:?}\n{known:?}").unwrap();
+    all
+}
+
+/// What was folded and is not in sled yet must be seen as if it were: whatever the groups, and whenever they are
+/// written; and a crash may only cost what is then folded again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_see_the_same_whatever_is_in_sled_by_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let mut ids = Vec::new();
+    for n in 0..7 {
+        ids.push(send(&service, "ana", &draft(&format!("Story {n}."))).await.unwrap().article);
+    }
+    put(&*service.log, "nobody", b"{}".to_vec()).await;
+    put(&*service.log, &ids[5].to_string(), b"no envelope".to_vec()).await;
+    for (n, article) in ids.iter().enumerate().take(4) {
+        let of = |kind: &str| json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": 1});
+        send(&service, "ana", &of("submit")).await.unwrap();
+        send(&service, "eva", &of("approve")).await.unwrap();
+        if n % 2 == 0 {
+            send(&service, "pia", &of("publish")).await.unwrap();
+        }
+    }
+    for n in 1..70 {
+        for article in &ids[..2] {
+            let edit = json!({"id": Uuid::new_v4(), "type": "edit", "article": article, "base": n,
+                "data": {"ops": [{"op": "insert", "after": null, "block": {"kind": "paragraph", "text": format!("Block {n}.")}}]}});
+            send(&service, "ana", &edit).await.unwrap();
+        }
+    }
+    let newer = service.log.events().last_on(&ids[6].to_string()).await.unwrap().unwrap();
+    let copydesk::log::Content::Message { body, .. } = newer.content else { panic!("erased") };
+    let mut event: Value = serde_json::from_slice(&body).unwrap();
+    event["articleversion"] = json!(2);
+    event["data"]["from_the_future"] = json!(true);
+    event["wire"] = json!("edition");
+    put(&*service.log, &ids[6].to_string(), event.to_string().into_bytes()).await;
+    let end = service.log.events().end().await.unwrap();
+    let mut entries = Vec::new();
+    for seq in 1..=end {
+        entries.push(service.log.events().get(seq).await.unwrap().unwrap());
+    }
+
+    let at_once = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(at_once.path(), 1 << 20).unwrap();
+    Folder::new(&store, service.log.identity()).unwrap().apply(&entries).unwrap();
+    let expected = all_answers(&store, &ids);
+    store.flush().await.unwrap();
+    assert_eq!(all_answers(&store, &ids), expected, "the same from sled as from memory");
+
+    for (sizes, written_every) in [([1, 2, 3], 1), ([1, 1, 1], 7), ([5, 1, 40], 3), ([9, 64, 2], 1000)] {
+        let crashed = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(crashed.path(), 1 << 20).unwrap();
+        let mut folder = Folder::new(&store, service.log.identity()).unwrap();
+        let (mut rest, mut sizes) = (&entries[..], sizes.into_iter().cycle().enumerate());
+        while let Some((round, size)) = sizes.next().filter(|_| !rest.is_empty()) {
+            let (group, after) = rest.split_at(size.min(rest.len()));
+            folder.apply(group).unwrap();
+            if (round + 1) % written_every == 0 {
+                store.flush().await.unwrap();
+            }
+            rest = after;
+        }
+        assert_eq!(all_answers(&store, &ids), expected, "written every {written_every} groups");
+        drop(folder);
+        drop(store);
+        let (store, _) = Store::open(crashed.path(), 1 << 20).unwrap();
+        let kept = store.position().seq;
+        assert!(kept <= end && (written_every > 1 || kept == end), "{kept} of {end}");
+        Folder::new(&store, service.log.identity()).unwrap().apply(&entries).unwrap();
+        assert_eq!(all_answers(&store, &ids), expected, "folded on from {kept}");
+    }
     service.stop().await;
 }

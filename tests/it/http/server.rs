@@ -87,6 +87,10 @@ async fn a_head_that_does_not_come_and_a_connection_that_idles_are_closed() {
 #[tokio::test]
 async fn at_the_end_what_is_under_way_finishes_and_nothing_new_is_taken() {
     let house = House::open().await;
+    let clock = house.log.test_clock();
+    // What was folded so far is written: from here on only the read waits for the clock.
+    clock.advance(Duration::from_secs(1));
+    crate::path::until("the fold written", || clock.next_waking().is_none().then_some(())).await;
     let served = served(&house, Patience::default()).await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
     idle.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -95,7 +99,6 @@ async fn at_the_end_what_is_under_way_finishes_and_nothing_new_is_taken() {
     let read =
         "GET /v1/articles?min_seq=99 HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer token-of-ana\r\n\r\n";
     waiting.write_all(read.as_bytes()).await.unwrap();
-    let clock = house.log.test_clock();
     crate::path::until("the read under way", || clock.next_waking()).await;
     let command = house.gateway.in_flight.enter();
 

@@ -1,0 +1,207 @@
+//! What was folded since the last batch: seen by readers at once, written into sled together.
+//!
+//! sled copies a leaf for every key that is written, and an article under work changes many times a second in a
+//! handful of keys. So what is folded is kept here until it is [`FULL_BYTES`] much or [`FULL_EVENTS`] many or a
+//! moment old, and then each key is written once. Readers look here before they look into sled. After a crash the
+//! fold goes on from the position in sled: what was here is folded again.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use copydesk_article::article::Article;
+use copydesk_article::newsroom::Newsroom;
+use sled::Batch;
+use uuid::Uuid;
+
+use super::{
+    Aside, EventRef, ForeignMessage, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, line, pieces,
+    snapshot_key,
+};
+use crate::log::Seq;
+
+/// How many bytes of articles are kept at most before they are written, about.
+const FULL_BYTES: usize = 32 << 20;
+
+/// How many events are folded at most before they are written.
+const FULL_EVENTS: usize = 8192;
+
+/// What a block takes in memory beside its text, about.
+const BLOCK_BYTES: usize = 512;
+
+/// What was folded since the last batch, or in one group.
+#[derive(Debug, Default)]
+pub(super) struct Recent {
+    articles: HashMap<Uuid, Touched>,
+    newsroom: Option<Arc<Newsroom>>,
+    outgoing: Vec<Outgoing>,
+    aside: BTreeMap<Uuid, Aside>,
+    foreign: Vec<ForeignMessage>,
+    /// How many entries this comes of.
+    entries: usize,
+    /// How much the articles take, about.
+    bytes: usize,
+}
+
+/// An article that was folded into.
+#[derive(Debug)]
+struct Touched {
+    /// As it was before.
+    before: Option<Stored>,
+    now: Stored,
+    /// Its events since.
+    events: Vec<EventRef>,
+    /// As it was at versions of which a snapshot is kept.
+    snapshots: Vec<Arc<Article>>,
+}
+
+impl Recent {
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
+    /// Whether it is time to write it.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= FULL_BYTES || self.entries >= FULL_EVENTS
+    }
+
+    /// Another entry was folded, whatever came of it.
+    pub(super) fn count(&mut self) {
+        self.entries += 1;
+    }
+
+    /// An article is something else now; `before` is what it was before all of this.
+    pub(super) fn set(&mut self, now: Stored, before: impl FnOnce() -> Option<Stored>) -> &mut Vec<EventRef> {
+        let id = now.article.id;
+        let touched = self.articles.entry(id).or_insert_with(|| {
+            self.bytes += now.article.bytes() + now.article.blocks.len() * BLOCK_BYTES;
+            Touched { before: before(), now: now.clone(), events: Vec::new(), snapshots: Vec::new() }
+        });
+        touched.now = now;
+        &mut touched.events
+    }
+
+    /// The article as it is now is to be kept as it is.
+    pub(super) fn keep_snapshot(&mut self, id: Uuid) {
+        if let Some(touched) = self.articles.get_mut(&id) {
+            touched.snapshots.push(Arc::clone(&touched.now.article));
+        }
+    }
+
+    pub(super) fn set_newsroom(&mut self, newsroom: Newsroom) {
+        self.newsroom = Some(Arc::new(newsroom));
+    }
+
+    pub(super) fn send(&mut self, outgoing: Outgoing) {
+        self.outgoing.push(outgoing);
+    }
+
+    pub(super) fn set_aside(&mut self, id: Uuid, aside: Aside) {
+        self.aside.insert(id, aside);
+    }
+
+    pub(super) fn note_foreign(&mut self, message: ForeignMessage) {
+        self.foreign.push(message);
+    }
+
+    /// Takes in what was folded after this.
+    pub(super) fn absorb(&mut self, newer: Recent) {
+        for (id, touched) in newer.articles {
+            match self.articles.get_mut(&id) {
+                Some(known) => {
+                    known.now = touched.now;
+                    known.events.extend(touched.events);
+                    known.snapshots.extend(touched.snapshots);
+                }
+                None => {
+                    self.articles.insert(id, touched);
+                }
+            }
+        }
+        self.newsroom = newer.newsroom.or_else(|| self.newsroom.take());
+        self.outgoing.extend(newer.outgoing);
+        self.aside.extend(newer.aside);
+        self.foreign.extend(newer.foreign);
+        self.entries += newer.entries;
+        self.bytes += newer.bytes;
+    }
+
+    /// Everything as sled is to have it.
+    pub(super) fn batch(&self, shelves: &Shelves) -> Result<Batch, StoreError> {
+        let mut batch = Batch::default();
+        for (id, touched) in &self.articles {
+            let Touched { before, now, events, snapshots } = touched;
+            pieces::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
+            if let Some(before) = before {
+                shelves.board.remove(&mut batch, &board::key(before.article.updated, *id));
+            }
+            let row = pieces::encode(&board::Row::of(&now.article))?;
+            shelves.board.insert(&mut batch, &board::key(now.article.updated, *id), row);
+            line::append(&shelves.events, &mut batch, *id, events)?;
+            for article in snapshots {
+                let key = snapshot_key(*id, article.version);
+                pieces::write(&shelves.snapshots, &mut batch, &key, &pieces::encode(&**article)?);
+            }
+        }
+        for outgoing in &self.outgoing {
+            shelves.outgoing.insert(&mut batch, &outgoing.seq.to_be_bytes(), &outgoing.encode());
+        }
+        for (id, aside) in &self.aside {
+            shelves.aside.insert(&mut batch, id.as_bytes(), pieces::encode(aside)?);
+        }
+        for message in &self.foreign {
+            shelves.foreign.insert(&mut batch, &message.seq.to_be_bytes(), pieces::encode(message)?);
+        }
+        if let Some(newsroom) = &self.newsroom {
+            pieces::write(&shelves.meta, &mut batch, NEWSROOM, &pieces::encode(&**newsroom)?);
+        }
+        Ok(batch)
+    }
+
+    pub(super) fn article(&self, id: Uuid) -> Option<Stored> {
+        self.articles.get(&id).map(|touched| touched.now.clone())
+    }
+
+    /// Every article in here.
+    pub(super) fn ids(&self) -> BTreeSet<Uuid> {
+        self.articles.keys().copied().collect()
+    }
+
+    /// The rows of the board that are other, or nowhere, in sled.
+    pub(super) fn rows(&self) -> BTreeMap<[u8; 24], board::Row> {
+        let row = |touched: &Touched| {
+            let row = board::Row::of(&touched.now.article);
+            (board::key(row.updated, row.article), row)
+        };
+        self.articles.values().map(row).collect()
+    }
+
+    pub(super) fn events_of(&self, article: Uuid) -> Vec<EventRef> {
+        self.articles.get(&article).map(|touched| touched.events.clone()).unwrap_or_default()
+    }
+
+    /// The newest snapshot of an article at or before a version, if there is one in here.
+    pub(super) fn snapshot(&self, article: Uuid, version: u32) -> Option<Arc<Article>> {
+        let snapshots = &self.articles.get(&article)?.snapshots;
+        snapshots.iter().rev().find(|article| article.version <= version).cloned()
+    }
+
+    pub(super) fn newsroom(&self) -> Option<Arc<Newsroom>> {
+        self.newsroom.clone()
+    }
+
+    pub(super) fn outgoing_after(&self, seq: Seq) -> Vec<Outgoing> {
+        self.outgoing.iter().filter(|outgoing| outgoing.seq > seq).copied().collect()
+    }
+
+    pub(super) fn aside(&self, article: Uuid) -> Option<Aside> {
+        self.aside.get(&article).cloned()
+    }
+
+    pub(super) fn all_aside(&self) -> BTreeMap<Uuid, Aside> {
+        self.aside.clone()
+    }
+
+    pub(super) fn foreign(&self) -> Vec<ForeignMessage> {
+        self.foreign.clone()
+    }
+}
