@@ -21,8 +21,7 @@ use bytes::Bytes;
 use copydesk_article::answer::Answer;
 use copydesk_article::article::Article;
 use copydesk_article::command::{Command, Context, Decision, Past, Undecided, decide};
-use copydesk_article::event::{self, Event, Hex, Read, Time};
-use copydesk_article::limits;
+use copydesk_article::event::{self, Hex, Read, Time};
 use copydesk_article::problem::{Code, Problem};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -301,8 +300,7 @@ impl Desk {
     }
 
     async fn write(&self, decision: Decision, known: &mut Known) -> Result<Attempt, Problem> {
-        let Decision { event, article, .. } = decision;
-        let bytes = encode(&event)?;
+        let Decision { event, bytes, article } = decision;
         let message = Message {
             subject: event.subject.to_string(),
             id: event.id.as_hyphenated().to_string(),
@@ -383,21 +381,6 @@ impl Desk {
     pub fn log(&self) -> &Arc<dyn Log> {
         &self.log
     }
-}
-
-/// The bytes of an event, which must fit the log.
-fn encode(event: &Event) -> Result<Vec<u8>, Problem> {
-    let bytes =
-        event::write(event).map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written"))?;
-    if bytes.len() > limits::EVENT_BYTES {
-        let detail = format!(
-            "the event would take {} bytes; at most {} are allowed",
-            bytes.len(),
-            limits::EVENT_BYTES
-        );
-        return Err(Problem::too_large("event", detail));
-    }
-    Ok(bytes)
 }
 
 fn unreadable(error: StoreError) -> Problem {

@@ -261,10 +261,12 @@ impl From<Data> for Outcome {
 }
 
 /// A command decided: the event that says so, and the article after it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Decision {
     /// The event, complete.
     pub event: Event,
+    /// The event as it is stored: at most [`limits::EVENT_BYTES`].
+    pub bytes: Vec<u8>,
     /// The article with the event folded in.
     pub article: Article,
 }
@@ -447,16 +449,16 @@ fn conclude(
         warnings: outcome.warnings,
     };
     let bytes = event::write(&event)
-        .map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written as JSON"))?
-        .len();
-    if bytes > limits::EVENT_BYTES {
+        .map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written as JSON"))?;
+    if bytes.len() > limits::EVENT_BYTES {
         let detail = format!(
-            "the event would take {bytes} bytes; at most {} are allowed: send it in parts",
+            "the event would take {} bytes; at most {} are allowed: send it in parts",
+            bytes.len(),
             limits::EVENT_BYTES
         );
         return Err(Problem::too_large("event", detail));
     }
-    Ok(Decision { event, article })
+    Ok(Decision { event, bytes, article })
 }
 
 impl<'a> Case<'a> {

@@ -63,8 +63,11 @@ fn writers(new: &str, old: &Text, by: &Arc<str>) -> Vec<(usize, Arc<str>)> {
         return old_writers.into_iter().map(|(until, name)| (until, Arc::clone(name))).collect();
     }
 
-    let old_tokens: Vec<(usize, &str)> = old_words.split_word_bound_indices().collect();
-    let new_tokens: Vec<(usize, &str)> = new.split_word_bound_indices().collect();
+    let (head, tail) = alike(&old_words, new);
+    let old_between = old_words.get(head..old_words.len() - tail).unwrap_or_default();
+    let new_between = new.get(head..new.len() - tail).unwrap_or_default();
+    let old_tokens: Vec<(usize, &str)> = old_between.split_word_bound_indices().collect();
+    let new_tokens: Vec<(usize, &str)> = new_between.split_word_bound_indices().collect();
     let kept = kept(&old_tokens, &new_tokens);
 
     let mut writers: Vec<(usize, Arc<str>)> = Vec::new();
@@ -72,27 +75,69 @@ fn writers(new: &str, old: &Text, by: &Arc<str>) -> Vec<(usize, Arc<str>)> {
         Some(last) if last.1 == *name => last.0 = until,
         _ => writers.push((until, Arc::clone(name))),
     };
-    for ((start, token), from) in new_tokens.into_iter().zip(kept) {
-        let Some(from) = from else {
-            push(start + token.len(), by);
-            continue;
-        };
-        let range: Range<usize> = from..from + token.len();
+    // What stays: the writers of a stretch of the old text, for where it stands in the new one.
+    let stays = |range: Range<usize>, start: usize, push: &mut dyn FnMut(usize, &Arc<str>)| {
         let first = old_writers.partition_point(|(until, _)| *until <= range.start);
         for (until, name) in old_writers.iter().skip(first) {
+            if range.is_empty() {
+                break;
+            }
             push(start + until.min(&range.end) - range.start, name);
             if *until >= range.end {
                 break;
             }
         }
+    };
+    stays(0..head, 0, &mut push);
+    for ((start, token), from) in new_tokens.into_iter().zip(kept) {
+        match from {
+            Some(from) => stays(head + from..head + from + token.len(), head + start, &mut push),
+            None => push(head + start + token.len(), by),
+        }
     }
+    stays(old_words.len() - tail..old_words.len(), new.len() - tail, &mut push);
     writers
+}
+
+/// How many bytes two texts have in common at their beginning and at their end, cut where a word ends on one side
+/// of a space and another begins on the other, so that what lies between has the same words by itself. Most edits
+/// change little, and to find words costs more than to compare bytes.
+fn alike(old: &str, new: &str) -> (usize, usize) {
+    let same = |(a, b): &(u8, u8)| a == b;
+    let head = old.bytes().zip(new.bytes()).take_while(same).count();
+    // The end is sought beyond all of that, so that no word counts for both.
+    let most = old.len().min(new.len()) - head;
+    let common = old.get(..floor(old, head)).unwrap_or_default();
+    let begins_word = |text: &str| text.chars().next().is_some_and(char::is_alphanumeric);
+    let ends_word = |text: &str| text.chars().next_back().is_some_and(char::is_alphanumeric);
+    let between_words = |common: &str, at: usize| {
+        common.get(..at).is_some_and(ends_word) && common.get(at + 1..).is_some_and(begins_word)
+    };
+    let head = common
+        .rmatch_indices(' ')
+        .map(|(at, _)| at)
+        .find(|at| between_words(common, *at))
+        .map_or(0, |at| at + 1);
+
+    let tail = old.bytes().rev().zip(new.bytes().rev()).take(most).take_while(same).count();
+    let common = old.get(ceil(old, old.len() - tail)..).unwrap_or_default();
+    let at = common.match_indices(' ').map(|(at, _)| at).find(|at| between_words(common, *at));
+    (head, at.map_or(0, |at| common.len() - at))
+}
+
+fn floor(text: &str, at: usize) -> usize {
+    (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
+}
+
+fn ceil(text: &str, at: usize) -> usize {
+    (at..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len())
 }
 
 /// For each new token where in the old text it stood, if it stays.
 fn kept(old: &[(usize, &str)], new: &[(usize, &str)]) -> Vec<Option<usize>> {
-    let only_tokens =
-        |tokens: &[(usize, &'_ str)]| tokens.iter().map(|(_, token)| (*token).to_owned()).collect::<Vec<_>>();
+    fn only_tokens<'a>(tokens: &[(usize, &'a str)]) -> Vec<&'a str> {
+        tokens.iter().map(|(_, token)| *token).collect()
+    }
     let mut kept: Vec<Option<usize>> = vec![None; new.len()];
     for (old_at, new_at) in diff::matches(&only_tokens(old), &only_tokens(new)) {
         if let Some(kept) = kept.get_mut(new_at) {
@@ -213,6 +258,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_keeps_its_writer_stood_in_the_old_text_in_that_order(
+            head in "([a-zé市ก]{1,3} ){0,4}", tail in "([ .,][a-zé市ก]{1,3}){0,4}",
+            old in "[ab ,.é市]{0,12}", new in "[ab ,.é市]{0,12}",
+        ) {
+            let old = text(&format!("{head}{old}{tail}"), None, "ana");
+            let new = text(&format!("{head}{new}{tail}"), Some(&old), "ben");
+            let old = old.plain();
+            let mut rest = old.chars();
+            for run in new.runs().iter().filter(|run| &*run.by == "ana") {
+                prop_assert!(run.text.chars().all(|c| rest.any(|other| other == c)), "{old:?} {}", shown(&new));
+            }
+            if let Some(first) = new.runs().first().filter(|_| !head.is_empty()) {
+                prop_assert!(&*first.by == "ana" && first.text.len() >= head.trim_end().len(), "{}", shown(&new));
+            }
+        }
+
         #[test]
         fn words_and_marks_are_those_sent(old in marks::tests::nasty(20), new in marks::tests::nasty(20)) {
             let old = text(&old, None, "ana");

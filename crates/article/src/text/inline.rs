@@ -218,7 +218,8 @@ fn brackets_balance(href: &str) -> bool {
 /// The nearest spans that marks can say, in their one form.
 pub(super) fn settle(spans: Spans) -> Spans {
     let spans = canonical(spans);
-    if reads_back(&spans) {
+    // Words without marks are all that is left in the end.
+    if spans.iter().all(Span::is_plain) || reads_back(&spans) {
         return spans;
     }
     let mut settled = Spans::new();

@@ -17,12 +17,18 @@ use super::taken::{Refused, TextWarning, check};
 /// What stands before the text while it is parsed.
 const GUARD: &str = "x ";
 
+/// Without one of these a text has no marks.
+const MEANS_SOMETHING: [char; 3] = ['*', '[', '\\'];
+
 /// Reads a text with marks.
 ///
 /// # Errors
 /// A character that can't be taken.
 pub fn read(source: &str) -> Result<(Spans, Vec<TextWarning>), Refused> {
     check(source)?;
+    if !source.contains(MEANS_SOMETHING) {
+        return Ok((canonical(vec![Span::plain(source)]), Vec::new()));
+    }
     let (spans, warnings) = parse_with_warnings(source);
     Ok((inline::settle(spans), warnings))
 }
@@ -335,6 +341,12 @@ pub(crate) mod tests {
             let first = spans(&source);
             let written = write_spans(&first);
             prop_assert_eq!(spans(&written), first, "{:?}", written);
+        }
+
+        #[test]
+        fn what_has_no_marks_is_read_as_the_parser_would(source in nasty(24)) {
+            let source = source.replace(MEANS_SOMETHING, "");
+            prop_assert_eq!(spans(&source), canonical(parse_with_warnings(&source).0));
         }
     }
 }

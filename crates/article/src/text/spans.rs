@@ -67,6 +67,12 @@ pub(super) fn push(spans: &mut Spans, span: Span) {
 
 /// The one form of these spans.
 pub(super) fn canonical(spans: Spans) -> Spans {
+    if let [only] = spans.as_slice()
+        && only.is_plain()
+        && is_collapsed_ascii(&only.text)
+    {
+        return spans;
+    }
     let mut spans = collapsed(composed(joined(spans)));
     while let Some(last) = spans.last_mut() {
         if last.text.ends_with(' ') {
@@ -78,6 +84,19 @@ pub(super) fn canonical(spans: Spans) -> Spans {
         spans.pop();
     }
     joined(unmarked_at_edges(spans))
+}
+
+/// Whether these are ASCII words with one space between them and none at the ends: nothing to change.
+fn is_collapsed_ascii(text: &str) -> bool {
+    let mut after_space = true;
+    for byte in text.bytes() {
+        let is_space = byte == b' ';
+        if !byte.is_ascii() || is_space && after_space || !is_space && byte.is_ascii_whitespace() {
+            return false;
+        }
+        after_space = is_space;
+    }
+    !after_space
 }
 
 fn joined(spans: Spans) -> Spans {
