@@ -22,7 +22,7 @@ use crate::log::{Content, Entry, Log, LogError, Stream};
 const KEPT_ARTICLES: usize = 4096;
 
 /// How long what was folded waits at most for more before it is written into sled.
-const WRITE_AFTER: TimeDelta = TimeDelta::milliseconds(200);
+const WRITE_AFTER: TimeDelta = TimeDelta::seconds(1);
 
 /// Why folding stopped.
 #[derive(Debug, thiserror::Error)]
@@ -262,7 +262,7 @@ impl<'a> Folder<'a> {
                     command: event.command,
                 };
                 self.keep(&stored);
-                group.set(stored, || state).push(at);
+                group.set(stored, || state, body_bytes(entry)).push(at);
                 if event.wire.is_some() {
                     group.send(Outgoing { seq: entry.seq, article: id, version: at.version });
                 }
@@ -275,7 +275,7 @@ impl<'a> Folder<'a> {
                 if let Some(state) = state {
                     let stored = Stored { seq: entry.seq, ..state.clone() };
                     self.keep(&stored);
-                    group.set(stored, || Some(state));
+                    group.set(stored, || Some(state), 0);
                 }
             }
             Step::Aside { why, on_wire } => {
@@ -333,16 +333,19 @@ impl<'a> Folder<'a> {
     }
 }
 
+fn body_bytes(entry: &Entry) -> usize {
+    match &entry.content {
+        Content::Message { body, .. } => body.len(),
+        Content::Erased { .. } => 0,
+    }
+}
+
 /// The first thousand are listed; all are counted.
 fn note_foreign(entry: &Entry, group: &mut Recent, position: &mut Position) {
     const LISTED: u64 = 1000;
     if position.foreign < LISTED {
-        let bytes = match &entry.content {
-            Content::Message { body, .. } => body.len(),
-            Content::Erased { .. } => 0,
-        };
         let subject = entry.subject.chars().take(200).collect();
-        group.note_foreign(ForeignMessage { seq: entry.seq, subject, bytes });
+        group.note_foreign(ForeignMessage { seq: entry.seq, subject, bytes: body_bytes(entry) });
     }
     position.foreign += 1;
     tracing::warn!(seq = entry.seq, "a foreign message on an event subject was passed over");

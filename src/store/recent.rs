@@ -19,13 +19,13 @@ use super::{
 };
 use crate::log::Seq;
 
-/// How many bytes of articles are kept at most before they are written, about.
+/// How many bytes of events and of the articles around them are kept before they are written, about.
 const FULL_BYTES: usize = 32 << 20;
 
 /// How many events are folded at most before they are written.
 const FULL_EVENTS: usize = 8192;
 
-/// What a block takes in memory beside its text, about.
+/// What a block takes in memory, about.
 const BLOCK_BYTES: usize = 512;
 
 /// What was folded since the last batch, or in one group.
@@ -38,7 +38,7 @@ pub(super) struct Recent {
     foreign: Vec<ForeignMessage>,
     /// How many entries this comes of.
     entries: usize,
-    /// How much the articles take, about.
+    /// How much it takes, about.
     bytes: usize,
 }
 
@@ -69,11 +69,17 @@ impl Recent {
         self.entries += 1;
     }
 
-    /// An article is something else now; `before` is what it was before all of this.
-    pub(super) fn set(&mut self, now: Stored, before: impl FnOnce() -> Option<Stored>) -> &mut Vec<EventRef> {
+    /// An article is something else now, by an event of so many bytes; `before` is what it was before all of this.
+    pub(super) fn set(
+        &mut self,
+        now: Stored,
+        before: impl FnOnce() -> Option<Stored>,
+        bytes: usize,
+    ) -> &mut Vec<EventRef> {
         let id = now.article.id;
+        self.bytes += bytes;
         let touched = self.articles.entry(id).or_insert_with(|| {
-            self.bytes += now.article.bytes() + now.article.blocks.len() * BLOCK_BYTES;
+            self.bytes += now.article.blocks.len() * BLOCK_BYTES;
             Touched { before: before(), now: now.clone(), events: Vec::new(), snapshots: Vec::new() }
         });
         touched.now = now;

@@ -179,17 +179,17 @@ fn unknown_type(kind: &str) -> Problem {
 
 /// The content of a command, in RFC 8785 form.
 fn content(kind: &str, article: Uuid, base: Option<u32>, expect: Option<u32>, data: &Node) -> Vec<u8> {
-    #[derive(serde::Serialize)]
-    struct Content<'a> {
-        r#type: &'a str,
-        article: Uuid,
-        base: Option<u32>,
-        expect: Option<u32>,
-        data: &'a Node,
-    }
-    let content = Content { r#type: kind, article, base, expect, data };
-    // Numbers of parsed JSON are finite and keys are strings, so this can't fail.
-    serde_json_canonicalizer::to_vec(&content).unwrap_or_default()
+    let number = |number: Option<u32>| number.map_or(Node::Null, |number| Node::Int(number.into()));
+    let article = article.as_hyphenated().to_string();
+    // In the order of their names.
+    let members = [
+        ("article", &Node::Str(article)),
+        ("base", &number(base)),
+        ("data", data),
+        ("expect", &number(expect)),
+        ("type", &Node::Str(kind.to_owned())),
+    ];
+    json::canonical_object(&members)
 }
 
 impl Data {
