@@ -10,7 +10,7 @@
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
 //! - [`wire`]: from events to editions, exactly once.
 //! - [`view`]: an article as newsroom tools read it.
-//! - [`http`], [`nats`]: the gateways, transport in, transport out.
+//! - [`http`], [`nats`]: the gateways, transport in, transport out. [`metrics`]: what is counted in both.
 //! - [`config`]: the configuration file. [`service`]: the parts put together.
 //! - [`bench`]: what all of it costs beside the bare transport.
 
@@ -19,6 +19,7 @@ pub mod config;
 pub mod desk;
 pub mod http;
 pub mod log;
+pub mod metrics;
 pub mod nats;
 pub mod service;
 pub mod store;

@@ -8,7 +8,7 @@
 //! - `readers`: the public routes. `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
-//! - [`health`], [`metrics`]: what the parts say of themselves. [`in_flight`]: the bound on commands under way.
+//! - [`health`]: what the parts say of themselves. [`in_flight`]: the bound on commands under way.
 //! - [`server`]: connections, their time limits, and the end of them.
 
 use std::fmt;
@@ -24,6 +24,7 @@ use copydesk_article::problem::{Code, Problem};
 use tokio::sync::watch;
 
 use crate::desk::Desk;
+use crate::metrics::Metrics;
 
 mod articles;
 mod commands;
@@ -31,7 +32,7 @@ mod events;
 pub mod health;
 pub mod identity;
 pub mod in_flight;
-pub mod metrics;
+
 mod observe;
 mod openapi;
 mod operators;
@@ -44,7 +45,7 @@ mod then;
 pub use health::{Health, Progress};
 pub use identity::{Actor, Tokens};
 pub use in_flight::InFlight;
-pub use metrics::Metrics;
+
 pub use readers::Readers;
 pub use server::{Patience, serve};
 

@@ -9,9 +9,9 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use super::metrics::Gauge;
 use super::{Gateway, Progress};
 use crate::log::{Durability, Seq};
+use crate::metrics::Gauge;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 

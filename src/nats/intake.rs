@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use async_nats::{Client, Message, Subject};
 use copydesk_article::answer::Answer;
-use copydesk_article::command::{Command, Hints};
+use copydesk_article::command::{Ask, Command, Hints};
 use copydesk_article::ids;
 use copydesk_article::limits;
 use copydesk_article::problem::{Code, Problem};
@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::turns::{Turn, Turns};
 use super::{Options, Stats, answer};
 use crate::desk::Desk;
+use crate::metrics::Metrics;
 
 /// Takes messages, and has each answered.
 #[derive(Debug)]
@@ -38,6 +39,7 @@ struct Office {
     client: Client,
     desk: Arc<Desk>,
     stats: Arc<Stats>,
+    metrics: Arc<Metrics>,
 }
 
 /// A command taken, with its place among those under way.
@@ -54,7 +56,7 @@ impl Intake {
             room: Arc::new(Semaphore::new(options.in_flight as usize)),
             room_bytes: Arc::new(Semaphore::new(options.in_flight_bytes as usize)),
             turns: Turns::default(),
-            office: Office { client, desk, stats },
+            office: Office { client, desk, stats, metrics: Arc::clone(&options.metrics) },
             options,
         }
     }
@@ -76,7 +78,10 @@ impl Intake {
                 let office = self.office.clone();
                 tokio::spawn(async move { office.attend(message, taken, reply, arrived).await });
             }
-            Err(problem) => self.office.answer(reply, Err(*problem), arrived).await,
+            Err(problem) => {
+                let kind = kind(&message.subject);
+                self.office.answer(reply, kind, Err(*problem), arrived).await;
+            }
         }
     }
 
@@ -127,7 +132,7 @@ impl Office {
                 Err(Problem::new(Code::OutcomeUnknown, detail))
             }
         };
-        self.answer(reply, result, arrived).await;
+        self.answer(reply, kind(&message.subject), result, arrived).await;
     }
 
     async fn decide(
@@ -154,7 +159,14 @@ impl Office {
         }
     }
 
-    async fn answer(&self, reply: Subject, result: Result<Answer, Problem>, arrived: Instant) {
+    async fn answer(
+        &self,
+        reply: Subject,
+        kind: Option<&'static str>,
+        result: Result<Answer, Problem>,
+        arrived: Instant,
+    ) {
+        self.metrics.command(kind, &result, arrived.elapsed());
         self.stats.answering(result.as_ref().err().map(|problem| problem.code), arrived.elapsed());
         answer::send(&self.client, reply, &result).await;
     }
@@ -163,6 +175,12 @@ impl Office {
 /// The largest command, as what it takes of the room.
 fn largest() -> u32 {
     u32::try_from(limits::COMMAND_BYTES).unwrap_or(u32::MAX)
+}
+
+/// The type that a subject ends with, where it is one.
+fn kind(subject: &str) -> Option<&'static str> {
+    let last = subject.rsplit('.').next()?;
+    Ask::TYPES.iter().find(|kind| **kind == last).copied()
 }
 
 /// Actor and type, where the subject is the prefix, `command` and exactly these two.

@@ -48,6 +48,7 @@ use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use crate::desk::Desk;
+use crate::metrics::Metrics;
 
 mod answer;
 pub mod connect;
@@ -78,6 +79,8 @@ pub struct Options {
     pub in_flight_bytes: u32,
     /// How long what is under way may take at a shutdown.
     pub drain_within: Duration,
+    /// Where commands are counted beside those of other gateways.
+    pub metrics: Arc<Metrics>,
 }
 
 impl Default for Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             in_flight: 4096,
             in_flight_bytes: 64 * 1024 * 1024,
             drain_within: Duration::from_secs(20),
+            metrics: Arc::default(),
         }
     }
 }

@@ -14,9 +14,10 @@ use tokio::sync::watch;
 use super::{Part, Service, open_embedded_log};
 use crate::config::{Config, LogDurability, LogKind};
 use crate::desk::Proposal;
-use crate::http::{self, Gateway, Health, InFlight, Metrics, Patience, Readers};
+use crate::http::{self, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
+use crate::metrics::Metrics;
 use crate::nats;
 
 /// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
@@ -55,7 +56,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     }
 
     let answers = match (&config.log.kind, options.parts.contains(&Part::Desk)) {
-        (LogKind::Nats, true) => Some(answer_nats(&config, &service, stop.clone()).await?),
+        (LogKind::Nats, true) => Some(answer_nats(&config, &service, &gateway.metrics, stop.clone()).await?),
         _ => None,
     };
     ready(&format!("http://{address}"))?;
@@ -162,6 +163,7 @@ pub(super) fn site(config: &Config) -> Site {
     Site {
         title: config.desk.name.clone(),
         public_url: String::new(),
+        home_url: config.desk.url.clone(),
         language: config.desk.language.clone(),
         withdrawn_title: config.desk.withdrawn_title.clone(),
     }
@@ -176,11 +178,16 @@ pub(super) fn public_url(config: &Config, otherwise: &str) -> String {
 async fn answer_nats(
     config: &Config,
     service: &Arc<Service>,
+    metrics: &Arc<Metrics>,
     stop: watch::Sender<bool>,
 ) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
     let url = config.nats.url.as_deref().unwrap_or_default();
     let client = nats::connect(url, config.nats.answer_credentials.as_deref(), "answering").await?;
-    let options = nats::Options { prefix: config.desk.prefix.clone(), ..nats::Options::default() };
+    let options = nats::Options {
+        prefix: config.desk.prefix.clone(),
+        metrics: Arc::clone(metrics),
+        ..nats::Options::default()
+    };
     let gateway = nats::Gateway::open(client, Arc::clone(&service.desk), options).await?;
     Ok(tokio::spawn(async move {
         let ended = gateway.serve(stopped(stop.subscribe())).await;

@@ -6,15 +6,16 @@ use std::process::Command;
 
 /// Each room of `src/`, with the rooms that it may use.
 const FLOORS: &[(&str, &[&str])] = &[
+    ("metrics", &[]),
     ("log", &[]),
     ("store", &["log"]),
     ("desk", &["log", "store"]),
     ("wire", &["log", "store", "desk"]),
     ("view", &["log", "store"]),
-    ("nats", &["log", "desk"]),
+    ("nats", &["log", "desk", "metrics"]),
     ("config", &[]),
-    ("http", &["log", "store", "desk", "view", "wire"]),
-    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view"]),
+    ("http", &["log", "store", "desk", "view", "wire", "metrics"]),
+    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view", "metrics"]),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),
 ];
 

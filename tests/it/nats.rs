@@ -220,6 +220,7 @@ async fn what_is_too_much_at_once_is_answered_busy_and_room_comes_back() {
     const BURST: usize = 300;
     let server = NatsServer::start();
     let options = Options { in_flight: 2, ..Options::default() };
+    let metrics = Arc::clone(&options.metrics);
     let instance = Instance::with(server.client().await, server.client().await, options).await;
     let tool = Tool::new(&server).await;
     let inbox = tool.0.new_inbox();
@@ -240,6 +241,11 @@ async fn what_is_too_much_at_once_is_answered_busy_and_room_comes_back() {
     }
     assert!(taken > 0 && busy > 0, "{taken} taken, {busy} busy");
     assert_eq!(instance.stats.busy(), busy);
+    let counted = metrics.render(&[]);
+    for (outcome, count) in [("accepted", taken), ("busy", busy)] {
+        let line = format!("copydesk_commands_total{{type=\"draft\",outcome=\"{outcome}\"}} {count}\n");
+        assert!(counted.contains(&line), "{line} in {counted}");
+    }
     for _ in 0..5 {
         tool.draft("There is room again.").await;
     }

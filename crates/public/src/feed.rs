@@ -74,7 +74,7 @@ impl Feed<'_> {
         let feed = JsonFeed {
             version: "https://jsonfeed.org/version/1.1",
             title: &site.title,
-            home_page_url: &site.public_url,
+            home_page_url: site.home_url.as_deref(),
             feed_url: self.url("/feed.json", params, params.cursor.as_deref()),
             next_url: listing.next.as_ref().map(|place| self.url("/feed.json", params, Some(&cursor(place)))),
             language: Some(site.language.as_str()).filter(|language| !language.is_empty()),
@@ -152,7 +152,8 @@ fn place(cursor: &str) -> Option<Place> {
 struct JsonFeed<'a> {
     version: &'static str,
     title: &'a str,
-    home_page_url: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    home_page_url: Option<&'a str>,
     feed_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     next_url: Option<String>,

@@ -39,6 +39,8 @@ pub struct Site {
     pub title: String,
     /// Where readers find it, without a slash at the end: `https://desk.example`.
     pub public_url: String,
+    /// Its own site, where it has one: what its name on a page leads to.
+    pub home_url: Option<String>,
     /// The language of its own words, as a BCP 47 tag.
     pub language: String,
     /// What stands in the place of the headline of a withdrawn article.

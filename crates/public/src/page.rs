@@ -200,14 +200,18 @@ fn document(site: &Site, language: &str, title: &str, description: &str, body: &
         "" => String::new(),
         words => format!("<meta name=\"description\" content=\"{}\">", escape(words)),
     };
+    let house = escape(&site.title);
+    let home = match &site.home_url {
+        Some(url) => format!("<a href=\"{}\">{house}</a>", escape(url)),
+        None => house.to_string(),
+    };
     format!(
         "<!doctype html><html lang=\"{language}\"{dir}><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title} – {house}</title>{description}\
          <link rel=\"alternate\" type=\"application/feed+json\" href=\"{url}/feed.json\"><style>{STYLE}</style></head>\
-         <body><nav><a href=\"{url}/\">{house}</a></nav>{body}</body></html>\n",
+         <body><nav>{home}</nav>{body}</body></html>\n",
         language = escape(language),
         title = escape(title),
-        house = escape(&site.title),
         url = escape(site.public_url.trim_end_matches('/')),
     )
 }
@@ -251,6 +255,7 @@ pub(crate) mod tests {
         Site {
             title: "The <Desk>".into(),
             public_url: "https://desk.example/".into(),
+            home_url: Some("https://paper.example/?a=1&b=2".into()),
             language: "en".into(),
             withdrawn_title: "Withdrawn".into(),
         }

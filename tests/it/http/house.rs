@@ -94,6 +94,7 @@ impl House {
         let site = Site {
             title: "Desk".into(),
             public_url: "https://desk.test".into(),
+            home_url: None,
             language: "en".into(),
             withdrawn_title: "Withdrawn".into(),
         };
