@@ -7,11 +7,12 @@ use std::time::Duration;
 use copydesk_article::edition::Edition;
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::problem::Problem;
+use sha2::{Digest, Sha256};
 
 use super::message::message;
 use super::ninjs::RenderError;
 use crate::desk::{At, Desk};
-use crate::log::{self, Content, Entry, Expect, LogError, Seq, Settled};
+use crate::log::{self, Content, Entry, Expect, LogError, Message, Seq, Settled};
 use crate::store::{Outgoing, StoreError};
 
 /// How long an append to the wire is tried before the writer resumes from what the wire then holds.
@@ -54,6 +55,12 @@ pub enum WireError {
         /// The position that it names.
         log: Seq,
     },
+    /// The wire's last messages were erased or deleted, and what they were can't be told.
+    #[error(
+        "the wire's message at {0} was taken away, and whether it was the next edition can't be told: nothing is \
+         sent, so that no edition is sent twice"
+    )]
+    Erased(Seq),
     /// The wire refuses the message.
     #[error("the wire refuses the edition of the event at {0}: {1}")]
     Refused(Seq, String),
@@ -106,25 +113,46 @@ pub async fn run(desk: &Desk, sent: impl Fn(Seq)) -> Result<Infallible, WireErro
     }
 }
 
-/// Where the wire stands by its last message of ours, held against the log.
+/// Where the wire stands by its last message of ours, held against the log. Messages after it that were taken away
+/// were editions, unless proved otherwise: each must be the next one by its hash.
 async fn resume(desk: &Desk) -> Result<Place, WireError> {
     let wire = desk.log().wire();
     let end = wire.end().await?;
+    let mut erased = Vec::new();
     let mut at = end;
+    let mut place = Place { end, sent: 0, count: 0 };
     while at > 0 {
-        if let Some(entry) = wire.get(at).await?
-            && let Some((event, sent, count)) = ours(&entry)
-        {
-            return match desk.log().events().get(sent).await? {
-                Some(source) if source_id(&source).is_none_or(|id| id == event) => {
-                    Ok(Place { end, sent, count })
-                }
-                _ => Err(WireError::OtherLog { wire: at, log: sent }),
-            };
+        if let Some(entry) = wire.get(at).await? {
+            if let Some((event, sent, count)) = ours(&entry) {
+                place = match desk.log().events().get(sent).await? {
+                    Some(source) if source_id(&source).is_none_or(|id| id == event) => {
+                        Place { end, sent, count }
+                    }
+                    _ => return Err(WireError::OtherLog { wire: at, log: sent }),
+                };
+                break;
+            }
+            if let Content::Erased { sha256 } = entry.content {
+                erased.push((at, sha256));
+            }
         }
         at -= 1;
     }
-    Ok(Place { end, sent: 0, count: 0 })
+    for (at, sha256) in erased.into_iter().rev() {
+        place = passed(desk, place, sha256).await?.ok_or(WireError::Erased(at))?;
+    }
+    Ok(place)
+}
+
+/// The place after the next edition, if a message of this hash carried it.
+async fn passed(desk: &Desk, place: Place, sha256: Option<[u8; 32]>) -> Result<Option<Place>, WireError> {
+    let end = desk.log().events().end().await?;
+    desk.store().folded(end).await;
+    let Some(outgoing) = desk.store().outgoing_after(place.sent, 1)?.pop() else { return Ok(None) };
+    let count = place.count + 1;
+    let message = next(desk, outgoing, count).await?;
+    let same = sha256 == Some(Sha256::digest(&message.body).into());
+    Ok(same.then_some(Place { sent: outgoing.seq, count, ..place }))
 }
 
 /// The event, its position and the count that a message of ours names; none for a foreign one.
@@ -157,8 +185,8 @@ fn event_of(entry: &Entry) -> Option<Event> {
     }
 }
 
-/// Writes one message; none where another writer was first.
-async fn write(desk: &Desk, outgoing: Outgoing, place: Place) -> Result<Option<Place>, WireError> {
+/// The message of an outgoing event.
+async fn next(desk: &Desk, outgoing: Outgoing, count: u64) -> Result<Message, WireError> {
     let Outgoing { seq, article, version } = outgoing;
     let entry = desk.log().events().get(seq).await?;
     let event = entry.as_ref().and_then(event_of).filter(|_| version > 0);
@@ -170,9 +198,13 @@ async fn write(desk: &Desk, outgoing: Outgoing, place: Place) -> Result<Option<P
     if Some(edition.digest()) != event.editiondigest {
         return Err(WireError::OtherDigest(seq));
     }
-    let count = place.count + 1;
-    let message =
-        message(&edition, event.id, seq, count).map_err(|source| WireError::Unrenderable { seq, source })?;
+    message(&edition, event.id, seq, count).map_err(|source| WireError::Unrenderable { seq, source })
+}
+
+/// Writes one message; none where another writer was first.
+async fn write(desk: &Desk, outgoing: Outgoing, place: Place) -> Result<Option<Place>, WireError> {
+    let (seq, count) = (outgoing.seq, place.count + 1);
+    let message = next(desk, outgoing, count).await?;
     let (wire, clock) = (desk.log().wire(), desk.log().clock());
     match log::append(&*wire, &*clock, &message, Expect::Stream(place.end), PATIENCE).await {
         Settled::Written(end) => Ok(Some(Place { end, sent: seq, count })),

@@ -62,6 +62,7 @@ fn feed(service: &Service) -> Value {
     let site = Site {
         title: "Desk".into(),
         public_url: "https://desk.test".into(),
+        home_url: None,
         language: "en".into(),
         withdrawn_title: "Withdrawn".into(),
     };
@@ -119,4 +120,71 @@ async fn a_story_goes_from_draft_to_feed_and_survives_a_restart() {
     assert_eq!(service.store.position().seq, 6);
     assert!(send(&service, "ana", &draft).await.unwrap().duplicate);
     assert_eq!(service.check_fold().await.unwrap().articles, 1);
+}
+
+/// Puts a story of one paragraph out.
+async fn publish(service: &Service) -> Uuid {
+    let draft = json!({"id": Uuid::new_v4(), "type": "draft", "data": {
+        "slug": "s", "language": "en", "section": "world", "headline": "H", "markdown": "Words.",
+    }});
+    let article = send(service, "ana", &draft).await.unwrap().article;
+    let command = |kind: &str| json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": 1});
+    send(service, "ana", &command("submit")).await.unwrap();
+    send(service, "eva", &command("approve")).await.unwrap();
+    send(service, "pia", &command("publish")).await.unwrap();
+    article
+}
+
+/// An edition that was on the wire and was erased there has been sent all the same: it isn't sent again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_wire_goes_on_after_messages_that_were_erased_and_sends_none_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = service(folder.path()).await;
+    for _ in 0..3 {
+        publish(&first).await;
+    }
+    let sent = |service: &Arc<Service>, position: u64| {
+        let service = Arc::clone(service);
+        async move { crate::log_contract::within(wire_reaches(&service, position)).await }
+    };
+    sent(&first, 3).await;
+    first.stop().await;
+    for position in [1, 2, 3] {
+        first.log.wire().erase(position).await.unwrap();
+    }
+    drop(first);
+
+    let second = service(folder.path()).await;
+    let article = publish(&second).await;
+    sent(&second, 4).await;
+    let entry = second.log.wire().get(4).await.unwrap().unwrap();
+    let copydesk::log::Content::Message { headers, body } = entry.content else { panic!("erased") };
+    let count = headers.iter().find(|(name, _)| name == "Copydesk-Count").unwrap();
+    assert_eq!(count.1, "4");
+    assert!(String::from_utf8_lossy(&body).contains(&article.to_string()));
+
+    // What can't be told from an edition stops the wire.
+    second.stop().await;
+    let foreign = copydesk::log::Message {
+        subject: "world".into(),
+        id: Uuid::new_v4().to_string(),
+        headers: Vec::new(),
+        body: b"no edition".as_slice().into(),
+    };
+    second.log.wire().try_append(&foreign, copydesk::log::Expect::Stream(4)).await.unwrap();
+    second.log.wire().erase(5).await.unwrap();
+    drop(second);
+    let third = service(folder.path()).await;
+    publish(&third).await;
+    let why = until("the wire to stop", || third.progress().wire_stopped).await;
+    assert!(why.contains("can't be told"), "{why}");
+    assert_eq!(third.log.wire().end().await.unwrap(), 5);
+    third.stop().await;
+}
+
+async fn wire_reaches(service: &Service, position: u64) {
+    while service.log.wire().end().await.unwrap() < position {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert_eq!(service.log.wire().end().await.unwrap(), position);
 }
