@@ -15,6 +15,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,6 +59,8 @@ pub struct Desk {
     salt: Box<dyn Fn() -> [u8; 16] + Send + Sync>,
     /// Why nothing is decided any more, where log and folded state disagree (promise 9).
     halted: watch::Sender<Option<Arc<str>>>,
+    /// The last position that a command was answered with.
+    answered: AtomicU64,
 }
 
 impl fmt::Debug for Desk {
@@ -111,6 +114,7 @@ impl Desk {
             source: source.into(),
             salt: Box::new(salt),
             halted: watch::Sender::new(None),
+            answered: AtomicU64::new(0),
         }
     }
 
@@ -318,6 +322,7 @@ impl Desk {
                 known.stored = Some(Stored { article: Arc::new(article), seq });
                 known.seq = seq;
                 known.commands.insert(event.command, seq);
+                self.answered.fetch_max(seq, Ordering::Relaxed);
                 Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))
             }
             Settled::Lost => {
@@ -370,6 +375,11 @@ impl Desk {
     fn now(&self) -> Time {
         let now = self.log.clock().now();
         Time::from_timestamp_micros(now.timestamp_micros()).unwrap_or(now)
+    }
+
+    /// The last position that this desk answered a command with; the store may be a moment behind it.
+    pub fn answered(&self) -> Seq {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// The store that this desk reads.

@@ -31,13 +31,19 @@ pub const DEFAULT_LIMIT: usize = 50;
 pub const MOST: usize = 200;
 /// How long a read waits for `min_seq`.
 pub const MIN_SEQ_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a read waits to show what this instance has answered, where nothing was asked for.
+const OWN_PATIENCE: Duration = Duration::from_millis(500);
 
-/// Waits until what is read shows at least the event at `min_seq`, where that is asked for.
+/// Waits until what is read shows at least the event at `min_seq`, where that is asked for; else what this instance
+/// has answered before, which is folded within milliseconds unless folding stands still.
 ///
 /// # Errors
 /// `behind`, `invalid`.
 pub(super) async fn wait_for_min_seq(desk: &Desk, params: &Params) -> Result<(), Problem> {
-    let Some(seq) = params.number::<u64>("min_seq")? else { return Ok(()) };
+    let Some(seq) = params.number::<u64>("min_seq")? else {
+        let _ = tokio::time::timeout(OWN_PATIENCE, desk.store().folded(desk.answered())).await;
+        return Ok(());
+    };
     if desk.store().position().seq >= seq {
         return Ok(());
     }
@@ -125,10 +131,7 @@ pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal>
         section: params.get("section").map(str::to_owned),
     };
     let cursor = params.get("cursor").map(cursor).transpose()?;
-    let limit = match params.number::<usize>("limit")? {
-        Some(0) => return Err(Problem::invalid("limit", "limit: expected 1 or more").into()),
-        limit => limit.unwrap_or(DEFAULT_LIMIT).min(MOST),
-    };
+    let limit = params.limit()?.unwrap_or(DEFAULT_LIMIT).min(MOST);
     wait_for_min_seq(&reader.desk, &params).await?;
     let store = reader.desk.store();
     let newsroom = store.newsroom();

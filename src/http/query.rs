@@ -65,6 +65,17 @@ impl Params {
         number.map(Some).ok_or_else(|| Problem::invalid(name, format!("{name}: expected a whole number")))
     }
 
+    /// How many are wanted.
+    ///
+    /// # Errors
+    /// `invalid`.
+    pub(super) fn limit(&self) -> Result<Option<usize>, Problem> {
+        match self.number("limit")? {
+            Some(0) => Err(Problem::invalid("limit", "limit: expected 1 or more")),
+            limit => Ok(limit),
+        }
+    }
+
     /// A time.
     ///
     /// # Errors
@@ -106,6 +117,7 @@ mod tests {
         }
         assert_eq!(params("limit=7").unwrap().number::<u64>("limit"), Ok(Some(7)));
         assert_eq!(params("limit=").unwrap().number::<u64>("limit"), Ok(None));
+        assert!(params("limit=0").unwrap().limit().is_err(), "a page of nothing would have no next one");
     }
 
     #[test]

@@ -53,7 +53,7 @@ pub(super) async fn feed_json(
         keyword: text("keyword"),
         language: text("language"),
         subject: text("subject"),
-        limit: params.number("limit")?,
+        limit: params.limit()?,
         cursor: text("cursor"),
     };
     let feed = Feed { public: &readers.public, site: &readers.site };

@@ -59,14 +59,14 @@ pub struct FoldCheck {
 /// Log, store, desk and public side of one process.
 #[derive(Debug)]
 pub struct Service {
+    /// What readers get. It lies in the store's sled, and so is closed before it.
+    pub public: Arc<Public>,
     /// The log.
     pub log: Arc<dyn Log>,
     /// The folded state.
     pub store: Arc<Store>,
     /// The desk.
     pub desk: Arc<Desk>,
-    /// What readers get.
-    pub public: Arc<Public>,
     progress: watch::Sender<Progress>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     folding: Mutex<Option<Folding>>,

@@ -122,6 +122,15 @@ impl Store {
         cursor: Option<[u8; 24]>,
         limit: usize,
     ) -> Result<(Vec<Row>, Option<[u8; 24]>), StoreError> {
+        self.noting_damage(self.rows(filter, cursor, limit))
+    }
+
+    fn rows(
+        &self,
+        filter: &Filter,
+        cursor: Option<[u8; 24]>,
+        limit: usize,
+    ) -> Result<(Vec<Row>, Option<[u8; 24]>), StoreError> {
         let newsroom = self.newsroom();
         let mut recent = self.recent().rows();
         let moved: HashSet<Uuid> = recent.values().map(|row| row.article).collect();

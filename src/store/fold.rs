@@ -89,9 +89,12 @@ pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallibl
     let mut folder = Folder::new(store, log.identity())?;
     let mut tail = log.events().tail(store.position().seq).await?;
     loop {
-        let first = tail.next().await;
+        let mut group = tokio::select! {
+            biased;
+            why = store.damaged() => return Err(StoreError::Damaged(why).into()),
+            first = tail.next() => first,
+        };
         let due = clock.now() + WRITE_AFTER;
-        let mut group = first;
         loop {
             match group {
                 Some(group) => folder.apply(&group?)?,

@@ -32,6 +32,7 @@ use crate::log::Seq;
 
 pub mod board;
 pub mod fold;
+mod keeper;
 mod line;
 pub mod pieces;
 mod recent;
@@ -165,7 +166,11 @@ pub struct Store {
     recent: RwLock<Recent>,
     position: watch::Sender<Position>,
     newsroom: RwLock<Arc<Newsroom>>,
+    /// Damage that a reader came upon, until everything is folded anew.
+    damage: watch::Sender<Option<String>>,
     path: PathBuf,
+    /// Last, so that it goes after every other handle of sled's.
+    _keeper: keeper::Keeper,
 }
 
 /// What was found when the store was opened.
@@ -256,6 +261,7 @@ impl Store {
             tree.clear()?;
         }
         let start = position.unwrap_or(Position::none());
+        let keeper = keeper::Keeper::of(db.clone()).map_err(|error| StoreError::Failed(error.to_string()))?;
         let store = Store {
             db,
             tree,
@@ -263,7 +269,9 @@ impl Store {
             recent: RwLock::default(),
             position: watch::Sender::new(start),
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
+            damage: watch::Sender::new(None),
             path: path.to_owned(),
+            _keeper: keeper,
         };
         Ok((store, opened))
     }
@@ -290,6 +298,22 @@ impl Store {
         let _ = positions.wait_for(|position| position.seq >= seq).await;
     }
 
+    /// Returns once a reader has come upon damage, and says which. Only who folds can mend it.
+    pub async fn damaged(&self) -> String {
+        let mut damage = self.damage.subscribe();
+        // The sender lives as long as the store, so this can't fail.
+        let found = damage.wait_for(Option::is_some).await;
+        found.ok().and_then(|found| found.clone()).unwrap_or_default()
+    }
+
+    /// Notes the damage that a reader came upon.
+    fn noting_damage<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(StoreError::Damaged(why)) = &read {
+            self.damage.send_replace(Some(why.clone()));
+        }
+        read
+    }
+
     /// The newsroom in force at the fold position.
     pub fn newsroom(&self) -> Arc<Newsroom> {
         Arc::clone(&self.newsroom.read().unwrap_or_else(PoisonError::into_inner))
@@ -301,7 +325,8 @@ impl Store {
     /// [`StoreError::Damaged`].
     pub fn article(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
         let recent = self.recent().article(id);
-        recent.map_or_else(|| pieces::read_article(&self.shelves.articles, id), |stored| Ok(Some(stored)))
+        let folded = || self.noting_damage(pieces::read_article(&self.shelves.articles, id));
+        recent.map_or_else(folded, |stored| Ok(Some(stored)))
     }
 
     /// Every command of an article's events, and where its event stands.
@@ -324,7 +349,8 @@ impl Store {
     ) -> Result<Vec<EventRef>, StoreError> {
         // The newer part first: what a batch takes from it meanwhile is then found in both.
         let recent = self.recent().events_of(article);
-        let mut events = line::read(&self.shelves.events, article, versions.clone())?;
+        let folded = line::read(&self.shelves.events, article, versions.clone());
+        let mut events = self.noting_damage(folded)?;
         let folded = events.last().map_or(0, |event| event.version);
         events.extend(
             recent.into_iter().filter(|event| event.version > folded && versions.contains(&event.version)),
@@ -342,8 +368,9 @@ impl Store {
         }
         let mut at = version / SNAPSHOT_EVERY * SNAPSHOT_EVERY;
         while at > 0 {
-            if let Some(bytes) = pieces::read(&self.shelves.snapshots, &snapshot_key(article, at))? {
-                return pieces::decode(&bytes).map(|article| Some(Arc::new(article)));
+            let folded = pieces::read(&self.shelves.snapshots, &snapshot_key(article, at));
+            if let Some(bytes) = self.noting_damage(folded)? {
+                return self.noting_damage(pieces::decode(&bytes)).map(|article| Some(Arc::new(article)));
             }
             at -= SNAPSHOT_EVERY;
         }
@@ -459,6 +486,7 @@ impl Store {
         *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
         *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         self.position.send_replace(Position::none());
+        self.damage.send_replace(None);
         self.tree.clear()?;
         Ok(())
     }
@@ -474,7 +502,9 @@ impl Store {
     /// [`StoreError::Failed`].
     pub async fn flush(&self) -> Result<(), StoreError> {
         self.write()?;
-        self.db.flush_async().await?;
+        if !keeper::flush(&self.db).await? {
+            tracing::warn!("sled doesn't flush; what it didn't write is folded again at the next start");
+        }
         Ok(())
     }
 

@@ -345,3 +345,29 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
     }
     service.stop().await;
 }
+
+/// Damage in an article that nobody has touched for long: who reads it is told to come back, and the instance folds
+/// anew by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damage_that_a_reader_comes_upon_is_mended_by_folding_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = filled(folder.path(), 3).await;
+    let service = service(folder.path()).await;
+    let tree = service.store.db().open_tree("fold").unwrap();
+    let mut head = vec![b'a'];
+    head.extend_from_slice(ids[1].as_bytes());
+    for entry in tree.scan_prefix(&head) {
+        let (key, value) = entry.unwrap();
+        let mut value = value.to_vec();
+        *value.last_mut().unwrap() ^= 1;
+        tree.insert(key, value).unwrap();
+    }
+    let error = service.store.article(ids[1]).unwrap_err();
+    assert!(matches!(error, copydesk::store::StoreError::Damaged(_)), "{error}");
+    let mended = until("the fold anew", || service.store.article(ids[1]).ok().flatten()).await;
+    assert_eq!(mended.article.version, 1);
+    until("the desk to decide again", || service.desk.halted().is_none().then_some(())).await;
+    send(&service, "ana", &draft("New words.")).await.unwrap();
+    assert_eq!(service.check_fold().await.unwrap().articles, 4);
+    service.stop().await;
+}

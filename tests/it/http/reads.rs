@@ -356,6 +356,26 @@ async fn a_read_waits_for_min_seq_and_says_so_when_it_does_not_come() {
     assert_eq!(got.json()["version"], 2);
 }
 
+/// Who has an answer and reads without `min_seq` finds what they wrote, unless folding stands still.
+#[tokio::test]
+async fn a_read_shows_what_this_instance_answered_before() {
+    let mut house = House::open().await;
+    let id = house.draft("Words.").await;
+    house.stop().await;
+    house.done("ana", json!({"type": "submit", "article": id, "base": 1})).await;
+    let path = format!("/v1/articles/{id}");
+    let (stage, board) = (house.get("ana", &path), house.get("ana", "/v1/articles"));
+    let service = std::sync::Arc::clone(&house.service);
+    let folds = async move {
+        // Long after both have begun to wait.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        copydesk::store::fold::catch_up(&service.store, &*service.log, |_, _| {}).await.unwrap();
+    };
+    let (stage, board, ()) = tokio::join!(stage, board, folds);
+    assert_eq!(stage.json()["stage"], "in_review");
+    assert_eq!(board.json()["articles"][0]["stage"], "in_review");
+}
+
 #[tokio::test]
 async fn an_instance_that_diverged_gives_nothing_it_folded() {
     let house = House::open().await;
