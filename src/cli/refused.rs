@@ -58,8 +58,7 @@ impl fmt::Display for Refused {
             write!(f, "\n  {:<18}  {}", part("code"), part("detail"))?;
         }
         for conflict in self.problem.get("conflicts").and_then(Value::as_array).into_iter().flatten() {
-            let part =
-                |name: &str| safe::line(conflict.get(name).and_then(Value::as_str).unwrap_or("(none)"));
+            let part = |name: &str| shown(conflict.get(name).unwrap_or(&Value::Null));
             let place =
                 if conflict.get("block").is_some_and(|block| !block.is_null()) { "block" } else { "field" };
             write!(f, "\n  {} was     {}", part(place), part("was"))?;
@@ -67,5 +66,43 @@ impl fmt::Display for Refused {
             write!(f, "\n  {} theirs  {}", part(place), part("theirs"))?;
         }
         Ok(())
+    }
+}
+
+/// A text, a list or a field's other value, on one line.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "(none)".to_owned(),
+        Value::String(text) => safe::line(text),
+        Value::Array(items) => items.iter().map(shown).collect::<Vec<_>>().join(", "),
+        other => safe::line(&other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_conflict_shows_fields_of_every_shape() {
+        let problem = json!({"code": "conflict", "detail": "field keywords changed", "conflicts": [
+            {"field": "keywords", "was": null, "yours": ["rain", "flo\u{1b}od"], "theirs": ["sun"]},
+            {"field": "urgency", "was": 1, "yours": 2, "theirs": 3},
+            {"field": "source", "was": null, "yours": {"name": "AP"}, "theirs": {"name": "dpa"}},
+            {"block": "b1", "was": "One.", "yours": null, "theirs": "a\nb"},
+        ]});
+        let refused = Refused { status: 409, problem }.to_string();
+        for line in [
+            "keywords was     (none)",
+            "keywords yours   rain, flo<U+001B>od",
+            "urgency theirs  3",
+            r#"source yours   {"name":"AP"}"#,
+            "b1 yours   (none)",
+            "b1 theirs  a b",
+        ] {
+            assert!(refused.contains(line), "{line}: {refused}");
+        }
     }
 }

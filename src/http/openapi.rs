@@ -136,6 +136,17 @@ fn schemas() -> Value {
     let uuid = json!({ "type": "string", "format": "uuid" });
     let count = json!({ "type": "integer", "minimum": 1 });
     let text = json!({ "type": "string" });
+    let shown = json!({
+        "description": "A block's text with marks, or a field's value in the shape of the command; null where there is none.",
+        "type": ["string", "integer", "array", "object", "null"],
+    });
+    let conflict = json!({
+        "type": "object",
+        "required": ["revision", "by"],
+        "properties": {
+            "block": text, "field": text, "was": shown, "yours": shown, "theirs": shown, "revision": count, "by": text,
+        },
+    });
     json!({
         "Command": {
             "type": "object",
@@ -167,7 +178,7 @@ fn schemas() -> Value {
                 "code": { "type": "string", "examples": codes },
                 "field": text, "suggestion": text, "limit": text, "version": count, "revision": count,
                 "reasons": { "type": "array", "items": { "type": "object" } },
-                "conflicts": { "type": "array", "items": { "type": "object" } },
+                "conflicts": { "type": "array", "items": conflict },
             },
         },
     })

@@ -19,7 +19,7 @@ use crate::fields::{Field, FieldChanges, FieldName, Value};
 use crate::ids::BlockId;
 use crate::problem::{Conflict, Problem};
 use crate::text::{self, Content, Spans, Text, align};
-use crate::words::Words;
+use crate::words::{Shown, Words};
 
 /// New words and metadata, as results: nothing in it needs a library to be read.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -283,9 +283,9 @@ impl Merge<'_> {
                 conflicts.push(Conflict {
                     block: None,
                     field: Some(name.name().to_owned()),
-                    was: was.map(|value| value.words().into()),
-                    yours: value.map(|value| value.words().into()),
-                    theirs: now.map(|value| value.words().into()),
+                    was: was.map(|value| value.shown().into()),
+                    yours: value.map(|value| value.shown().into()),
+                    theirs: now.map(|value| value.shown().into()),
                     revision: field.revision,
                     by: field.by.to_string(),
                 });
@@ -384,12 +384,12 @@ impl Working<'_> {
 
     fn clash(&mut self, block: BlockId, yours: Option<String>, (revision, by): (u32, Arc<str>)) {
         let words =
-            |article: &Article| article.block(block).map(|block| Words::from(words_of(&block.content)));
+            |article: &Article| article.block(block).map(|block| Shown::from(words_of(&block.content)));
         self.conflicts.push(Conflict {
             block: Some(block.to_string()),
             field: None,
             was: words(self.merge.base),
-            yours: yours.map(Words::from),
+            yours: yours.map(Shown::from),
             theirs: words(self.merge.article),
             revision,
             by: by.to_string(),

@@ -226,7 +226,7 @@ impl Value {
         }
     }
 
-    /// The value as one text, for conflicts and lengths.
+    /// The value as one text, for its length and for whether it says anything.
     pub fn words(&self) -> String {
         match self.shown() {
             serde_json::Value::String(text) => text,

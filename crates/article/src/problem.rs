@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::gate::Reason;
-use crate::words::Words;
+use crate::words::Shown;
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $status:literal $name:literal $title:literal,)*) => {
@@ -121,7 +121,8 @@ pub struct Problem {
     pub revision: Option<u32>,
 }
 
-/// One block or field that two people changed.
+/// One block or field that two people changed: a block's text with marks, a field's value in the shape in which
+/// senders write it; for a verdict the sentence alone.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Conflict {
     /// The block, where it is one.
@@ -130,12 +131,12 @@ pub struct Conflict {
     /// The field, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// The text at the sender's `base`; null where there was none.
-    pub was: Option<Words>,
-    /// The sender's text; null where they deleted it or sent none.
-    pub yours: Option<Words>,
-    /// The present text; null where it was deleted.
-    pub theirs: Option<Words>,
+    /// What stood at the sender's `base`; null where there was nothing.
+    pub was: Option<Shown>,
+    /// What the sender wants there; null where they take it away or sent nothing.
+    pub yours: Option<Shown>,
+    /// What stands there now; null where it was taken away.
+    pub theirs: Option<Shown>,
     /// The revision at which it last changed.
     pub revision: u32,
     /// Who changed it.

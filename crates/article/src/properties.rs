@@ -242,8 +242,8 @@ proptest! {
         if at_one == at_two {
             let problem = desk.refused(second, later, Code::Conflict);
             let conflict = &problem.conflicts[0];
-            prop_assert!(conflict.theirs.as_ref().unwrap().ends_with(first));
-            prop_assert!(conflict.yours.as_ref().unwrap().ends_with(second));
+            prop_assert!(conflict.theirs.as_ref().unwrap().as_str().unwrap().ends_with(first));
+            prop_assert!(conflict.yours.as_ref().unwrap().as_str().unwrap().ends_with(second));
         } else {
             desk.given(second, later);
             let words = desk.words().join("|");
@@ -319,7 +319,7 @@ fn debug_shows_no_newsroom_text() {
         "source": {"name": CANARY}, "blocks": [{"kind": "paragraph", "text": "A [CANARYWORD](https://x.test/CANARYWORD)."},
             {"kind": "quote", "text": CANARY, "cite": CANARY}, {"kind": "list", "items": [CANARY]}, block]}});
     let remarks = [
-        json!({"type": "edit", "data": {"set": {"headline": "CANARYWORD 2"}, "ops": [
+        json!({"type": "edit", "data": {"set": {"headline": "CANARYWORD 2", "keywords": ["CANARYWORD 2"]}, "ops": [
             {"op": "replace", "block": "b1", "text": "Two CANARYWORD."},
             {"op": "insert", "after": null, "block": {"kind": "paragraph", "text": CANARY}}]}}),
         json!({"type": "edit", "data": {"markdown": "CANARYWORD\n\n12 CANARYWORD"}}),
@@ -340,10 +340,10 @@ fn debug_shows_no_newsroom_text() {
         shown += &format!("{:?}", read(&command).unwrap());
         desk.given("emil", command);
     }
-    let data = json!({"set": {"headline": "Mine CANARYWORD"}, "ops": [
+    let data = json!({"set": {"headline": "Mine CANARYWORD", "keywords": ["CANARYWORD 3"]}, "ops": [
         {"op": "replace", "block": "b1", "text": "Other CANARYWORD."}]});
     let conflict = desk.refused("ana", json!({"type": "edit", "base": 1, "data": data}), Code::Conflict);
-    assert_eq!(conflict.conflicts.len(), 2);
+    assert_eq!(conflict.conflicts.len(), 3);
     desk.newsroom.set.rules.coverage = crate::newsroom::Coverage::Hold;
     let shut = desk.refused("pia", json!({"type": "publish"}), Code::GateShut);
     let edition = {

@@ -5,6 +5,7 @@ use std::ops::Deref;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// A piece of newsroom text: a quote, a note, a reason, a value of a field.
@@ -52,6 +53,46 @@ impl fmt::Debug for Words {
     }
 }
 
+/// A value of a field or the words of a block, as JSON in the shape in which senders write it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Shown(Value);
+
+impl Shown {
+    /// The text, where it is one.
+    pub fn as_str(&self) -> Option<&str> {
+        self.0.as_str()
+    }
+}
+
+impl<T: Into<Value>> From<T> for Shown {
+    fn from(value: T) -> Self {
+        Self(value.into())
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Value::String(text) => masked(text, f),
+            other => masked(&other.to_string(), f),
+        }
+    }
+}
+
+impl JsonSchema for Shown {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Shown".into()
+    }
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "Words as senders write them: of a block, its text with marks, a list's items on lines of their own; of a field, a string, a number, a list, or an object for image and source.",
+            "type": ["string", "integer", "array", "object"],
+            "items": { "type": "string" },
+        })
+    }
+}
+
 /// Gives types that hold newsroom text a `Debug` that names them and nothing else (promise 7).
 macro_rules! debug_by_name {
     ($($name:ident),*) => {
@@ -80,5 +121,7 @@ mod tests {
         let shown = format!("{:?}", Words::from("CANARY"));
         assert!(!shown.contains("CANARY"));
         assert!(shown.starts_with("<6 bytes, "));
+        let shown = format!("{:?}", Shown::from(vec!["CANARY"]));
+        assert!(shown.starts_with("<10 bytes, ") && !shown.contains("CANARY"), "{shown}");
     }
 }

@@ -397,6 +397,40 @@ mod tests {
     }
 
     #[test]
+    fn a_conflict_shows_a_field_as_senders_write_it() {
+        let image = |credit: &str| json!({"uri": "https://x.test/a.jpg", "alt": "A", "credit": credit});
+        let set = |nth: u8, credit: &str, name: &str| {
+            json!({"urgency": nth, "keywords": [name, "rain"], "image": image(credit),
+                "source": {"name": name, "kind": "wire"}, "section": name})
+        };
+        let mut desk = Desk::drafted(THREE);
+        desk.given("eva", json!({"type": "edit", "data": {"set": set(1, "C", "ap")}}));
+        desk.given("ana", json!({"type": "edit", "data": {"set": set(2, "D", "dpa")}}));
+        let data = json!({"set": set(3, "E", "afp")});
+        let problem = desk.refused("eva", json!({"type": "edit", "base": 2, "data": data}), Code::Conflict);
+        let source = |name: &str| json!({"name": name, "kind": "wire"});
+        for (field, was, yours, theirs) in [
+            ("urgency", json!(1), json!(3), json!(2)),
+            ("keywords", json!(["ap", "rain"]), json!(["afp", "rain"]), json!(["dpa", "rain"])),
+            ("image", image("C"), image("E"), image("D")),
+            ("source", source("ap"), source("afp"), source("dpa")),
+            ("section", json!("ap"), json!("afp"), json!("dpa")),
+        ] {
+            let conflict = problem.conflicts.iter().find(|one| one.field.as_deref() == Some(field)).unwrap();
+            let shown = serde_json::to_value(conflict).unwrap();
+            assert_eq!(
+                (&shown["was"], &shown["yours"], &shown["theirs"]),
+                (&was, &yours, &theirs),
+                "{field}"
+            );
+        }
+        let command = json!({"type": "submit", "base": 2});
+        let problem = desk.refused("ana", command, Code::Conflict);
+        let shown = serde_json::to_value(&problem.conflicts).unwrap();
+        assert_eq!(shown[2]["theirs"], json!(["dpa", "rain"]), "where nothing was sent too: {shown}");
+    }
+
+    #[test]
     fn taking_a_field_away_conflicts_with_a_new_value() {
         let mut desk = Desk::drafted(THREE);
         desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": null}}}));

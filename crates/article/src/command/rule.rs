@@ -142,6 +142,8 @@ fn changed(case: &Case<'_>, place: Place, was: Option<Words>, theirs: Option<Wor
         Place::Field(field) => (None, Some(field.name().to_owned())),
     };
     let (revision, by) = case.article.last_change(place);
+    let shown = |sentence: Option<Words>| sentence.map(|sentence| sentence.into_string().into());
+    let (was, theirs) = (shown(was), shown(theirs));
     let conflict = Conflict { block, field, was, yours: None, theirs, revision, by };
     change::conflict(case.article, vec![conflict])
 }

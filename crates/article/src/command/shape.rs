@@ -16,7 +16,7 @@ use crate::json::Node;
 use crate::limits;
 use crate::problem::{Conflict, Problem};
 use crate::text::{self, Content, Spans, Text, TextWarning, marks};
-use crate::words::Words;
+use crate::words::{Shown, Words};
 
 /// A block as senders write it; which fields belong to which kind is checked by [`SentBlock::checked`].
 #[derive(Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -369,9 +369,9 @@ pub(crate) fn differences(then: &Article, now: &Article) -> Vec<Conflict> {
             found.push(Conflict {
                 block: None,
                 field: Some(name.name().to_owned()),
-                was: was.map(|value| value.words().into()),
+                was: was.map(|value| value.shown().into()),
                 yours: None,
-                theirs: theirs.map(|value| value.words().into()),
+                theirs: theirs.map(|value| value.shown().into()),
                 revision: field.revision,
                 by: field.by.to_string(),
             });
@@ -379,7 +379,7 @@ pub(crate) fn differences(then: &Article, now: &Article) -> Vec<Conflict> {
     }
     let mut push = |id: BlockId, revision: u32, by: String| {
         let words =
-            |article: &Article| article.block(id).map(|block| Words::from(change::words_of(&block.content)));
+            |article: &Article| article.block(id).map(|block| Shown::from(change::words_of(&block.content)));
         let (was, theirs) = (words(then), words(now));
         found.push(Conflict {
             block: Some(id.to_string()),
