@@ -363,6 +363,18 @@ fn debug_shows_no_newsroom_text() {
         desk.events, desk.states, conflict.detail, shut.detail
     );
     shown += &format!("{:?} {:?}", crate::coverage::checkable(desk.state()), edition.fields);
+    let marked = "*CANARYWORD* [CANARYWORD](https://x.test/CANARYWORD) [x](javascript:CANARYWORD)";
+    let document =
+        format!("{marked}\n\n> CANARYWORD\n\n- CANARYWORD\n\n![CANARYWORD](https://x.test/CANARYWORD)");
+    let (spans, dropped) = crate::text::marks::read(marked).unwrap();
+    let (blocks, dropped_too) = markdown::read(&document).unwrap();
+    let stored: Vec<_> = blocks
+        .iter()
+        .map(|block| block.clone().map(|spans| crate::text::attribute(&spans, None, &"ana".into())))
+        .chain(desk.states[0].blocks.iter().map(|block| block.content.clone()))
+        .collect();
+    shown += &format!("{spans:?} {dropped:?} {dropped_too:?} {blocks:?} {stored:?}");
+    assert_eq!((dropped.len(), dropped_too.len()), (1, 1));
     if let Some(at) = shown.find(CANARY) {
         panic!("…{}", &shown[at.saturating_sub(300)..at + 10]);
     }

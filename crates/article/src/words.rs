@@ -49,7 +49,7 @@ impl Deref for Words {
 
 impl fmt::Debug for Words {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        masked(&self.0, f)
+        Masked(&self.0).fmt(f)
     }
 }
 
@@ -74,8 +74,8 @@ impl<T: Into<Value>> From<T> for Shown {
 impl fmt::Debug for Shown {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Value::String(text) => masked(text, f),
-            other => masked(&other.to_string(), f),
+            Value::String(text) => Masked(text).fmt(f),
+            other => Masked(&other.to_string()).fmt(f),
         }
     }
 }
@@ -105,11 +105,16 @@ macro_rules! debug_by_name {
 }
 pub(crate) use debug_by_name;
 
-/// Writes what may be said of a text in a log: its length in bytes and eight hex digits of its SHA-256.
-pub(crate) fn masked(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let hash = Sha256::digest(text.as_bytes());
-    let start = hash.first_chunk::<4>().copied().unwrap_or_default();
-    write!(f, "<{} bytes, {}>", text.len(), hex::encode(start))
+/// A text whose `Debug` gives what may be said of it in a log: its length in bytes and eight hex digits of its
+/// SHA-256.
+pub(crate) struct Masked<'a>(pub &'a str);
+
+impl fmt::Debug for Masked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hash = Sha256::digest(self.0.as_bytes());
+        let start = hash.first_chunk::<4>().copied().unwrap_or_default();
+        write!(f, "<{} bytes, {}>", self.0.len(), hex::encode(start))
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! A block's content, the same shape as sent (its texts spans) and as stored (its texts runs).
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::run::Text;
+use crate::words::Masked;
 
 /// What a block holds. `T` is what its texts are made of: [`Text`] as stored,
 /// [`Spans`](super::Spans) as sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Content<T = Text> {
     /// A paragraph.
@@ -55,6 +58,33 @@ pub enum Content<T = Text> {
         #[serde(skip_serializing_if = "Option::is_none")]
         rights: Option<String>,
     },
+}
+
+impl<T: fmt::Debug> fmt::Debug for Content<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paragraph { text } => f.debug_struct("Paragraph").field("text", text).finish(),
+            Self::Heading { level, text } => {
+                f.debug_struct("Heading").field("level", level).field("text", text).finish()
+            }
+            Self::Quote { text, cite } => f
+                .debug_struct("Quote")
+                .field("text", text)
+                .field("cite", &cite.as_deref().map(Masked))
+                .finish(),
+            Self::List { items, ordered } => {
+                f.debug_struct("List").field("items", items).field("ordered", ordered).finish()
+            }
+            Self::Image { uri, alt, caption, credit, rights } => f
+                .debug_struct("Image")
+                .field("uri", &Masked(uri))
+                .field("alt", alt)
+                .field("caption", caption)
+                .field("credit", &credit.as_deref().map(Masked))
+                .field("rights", &rights.as_deref().map(Masked))
+                .finish(),
+        }
+    }
 }
 
 /// What a block is.

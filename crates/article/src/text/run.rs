@@ -4,6 +4,7 @@
 //! later build with other rules would read history otherwise than it was written.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,9 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::spans::{Span, Spans};
+use crate::words::Masked;
 
 /// A stretch of text with one writer and one set of marks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
     /// The words.
@@ -29,6 +31,18 @@ pub struct Run {
     /// Where the link leads, for words that are one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub href: Option<String>,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Run")
+            .field("text", &Masked(&self.text))
+            .field("by", &self.by)
+            .field("strong", &self.strong)
+            .field("emphasis", &self.emphasis)
+            .field("href", &self.href.as_deref().map(Masked))
+            .finish()
+    }
 }
 
 impl Run {

@@ -4,11 +4,15 @@
 //! white space at the edge of a mark stands outside it; no span is empty, and neighbours with the
 //! same marks are one.
 
+use std::fmt;
+
 use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc, is_nfc_quick};
 
+use crate::words::Masked;
+
 /// A stretch of text with one set of marks, without a writer.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct Span {
     /// The words.
     pub text: String,
@@ -26,6 +30,17 @@ pub type Spans = Vec<Span>;
 /// The words alone, as a reader sees them.
 pub fn plain(spans: &[Span]) -> String {
     spans.iter().map(|span| span.text.as_str()).collect()
+}
+
+impl fmt::Debug for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Span")
+            .field("text", &Masked(&self.text))
+            .field("strong", &self.strong)
+            .field("emphasis", &self.emphasis)
+            .field("href", &self.href.as_deref().map(Masked))
+            .finish()
+    }
 }
 
 impl Span {

@@ -1,9 +1,13 @@
 //! Which characters are taken, and how.
 
+use std::fmt;
+
 use unicode_normalization::UnicodeNormalization;
 
+use crate::words::Masked;
+
 /// Something that the sender may not expect of a text that was taken.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TextWarning {
     /// A link (or image) whose scheme isn't one of those taken: its words stay without it.
@@ -11,6 +15,13 @@ pub enum TextWarning {
         /// Where it led.
         href: String,
     },
+}
+
+impl fmt::Debug for TextWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::LinkDropped { href } = self;
+        write!(f, "LinkDropped({:?})", Masked(href))
+    }
 }
 
 /// Why a text can't be taken. Its message never quotes the text around.

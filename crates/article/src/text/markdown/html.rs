@@ -15,7 +15,7 @@ use std::ops::Range;
 use pulldown_cmark::{Event, Options, Parser};
 
 /// What is left of HTML.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) enum Piece<'a> {
     /// Words, with entities.
     Words(&'a str),
@@ -36,7 +36,7 @@ enum Open {
 }
 
 /// Reads the pieces of HTML in one document, in order, and the text between them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Html {
     open: Open,
     /// The end of what was hidden last, in case the closing tag comes in two pieces.
