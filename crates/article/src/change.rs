@@ -529,8 +529,8 @@ impl Working<'_> {
 }
 
 /// The operations that lead from a body to a whole new one: what each new block continues is found by
-/// [`align::blocks`].
-pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> Vec<Wanted> {
+/// [`align::blocks`]. With them, which block each of the new body will be.
+pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> (Vec<Wanted>, Vec<Anchor>) {
     let old: Vec<&Content<Text>> = base.blocks.iter().map(|block| &block.content).collect();
     let matched = align::blocks(&old, &new);
     let items = new.into_iter().zip(matched).map(|(content, old)| {
@@ -548,6 +548,7 @@ pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> Vec<Wanted> {
         order.deleted.iter().map(|block| Wanted::Delete { block: *block }).collect();
     let mut before = Anchor::Start;
     let mut made = 0;
+    let mut blocks = Vec::with_capacity(items.len());
     for (id, content) in items {
         match id {
             None => {
@@ -565,8 +566,9 @@ pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> Vec<Wanted> {
                 before = Anchor::Block(block);
             }
         }
+        blocks.push(before);
     }
-    wanted
+    (wanted, blocks)
 }
 
 /// The operations that lead back to an earlier state of the body, the same ids and writers.

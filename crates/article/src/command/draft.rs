@@ -5,25 +5,24 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::shape::{self, SentBlock};
+use super::shape::{self, Body, SentBlock};
 use super::{Case, Data, Decide, Outcome, Right, within_limits};
 use crate::article::{Article, Broken};
 use crate::bound;
 use crate::change::{Anchor, Change, Merge, Wanted};
-use crate::event::{Event, Said, Warning};
+use crate::event::{Event, Said};
 use crate::fields::{FieldName, SentFields};
 use crate::json::Node;
 use crate::newsroom::Role;
 use crate::problem::Problem;
-use crate::text::{Content, Spans};
+use crate::text::BlockWarning;
 use crate::words::debug_by_name;
 
 /// The data of `draft`.
 #[derive(Clone, PartialEq)]
 pub struct Draft {
     fields: SentFields,
-    blocks: Vec<Content<Spans>>,
-    warnings: Vec<Warning>,
+    body: Body,
 }
 
 /// `draft` as senders write it: fields, and the body as blocks or as Markdown.
@@ -64,9 +63,8 @@ impl Decide for Draft {
                 ));
             }
         }
-        let mut warnings = Vec::new();
-        let blocks = body(blocks.as_ref(), markdown.as_ref(), &mut warnings)?.unwrap_or_default();
-        Ok(Self { fields, blocks, warnings })
+        let body = body(blocks.as_ref(), markdown.as_ref())?.unwrap_or_default();
+        Ok(Self { fields, body })
     }
 
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
@@ -74,6 +72,7 @@ impl Decide for Draft {
         let fields: BTreeMap<FieldName, _> =
             fields.into_iter().filter(|(_, value)| value.is_some()).collect();
         let wanted: Vec<(String, Wanted)> = self
+            .body
             .blocks
             .iter()
             .enumerate()
@@ -93,8 +92,11 @@ impl Decide for Draft {
             answer: Said::default(),
             change: merged.change,
         })));
+        let made = |at: usize| merged.made.get(at).copied();
+        let dropped = self.body.dropped.iter();
+        outcome.warnings =
+            dropped.map(|one| shape::warning(&one.warning, one.block.and_then(made))).collect();
         outcome.blocks = merged.made;
-        outcome.warnings.clone_from(&self.warnings);
         Ok(outcome)
     }
 }
@@ -120,11 +122,7 @@ fn unknown_among(fields: Result<SentFields, Problem>) -> Result<SentFields, Prob
 }
 
 /// A body sent as blocks or as Markdown.
-pub(super) fn body(
-    blocks: Option<&Node>,
-    markdown: Option<&Node>,
-    warnings: &mut Vec<Warning>,
-) -> Result<Option<Vec<Content<Spans>>>, Problem> {
+pub(super) fn body(blocks: Option<&Node>, markdown: Option<&Node>) -> Result<Option<Body>, Problem> {
     match (blocks, markdown) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => {
@@ -132,18 +130,26 @@ pub(super) fn body(
         }
         (None, Some(markdown)) => {
             let source: String = markdown.decode("/data/markdown")?;
-            shape::markdown("/data/markdown", &source, warnings).map(Some)
+            shape::markdown("/data/markdown", &source).map(Some)
         }
         (Some(blocks), None) => {
             let Node::Array(items) = blocks else {
                 return Err(Problem::invalid("/data/blocks", "/data/blocks: expected a list"));
             };
             shape::few_blocks(items.len())?;
-            let read = |(at, item): (usize, &Node)| {
+            let mut body = Body::default();
+            for (at, item) in items.iter().enumerate() {
                 let pointer = format!("/data/blocks/{at}");
-                item.decode::<SentBlock>(&pointer)?.checked(&pointer, None, warnings)
-            };
-            items.iter().enumerate().map(read).collect::<Result<_, _>>().map(Some)
+                let mut dropped = Vec::new();
+                body.blocks.push(item.decode::<SentBlock>(&pointer)?.checked(
+                    &pointer,
+                    None,
+                    &mut dropped,
+                )?);
+                let dropped = dropped.into_iter().map(|warning| BlockWarning { block: Some(at), warning });
+                body.dropped.extend(dropped);
+            }
+            Ok(Some(body))
         }
     }
 }
@@ -185,6 +191,34 @@ mod tests {
             "# Head\n\nA [link](ftp://x.test/) here.\n\n- a\n- b\n\n> said\n\n![alt](https://x.test/a.jpg)\n"})));
         assert_eq!(event.data.said().warnings[0].code, "link_dropped");
         assert_eq!(desk.words(), ["Head", "A link here.", "a\nb", "said", "https://x.test/a.jpg\nalt"]);
+    }
+
+    #[test]
+    fn a_dropped_link_names_its_block() {
+        let blocks = json!([
+            {"kind": "paragraph", "text": "[One](https://x.test/)."},
+            {"kind": "list", "items": ["a", "[b](ftp://x.test/)"]},
+            {"kind": "image", "uri": "https://x.test/a.jpg", "caption": "[c](x)"},
+        ]);
+        for (body, expected) in [
+            (json!({"blocks": blocks}), ["b2", "b3"]),
+            (json!({"markdown": "# Head\n\nA [link](ftp://x.test/).\n\n- a\n- [b](x)\n"}), ["b2", "b3"]),
+        ] {
+            let mut desk = Desk::new();
+            let event = desk.given("ana", draft(body));
+            let warnings = serde_json::to_value(&event.data.said().warnings).unwrap();
+            let named: Vec<_> = warnings.as_array().unwrap().iter().map(|one| &one["block"]).collect();
+            assert_eq!(named, expected);
+            assert!(warnings[0]["detail"].as_str().unwrap().contains("block b2"), "{warnings}");
+        }
+    }
+
+    #[test]
+    fn of_more_warnings_than_an_answer_may_have_the_first_are_kept() {
+        let mut desk = Desk::new();
+        let text = "[a](x) ".repeat(crate::limits::WARNINGS + 1);
+        let event = desk.given("ana", draft(json!({"markdown": text})));
+        assert_eq!(event.data.said().warnings.len(), crate::limits::WARNINGS);
     }
 
     #[test]

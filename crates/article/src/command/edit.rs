@@ -3,19 +3,19 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::shape::{self, SentBlock};
+use super::shape::{self, Body, SentBlock};
 use super::{Case, Data, Decide, Outcome, Right, within_limits};
 use crate::article::{Article, Broken};
 use crate::bound;
 use crate::change::{self, Anchor, Change, Merge, Wanted};
 use crate::claims;
-use crate::event::{Event, Said, Warning};
+use crate::event::{Event, Said};
 use crate::fields::{FieldName, SentFields};
 use crate::ids::BlockId;
 use crate::json::Node;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
-use crate::text::{Content, Spans};
+use crate::text::{Content, Spans, TextWarning};
 use crate::words::debug_by_name;
 
 /// The data of `edit`.
@@ -23,14 +23,13 @@ use crate::words::debug_by_name;
 pub struct Edit {
     set: SentFields,
     ops: Vec<Op>,
-    body: Option<Vec<Content<Spans>>>,
-    warnings: Vec<Warning>,
+    body: Option<Body>,
 }
 
 /// An operation on blocks, its block's fields not yet held against the block that it replaces.
 #[derive(Clone, PartialEq)]
 enum Op {
-    Insert { after: Option<BlockId>, content: Content<Spans> },
+    Insert { after: Option<BlockId>, content: Content<Spans>, dropped: Vec<TextWarning> },
     Replace { block: BlockId, sent: SentBlock },
     Delete { block: BlockId },
     Move { block: BlockId, after: Option<BlockId> },
@@ -117,12 +116,10 @@ impl Decide for Edit {
         if ops.is_none() && set.is_none() && markdown.is_none() {
             return Err(Problem::invalid("/data", "an edit has ops, set or markdown"));
         }
-        let mut warnings = Vec::new();
         Ok(Self {
             set: set.map(|set| set.decode("/data/set")).transpose()?.unwrap_or_default(),
-            ops: ops.as_ref().map(|ops| read_ops(ops, &mut warnings)).transpose()?.unwrap_or_default(),
-            body: super::draft::body(None, markdown.as_ref(), &mut warnings)?,
-            warnings,
+            ops: ops.as_ref().map(read_ops).transpose()?.unwrap_or_default(),
+            body: super::draft::body(None, markdown.as_ref())?,
         })
     }
 
@@ -156,14 +153,18 @@ impl Decide for Edit {
             }
             _ => case.at(case.base)?,
         };
-        let mut warnings = self.warnings.clone();
+        // What was dropped, each with the block that it was in.
+        let mut dropped: Vec<(TextWarning, Option<Anchor>)> = Vec::new();
         let fields = self.set.clone().checked("/data/set", by, &article.fields)?;
         let wanted = match &self.body {
             Some(body) => {
-                let wanted = change::towards(base, body.clone());
+                let (wanted, blocks) = change::towards(base, body.blocks.clone());
+                let place = |at: usize| blocks.get(at).copied();
+                dropped
+                    .extend(body.dropped.iter().map(|one| (one.warning.clone(), one.block.and_then(place))));
                 wanted.into_iter().map(|wanted| ("/data/markdown".to_owned(), wanted)).collect()
             }
-            None => self.wanted(base, article, &mut warnings)?,
+            None => self.wanted(base, article, &mut dropped)?,
         };
         let merged = Merge { article, base, by }.merge(fields, &wanted)?;
         let nothing_new = || Problem::new(Code::NothingNew, "the edit changes nothing");
@@ -181,8 +182,14 @@ impl Decide for Edit {
         bound::edition_fits(&after)?;
         change.claims = claims::follow(article, &after);
         let mut outcome = Outcome::from(Data::Edited(Box::new(Edited { answer: Said::default(), change })));
+        let block = |place: Option<Anchor>| match place? {
+            Anchor::Start => None,
+            Anchor::Made(nth) => merged.made.get(nth).copied(),
+            Anchor::Block(block) => Some(block).filter(|block| after.block(*block).is_some()),
+        };
+        outcome.warnings =
+            dropped.iter().map(|(warning, place)| shape::warning(warning, block(*place))).collect();
         outcome.blocks = merged.made;
-        outcome.warnings = warnings;
         Ok(outcome)
     }
 }
@@ -192,24 +199,29 @@ impl Edit {
         &self,
         base: &Article,
         now: &Article,
-        warnings: &mut Vec<Warning>,
+        dropped: &mut Vec<(TextWarning, Option<Anchor>)>,
     ) -> Result<Vec<(String, Wanted)>, Problem> {
         let anchor = |after: Option<BlockId>| after.map_or(Anchor::Start, Anchor::Block);
+        let mut made = 0;
         let wanted = |(at, op): (usize, &Op)| {
             let pointer = format!("/data/ops/{at}");
             let wanted = match op {
-                Op::Insert { after, content } => {
+                Op::Insert { after, content, dropped: from } => {
+                    dropped.extend(from.iter().map(|one| (one.clone(), Some(Anchor::Made(made)))));
+                    made += 1;
                     Wanted::Insert { after: anchor(*after), content: content.clone() }
                 }
                 Op::Replace { block, sent } => {
                     let old = base.block(*block).or_else(|| now.block(*block)).map(|block| &block.content);
+                    let mut from = Vec::new();
                     let content = match old {
-                        Some(old) => sent.clone().checked(&pointer, Some(old), warnings)?,
+                        Some(old) => sent.clone().checked(&pointer, Some(old), &mut from)?,
                         None => {
                             let detail = format!("there is no block {block} at revision {}", base.revision);
                             return Err(Problem::invalid(format!("{pointer}/block"), detail));
                         }
                     };
+                    dropped.extend(from.into_iter().map(|one| (one, Some(Anchor::Block(*block)))));
                     Wanted::Replace { block: *block, content }
                 }
                 Op::Delete { block } => Wanted::Delete { block: *block },
@@ -230,7 +242,7 @@ fn changed(article: &Article, block: BlockId, base: u32) -> bool {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-fn read_ops(ops: &Node, warnings: &mut Vec<Warning>) -> Result<Vec<Op>, Problem> {
+fn read_ops(ops: &Node) -> Result<Vec<Op>, Problem> {
     let Node::Array(items) = ops else {
         return Err(Problem::invalid("/data/ops", "/data/ops: expected a list"));
     };
@@ -239,10 +251,10 @@ fn read_ops(ops: &Node, warnings: &mut Vec<Warning>) -> Result<Vec<Op>, Problem>
     if items.len() > most {
         return Err(Problem::too_large("blocks", format!("at most {most} operations in one command")));
     }
-    items.iter().enumerate().map(|(at, item)| read_op(&format!("/data/ops/{at}"), item, warnings)).collect()
+    items.iter().enumerate().map(|(at, item)| read_op(&format!("/data/ops/{at}"), item)).collect()
 }
 
-fn read_op(pointer: &str, item: &Node, warnings: &mut Vec<Warning>) -> Result<Op, Problem> {
+fn read_op(pointer: &str, item: &Node) -> Result<Op, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     enum Name {
@@ -263,9 +275,10 @@ fn read_op(pointer: &str, item: &Node, warnings: &mut Vec<Warning>) -> Result<Op
     if let Name::Insert = name {
         let block = rest.take("block").ok_or_else(|| missing("block"))?;
         let place = format!("{pointer}/block");
-        let content = block.decode::<SentBlock>(&place)?.checked(&place, None, warnings)?;
+        let mut dropped = Vec::new();
+        let content = block.decode::<SentBlock>(&place)?.checked(&place, None, &mut dropped)?;
         let after = rest.decode::<Place>(pointer)?.after;
-        return Ok(Op::Insert { after, content });
+        return Ok(Op::Insert { after, content, dropped });
     }
     let block =
         rest.take("block").ok_or_else(|| missing("block"))?.decode::<BlockId>(&format!("{pointer}/block"))?;
@@ -539,6 +552,31 @@ mod tests {
         let both = json!({"ops": [], "markdown": "x"});
         desk.refused("eva", json!({"type": "edit", "data": both}), Code::Invalid);
         desk.refused("eva", json!({"type": "edit", "data": {}}), Code::Invalid);
+    }
+
+    #[test]
+    fn a_dropped_link_names_its_block() {
+        let link = |words: &str| format!("{words} [here](ftp://x.test/).");
+        let mut desk = Desk::drafted(&["One is here.", "Two is here.", "Three is here."]);
+        let warned = |event: &Event| -> Vec<String> {
+            event.data.said().warnings.iter().map(|one| one.block.unwrap().to_string()).collect()
+        };
+        let ops = json!([
+            replace("b2", &link("Two is")),
+            insert(None, "No link."),
+            insert(Some("b3"), &link("Four is")),
+            replace("b1", &link("Uno is")),
+        ]);
+        assert_eq!(warned(desk.ops("eva", ops)), ["b2", "b5", "b1"]);
+        let body = format!(
+            "No link.\n\n{}\n\nTwo is here.\n\n{}\n\n{}\n\nFour is here.\n",
+            link("Uno is"),
+            link("Quite new, this one, and"),
+            link("Three is far from")
+        );
+        let event = desk.given("eva", json!({"type": "edit", "data": {"markdown": body}}));
+        assert_eq!(warned(event), ["b1", "b6", "b3"]);
+        assert!(event.data.said().warnings[1].detail.contains("block b6"));
     }
 
     #[test]

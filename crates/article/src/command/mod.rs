@@ -446,7 +446,8 @@ fn conclude(
         created: outcome.created,
         blocks: outcome.blocks,
         edition: outcome.edition.map(|(record, _)| record.number),
-        warnings: outcome.warnings,
+        // The event keeps the answer, and has its own limit; /gate has every reason.
+        warnings: outcome.warnings.into_iter().take(limits::WARNINGS).collect(),
     };
     let bytes = event::write(&event)
         .map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written as JSON"))?;

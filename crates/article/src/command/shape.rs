@@ -15,7 +15,7 @@ use crate::ids::BlockId;
 use crate::json::Node;
 use crate::limits;
 use crate::problem::{Conflict, Problem};
-use crate::text::{self, Content, Spans, Text, TextWarning, marks};
+use crate::text::{self, BlockWarning, Content, Spans, Text, TextWarning, marks};
 use crate::words::{Shown, Words};
 
 /// A block as senders write it; which fields belong to which kind is checked by [`SentBlock::checked`].
@@ -86,7 +86,7 @@ impl SentBlock {
         self,
         pointer: &str,
         old: Option<&Content<Text>>,
-        warnings: &mut Vec<Warning>,
+        dropped: &mut Vec<TextWarning>,
     ) -> Result<Content<Spans>, Problem> {
         let old = old.map(|old| old.clone().map(|text| text.spans()));
         let kind = match (self.kind, &old) {
@@ -96,7 +96,7 @@ impl SentBlock {
         };
         self.only_of(kind, pointer)?;
         let old = old.filter(|old| kind_of(old) == kind);
-        let mut read = |place: &str, source: &str| marked(&format!("{pointer}/{place}"), source, warnings);
+        let mut read = |place: &str, source: &str| marked(&format!("{pointer}/{place}"), source, dropped);
         let text = |read: &mut dyn FnMut(&str, &str) -> Result<Spans, Problem>, old: Option<Spans>| match (
             &self.text, old,
         ) {
@@ -152,7 +152,7 @@ impl SentBlock {
                 }
                 Content::List { items, ordered: self.ordered.unwrap_or(old_ordered) }
             }
-            SentKind::Image => self.image(pointer, old, warnings)?,
+            SentKind::Image => self.image(pointer, old, dropped)?,
         })
     }
 
@@ -160,7 +160,7 @@ impl SentBlock {
         &self,
         pointer: &str,
         old: Option<Content<Spans>>,
-        warnings: &mut Vec<Warning>,
+        dropped: &mut Vec<TextWarning>,
     ) -> Result<Content<Spans>, Problem> {
         let (old_uri, old_alt, old_caption, old_credit, old_rights) = match old {
             Some(Content::Image { uri, alt, caption, credit, rights }) => {
@@ -171,7 +171,7 @@ impl SentBlock {
         let mut words = |name: &str, given: &Option<Option<String>>, old: Option<Spans>| match given {
             Some(given) => {
                 let spans =
-                    read_marks(&format!("{pointer}/{name}"), given.as_deref().unwrap_or_default(), warnings)?;
+                    read_marks(&format!("{pointer}/{name}"), given.as_deref().unwrap_or_default(), dropped)?;
                 Ok::<_, Problem>(Some(spans).filter(|spans| !text::is_blank(&text::spans::plain(spans))))
             }
             None => Ok(old),
@@ -242,32 +242,34 @@ fn required(pointer: &str, name: &str) -> Problem {
 }
 
 /// A text with marks, not blank.
-fn marked(pointer: &str, source: &str, warnings: &mut Vec<Warning>) -> Result<Spans, Problem> {
-    let spans = read_marks(pointer, source, warnings)?;
+fn marked(pointer: &str, source: &str, dropped: &mut Vec<TextWarning>) -> Result<Spans, Problem> {
+    let spans = read_marks(pointer, source, dropped)?;
     if text::is_blank(&text::spans::plain(&spans)) {
         return Err(Problem::invalid(pointer, format!("{pointer} can't be blank")));
     }
     Ok(spans)
 }
 
-fn read_marks(pointer: &str, source: &str, warnings: &mut Vec<Warning>) -> Result<Spans, Problem> {
-    let (spans, dropped) =
+fn read_marks(pointer: &str, source: &str, dropped: &mut Vec<TextWarning>) -> Result<Spans, Problem> {
+    let (spans, warnings) =
         marks::read(source).map_err(|refused| Problem::invalid(pointer, format!("{pointer}: {refused}")))?;
-    warnings.extend(dropped.iter().map(warning));
+    dropped.extend(warnings);
     Ok(spans)
 }
 
+/// A whole body as sent, and what was dropped from it.
+#[derive(Clone, Default, PartialEq)]
+pub(crate) struct Body {
+    pub blocks: Vec<Content<Spans>>,
+    pub dropped: Vec<BlockWarning>,
+}
+
 /// A whole body as Markdown.
-pub(crate) fn markdown(
-    pointer: &str,
-    source: &str,
-    warnings: &mut Vec<Warning>,
-) -> Result<Vec<Content<Spans>>, Problem> {
+pub(crate) fn markdown(pointer: &str, source: &str) -> Result<Body, Problem> {
     let (blocks, dropped) = text::markdown::read(source)
         .map_err(|refused| Problem::invalid(pointer, format!("{pointer}: {refused}")))?;
-    warnings.extend(dropped.iter().map(warning));
     few_blocks(blocks.len())?;
-    Ok(blocks)
+    Ok(Body { blocks, dropped })
 }
 
 pub(crate) fn few_blocks(blocks: usize) -> Result<(), Problem> {
@@ -277,12 +279,14 @@ pub(crate) fn few_blocks(blocks: usize) -> Result<(), Problem> {
     Err(Problem::too_large("blocks", format!("an article has at most {} blocks", limits::BLOCKS)))
 }
 
-fn warning(warning: &TextWarning) -> Warning {
+/// What the sender is told of something dropped from a block; `block` is none where it made no block.
+pub(crate) fn warning(warning: &TextWarning, block: Option<BlockId>) -> Warning {
     let TextWarning::LinkDropped { .. } = warning;
+    let place = block.map(|block| format!(" in block {block}")).unwrap_or_default();
     Warning {
         code: "link_dropped".to_owned(),
-        detail: "a link that is neither http, https nor mailto was dropped; its words stayed".to_owned(),
-        block: None,
+        detail: format!("a link{place} that is neither http, https nor mailto was dropped; its words stayed"),
+        block,
         field: None,
         claim: None,
         query: None,

@@ -9,7 +9,6 @@ use crate::coverage;
 use crate::event::{Event, Said, Warning};
 use crate::gate::{Reason, ReasonCode, gate};
 use crate::json::Node;
-use crate::limits;
 use crate::newsroom::{Coverage, Role};
 use crate::problem::{Code, Problem};
 
@@ -56,8 +55,6 @@ impl Decide for Submit {
         // That nobody approved yet is what submitting is for.
         reasons.retain(|reason| reason.code != ReasonCode::NotApproved);
         let mut outcome = Outcome::from(Data::Submitted(Box::new(Submitted { answer: Said::default() })));
-        // The event keeps the answer, and has its own limit; /gate has them all.
-        reasons.truncate(limits::WARNINGS);
         outcome.warnings = reasons.into_iter().map(Warning::from).collect();
         Ok(outcome)
     }

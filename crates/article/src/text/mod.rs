@@ -38,4 +38,4 @@ pub use block::{Content, Kind};
 pub use href::{image_uri, link_href};
 pub use run::{Run, Text};
 pub use spans::{Span, Spans};
-pub use taken::{Refused, TextWarning, is_blank, plain_line};
+pub use taken::{BlockWarning, Refused, TextWarning, is_blank, plain_line};

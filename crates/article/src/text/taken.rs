@@ -24,6 +24,15 @@ impl fmt::Debug for TextWarning {
     }
 }
 
+/// A warning and the block of a whole document that it speaks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockWarning {
+    /// The block's place in the document, from 0; none where what it speaks of made no block.
+    pub block: Option<usize>,
+    /// What it says.
+    pub warning: TextWarning,
+}
+
 /// Why a text can't be taken. Its message never quotes the text around.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -7,14 +7,14 @@ use super::super::href::image_uri;
 use super::super::inline;
 use super::super::marks::{self, SpanReader};
 use super::super::spans::{Span, Spans, plain};
-use super::super::taken::{Refused, TextWarning, check, is_blank};
+use super::super::taken::{BlockWarning, Refused, TextWarning, check, is_blank};
 use super::html::{Html, Piece, decoded};
 
 /// Reads a document into blocks.
 ///
 /// # Errors
 /// A character that can't be taken, written out or as a number (`&#1;`).
-pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<TextWarning>), Refused> {
+pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<BlockWarning>), Refused> {
     check(doc)?;
     let doc = doc.strip_prefix('\u{feff}').unwrap_or(doc);
     let doc = words_kept(doc);
@@ -26,13 +26,13 @@ pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<TextWarning>), Refuse
     reader.end_list();
     let mut blocks = reader.blocks;
     let mut captions = reader.captions.into_iter();
-    for block in &mut blocks {
+    for (at, block) in blocks.iter_mut().enumerate() {
         if let Content::Image { caption, .. } = block
             && let Some(title) = captions.next()
         {
             let (spans, warnings) = marks::read(&title)?;
             *caption = Some(spans).filter(|spans| !is_blank(&plain(spans)));
-            reader.warnings.extend(warnings);
+            warn(&mut reader.warnings, Some(at), warnings);
         }
         for text in block.texts() {
             text.iter().try_for_each(|span| check(&span.text))?;
@@ -81,8 +81,10 @@ struct Reader {
     blocks: Vec<Content<Spans>>,
     /// The title of each image in `blocks`.
     captions: Vec<String>,
-    warnings: Vec<TextWarning>,
+    warnings: Vec<BlockWarning>,
     words: SpanReader,
+    /// What was dropped from `words`.
+    dropped: Vec<TextWarning>,
     html: Html,
     /// The HTML block being gathered: its tags may go over lines.
     html_block: Option<String>,
@@ -101,12 +103,16 @@ struct List {
     items: Vec<Spans>,
     /// Whether the words that come next belong to the last item.
     item_goes_on: bool,
+    /// What was dropped from its items.
+    dropped: Vec<TextWarning>,
 }
 
 struct Image {
     uri: String,
     title: String,
     alt: SpanReader,
+    /// What was dropped from its alt.
+    dropped: Vec<TextWarning>,
 }
 
 impl Reader {
@@ -205,9 +211,11 @@ impl Reader {
         };
         let mut unseen = Vec::new();
         let hiding = self.html.is_hiding();
-        let warnings = if hiding { &mut unseen } else { &mut self.warnings };
-        let target = self.image.as_mut().map_or(&mut self.words, |image| &mut image.alt);
-        target.link(&address, warnings);
+        let (target, dropped) = match &mut self.image {
+            Some(image) => (&mut image.alt, &mut image.dropped),
+            None => (&mut self.words, &mut self.dropped),
+        };
+        target.link(&address, if hiding { &mut unseen } else { dropped });
     }
 
     /// The first line of a fenced code block: the language's name, or words that slipped there.
@@ -224,10 +232,12 @@ impl Reader {
         match uri {
             Some(uri) => {
                 self.flush();
-                self.image = Some(Image { uri, title: title.into(), alt: SpanReader::default() });
+                let (title, alt) = (title.into(), SpanReader::default());
+                self.image = Some(Image { uri, title, alt, dropped: Vec::new() });
             }
             None if image_uri(address).is_none() && !self.html.is_hiding() => {
-                self.warnings.push(TextWarning::LinkDropped { href: address.into() });
+                let dropped = self.image.as_mut().map_or(&mut self.dropped, |image| &mut image.dropped);
+                dropped.push(TextWarning::LinkDropped { href: address.into() });
             }
             None => {}
         }
@@ -237,10 +247,11 @@ impl Reader {
         if self.images.pop() != Some(true) {
             return;
         }
-        let Some(Image { uri, title, mut alt }) = self.image.take() else { return };
+        let Some(Image { uri, title, mut alt, dropped }) = self.image.take() else { return };
         let alt = Some(inline::settle(alt.take())).filter(|alt| !is_blank(&plain(alt)));
         let ordered = self.list.as_ref().map(|list| list.ordered);
         self.end_list();
+        warn(&mut self.warnings, Some(self.blocks.len()), dropped);
         self.blocks.push(Content::Image { uri, alt, caption: None, credit: None, rights: None });
         self.captions.push(title);
         self.list = ordered.map(List::new);
@@ -261,21 +272,24 @@ impl Reader {
     }
 
     fn end_list(&mut self) {
-        if let Some(List { ordered, items, .. }) = self.list.take()
+        if let Some(List { ordered, items, dropped, .. }) = self.list.take()
             && !items.is_empty()
         {
             let items = items.into_iter().map(inline::settle).collect();
+            warn(&mut self.warnings, Some(self.blocks.len()), dropped);
             self.blocks.push(Content::List { items, ordered });
         }
     }
 
     /// Ends the block whose words were gathered.
     fn flush(&mut self) {
-        let spans = self.words.take();
+        let (spans, dropped) = (self.words.take(), std::mem::take(&mut self.dropped));
         if is_blank(&plain(&spans)) {
+            warn(&mut self.warnings, None, dropped);
             return;
         }
         if let Some(list) = &mut self.list {
+            list.dropped.extend(dropped);
             match list.items.last_mut().filter(|_| list.item_goes_on) {
                 Some(item) => {
                     item.push(Span::plain(" "));
@@ -286,6 +300,7 @@ impl Reader {
             list.item_goes_on = true;
             return;
         }
+        warn(&mut self.warnings, Some(self.blocks.len()), dropped);
         let text = inline::settle(spans);
         self.blocks.push(if self.quotes > 0 {
             Content::Quote { text, cite: None }
@@ -299,8 +314,13 @@ impl Reader {
 
 impl List {
     fn new(ordered: bool) -> Self {
-        Self { ordered, items: Vec::new(), item_goes_on: false }
+        Self { ordered, items: Vec::new(), item_goes_on: false, dropped: Vec::new() }
     }
+}
+
+/// Adds what was dropped from one block.
+fn warn(warnings: &mut Vec<BlockWarning>, block: Option<usize>, dropped: Vec<TextWarning>) {
+    warnings.extend(dropped.into_iter().map(|warning| BlockWarning { block, warning }));
 }
 
 fn number(level: HeadingLevel) -> u8 {

@@ -77,6 +77,24 @@ fn an_image_that_may_not_be_leaves_its_words_and_a_warning() {
 }
 
 #[test]
+fn a_dropped_link_names_the_block_that_it_was_in() {
+    for (doc, expected) in [
+        ("a\n\n[b](ftp://x)\n\n# [c](ftp://x) [d](ftp://x)", vec![Some(1), Some(2), Some(2)]),
+        (
+            "- [a](ftp://x)\n- ![b](https://x.org/1) [c](ftp://x)\n\n> [d](ftp://x)",
+            vec![Some(0), Some(2), Some(3)],
+        ),
+        ("- a\n- ![[b](ftp://x)](https://x.org/1 \"[t](ftp://x)\")", vec![Some(1), Some(1)]),
+        ("![b ![c](ftp://x)](https://x.org/1)\n\n![d](ftp://x)", vec![Some(0), Some(1)]),
+        ("[](ftp://x)\n\na [b](ftp://x)", vec![None, Some(0)]),
+        ("[a](ftp://x)![b](https://x.org/1)[c](ftp://x)", vec![Some(0), Some(2)]),
+    ] {
+        let found: Vec<_> = read(doc).unwrap().1.into_iter().map(|warning| warning.block).collect();
+        assert_eq!(found, expected, "{doc}");
+    }
+}
+
+#[test]
 fn what_has_no_kind_of_its_own_is_paragraphs_with_every_word() {
     assert_eq!(shown("| a | b |\n|---|---|\n| c | d |"), "p | a | b | |---|---| | c | d |");
     assert_eq!(
