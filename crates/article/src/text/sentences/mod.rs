@@ -36,7 +36,9 @@ pub fn bounds(text: &str, language: &str) -> Vec<Range<usize>> {
         }
         let before = text.get(..at + part.len() - opening).unwrap_or_default();
         let (marks, after) = next.split_at(closing);
-        if is_doubtful(before, marks, after, &language) {
+        if is_doubtful(before, marks, after, &language)
+            || (opening == 0 && goes_on_after_closing(before, marks, after))
+        {
             continue;
         }
         push(text, start..end, &mut ranges);
@@ -51,7 +53,9 @@ const TURNED_MARKS: [&str; 14] =
 
 fn opens(c: char, turned: bool) -> bool {
     match c {
-        '(' | '[' | '{' | '„' | '‚' | '「' | '『' | '（' | '【' | '《' | '〈' => true,
+        '(' | '[' | '{' | '„' | '‚' | '「' | '『' | '（' | '【' | '《' | '〈' | '｢' | '﹁' | '﹃' | '〝' => {
+            true
+        }
         '“' | '‘' | '«' | '‹' => !turned,
         '»' | '›' => turned,
         _ => false,
@@ -71,7 +75,8 @@ fn push(text: &str, range: Range<usize>, ranges: &mut Vec<Range<usize>>) {
 /// close (`« Il part. » Elle reste.`), and the space after them.
 fn closing_marks(next: &str, turned: bool) -> usize {
     let closes = |c: char| match c {
-        ')' | ']' | '}' | '”' | '’' | '」' | '』' | '）' | '】' | '》' | '〉' => true,
+        ')' | ']' | '}' | '”' | '’' | '」' | '』' | '）' | '】' | '》' | '〉' | '｣' | '﹂' | '﹄' | '〞'
+        | '〟' => true,
         '»' | '›' => !turned,
         '“' | '«' | '‹' => turned,
         _ => false,
@@ -94,13 +99,7 @@ fn is_doubtful(before: &str, marks: &str, after: &str, language: &str) -> bool {
     if is_lower || (!marks.is_empty() && after.starts_with([',', ';', ':', '،', '，', '、'])) {
         return true;
     }
-    let spaced = before.ends_with(char::is_whitespace);
-    let before = before.trim_end();
     let ended = before.trim_end_matches(is_closing);
-    // 「行く。」と言った: the particle goes on with the sentence that the quotation stands in.
-    if ended.len() < before.len() && !spaced && matches!(first, '\u{3041}'..='\u{309f}') {
-        return true;
-    }
     if ended.ends_with('…') || ended.ends_with("..") || ended.ends_with('⋯') || ended.ends_with('၊') {
         return true;
     }
@@ -108,6 +107,18 @@ fn is_doubtful(before: &str, marks: &str, after: &str, language: &str) -> bool {
         return false;
     };
     first.is_numeric() || is_doubtful_stop(sentence, language)
+}
+
+/// Whether a sentence may go on after a closing mark with no space after it: 他说：“好。”然后走了, 「行く。」彼は言った.
+/// Where a script writes no spaces, nothing tells that from a new sentence; where it does, a space is missing. After
+/// a bracket only a particle goes on: （行く。）と言った.
+fn goes_on_after_closing(before: &str, marks: &str, after: &str) -> bool {
+    let Some(last) = before.chars().chain(marks.chars()).next_back() else { return false };
+    match last {
+        ')' | ']' | '}' | '）' | '】' => after.starts_with(|c| matches!(c, '\u{3041}'..='\u{309f}')),
+        '*' => false,
+        c => is_closing(c) && !c.is_whitespace(),
+    }
 }
 
 /// Whether the stop after this may be part of its last word.
@@ -185,6 +196,11 @@ fn is_closing(c: char) -> bool {
                 | '】'
                 | '》'
                 | '〉'
+                | '｣'
+                | '﹂'
+                | '﹄'
+                | '〞'
+                | '〟'
                 | '*'
         )
         || matches!(c, '\u{2018}'..='\u{201f}')
@@ -290,11 +306,23 @@ mod tests {
         ends("hi", "वह आया। |डॉ. शर्मा गए। |ए. पी. जे. अब्दुल कलाम और एस. आर. रहमान। |क्यों?");
         ends("bn", "সে এল। |ড. ইউনূস গেলেন।");
         ends("ta", "அவர் வந்தார். |திரு. குமார் போனார்.");
-        ends("zh", "他来了。|她走了！|为什么？|“好。”|他说。");
+        ends("zh", "他来了。|她走了！|为什么？|“好。”他说。|他走了。");
+        ends("zh", "他说：“好。”然后走了。|好。|然后。");
+        ends("zh", "“好。”|“不好。”|“好吗？”他问。|“好！”A股涨了。|“好。”3天后，他走了。");
+        ends("zh-Hant", "他說：「好。」然後走了。|『好。』|「不好。」——他說。|﹁好。﹂他走了。");
         ends("zh", "为什么？|（他走了。）|她问：“走了？”|“对。”");
         ends("ja", "なぜ？|「はい。」");
         ends("ja", "彼は来た。|「行く。」と彼は言った。|なぜ？|はい！");
-        ends("ko", "그가 왔다. |그녀는 갔다! |왜?");
+        ends(
+            "ja",
+            "「行く。」彼は言った。|「はい。」|「いいえ。」|『行く。』 |彼は言った。|（雨だ。）|彼は来た。|（雨だ。）と言った。",
+        );
+        ends(
+            "ko",
+            "그가 왔다. |그녀는 갔다! |왜? |“좋다.”라고 그가 말했다. |\"좋다.\"라고 했다. |“좋다.” |그가 갔다.",
+        );
+        ends("ar", "قال: «نعم.»ثم ذهب. |«نعم.» |ثم ذهب.");
+        ends("hi", "उसने कहा, “हाँ।”फिर वह गया। |“हाँ।” |फिर वह गया।");
         ends("hy", "Նա եկավ։ |Նա գնաց։");
         ends("am", "እሱ መጣ። |እሷ ሄደች።");
         ends("ka", "ის მოვიდა. |ის წავიდა.");
