@@ -97,6 +97,13 @@ fields! {
     Source "source" source: Source;
 }
 
+impl SentFields {
+    /// The fields that an article has from its draft on, and what is sent for them.
+    pub(crate) fn needed(&self) -> [(&'static str, &Option<Option<String>>); 2] {
+        [("slug", &self.slug), ("language", &self.language)]
+    }
+}
+
 debug_by_name! { SentFields, Image, Source }
 
 impl fmt::Debug for Value {

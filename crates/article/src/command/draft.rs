@@ -55,7 +55,7 @@ impl Decide for Draft {
         let mut rest = data.clone();
         let (blocks, markdown) = (rest.take("blocks"), rest.take("markdown"));
         let fields: SentFields = unknown_among(shape::object(&rest))?;
-        for (name, given) in [("slug", &fields.slug), ("language", &fields.language)] {
+        for (name, given) in fields.needed() {
             if !matches!(given, Some(Some(value)) if !crate::text::is_blank(value)) {
                 return Err(Problem::invalid(
                     format!("/data/{name}"),

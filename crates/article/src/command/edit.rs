@@ -15,7 +15,7 @@ use crate::ids::BlockId;
 use crate::json::Node;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
-use crate::text::{Content, Spans, TextWarning};
+use crate::text::{self, Content, Spans, TextWarning};
 use crate::words::debug_by_name;
 
 /// The data of `edit`.
@@ -116,8 +116,17 @@ impl Decide for Edit {
         if ops.is_none() && set.is_none() && markdown.is_none() {
             return Err(Problem::invalid("/data", "an edit has ops, set or markdown"));
         }
+        let set: SentFields = set.map(|set| set.decode("/data/set")).transpose()?.unwrap_or_default();
+        for (name, given) in set.needed() {
+            if given.as_ref().is_some_and(|value| value.as_deref().is_none_or(text::is_blank)) {
+                let pointer = format!("/data/set/{name}");
+                let detail =
+                    format!("{pointer}: no article is without a {name}; set another or leave it out");
+                return Err(Problem::invalid(pointer, detail));
+            }
+        }
         Ok(Self {
-            set: set.map(|set| set.decode("/data/set")).transpose()?.unwrap_or_default(),
+            set,
             ops: ops.as_ref().map(read_ops).transpose()?.unwrap_or_default(),
             body: super::draft::body(None, markdown.as_ref())?,
         })
@@ -533,6 +542,19 @@ mod tests {
         ] {
             desk.refused("eva", json!({"type": "edit", "data": data}), Code::NothingNew);
         }
+    }
+
+    #[test]
+    fn what_a_draft_needs_is_not_taken_away() {
+        let mut desk = Desk::drafted(THREE);
+        for name in ["slug", "language"] {
+            for value in [json!(null), json!(""), json!(" \u{200b}")] {
+                let command = json!({"type": "edit", "data": {"set": {name: value, "byline": null}}});
+                let problem = desk.refused("eva", command, Code::Invalid);
+                assert_eq!(problem.field, Some(format!("/data/set/{name}")), "{value}");
+            }
+        }
+        desk.given("eva", json!({"type": "edit", "data": {"set": {"slug": "new", "language": "de"}}}));
     }
 
     #[test]
