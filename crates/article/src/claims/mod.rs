@@ -1,0 +1,223 @@
+//! Claims: checkable statements in the text, what was ruled on them, and where they stand.
+//!
+//! A claim is bound to the words of one sentence (or of several, where its quote runs over them). `search` finds
+//! the words that someone quotes; [`follow()`] says what a change of the text made of the claims.
+
+mod follow;
+mod search;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::event::Hash;
+use crate::ids::{BlockId, ClaimId};
+use crate::words::Words;
+
+pub use follow::follow;
+pub use search::{Found, find, find_bound, find_quoted, stands};
+
+/// What sort of statement a claim is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClaimKind {
+    /// A statement of fact.
+    Fact,
+    /// That someone said these words.
+    Quotation,
+    /// A figure.
+    Statistic,
+}
+
+/// A checker's ruling.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// The evidence bears it out.
+    Supported,
+    /// It is wrong.
+    Inaccurate,
+    /// It is right to the letter and wrong in effect.
+    Misleading,
+    /// No evidence bears it out.
+    Unsupported,
+    /// It can't be checked.
+    Unverifiable,
+}
+
+impl Verdict {
+    /// Whether words so ruled may not go out whatever anyone waives, nor their claim be dropped.
+    pub fn is_adverse(self) -> bool {
+        matches!(self, Verdict::Inaccurate | Verdict::Misleading)
+    }
+
+    /// The verdict in a word.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Supported => "supported",
+            Verdict::Inaccurate => "inaccurate",
+            Verdict::Misleading => "misleading",
+            Verdict::Unsupported => "unsupported",
+            Verdict::Unverifiable => "unverifiable",
+        }
+    }
+}
+
+/// Where a claim stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClaimState {
+    /// No verdict yet.
+    Unruled,
+    /// The verdict stands on the present words.
+    Ruled,
+    /// The sentence changed since the verdict.
+    Stale,
+    /// The sentence is no longer in the text; it holds nothing.
+    Gone,
+    /// Taken back by a checker.
+    Dropped,
+}
+
+/// A text that can be claimed: of a block, or of a field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A block: its words, its items, or a picture's alt and caption.
+    Block(BlockId),
+    /// A field.
+    Field(ClaimField),
+}
+
+/// A field that can be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClaimField {
+    /// The headline.
+    Headline,
+    /// The standfirst.
+    Standfirst,
+    /// The caption of the article's picture.
+    Caption,
+}
+
+impl ClaimField {
+    /// The name as it stands in commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            ClaimField::Headline => "headline",
+            ClaimField::Standfirst => "standfirst",
+            ClaimField::Caption => "caption",
+        }
+    }
+}
+
+/// A checkable statement in the text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// Its id.
+    pub id: ClaimId,
+    /// The exact words claimed.
+    pub quote: Words,
+    /// Where they stand, or last stood.
+    pub place: Place,
+    /// The present words of the sentence, or the last ones.
+    pub sentence: Words,
+    /// What sort of statement.
+    pub kind: ClaimKind,
+    /// Whom the text attributes it to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attributed_to: Option<Words>,
+    /// Whether the story stands or falls with it.
+    pub material: bool,
+    /// Where it stands.
+    pub state: ClaimState,
+    /// Who raised it.
+    pub raised_by: Arc<str>,
+    /// What was cited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    /// The last ruling.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<Ruling>,
+    /// Why it was dropped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dropped: Option<Words>,
+}
+
+impl Claim {
+    /// Whether it counts as live: neither gone nor dropped.
+    pub fn is_live(&self) -> bool {
+        !matches!(self.state, ClaimState::Gone | ClaimState::Dropped)
+    }
+}
+
+/// A checker's ruling on the exact words of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ruling {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The sentence it was given on.
+    pub sentence: Words,
+    /// Who ruled.
+    pub by: Arc<str>,
+    /// The article's version with this ruling.
+    pub version: u32,
+    /// What the checker noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
+}
+
+/// What a checker cites for a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evidence {
+    /// What it is called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<Words>,
+    /// Where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<Words>,
+    /// SHA-256 of its content.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Hash>,
+    /// What the checker noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
+    /// Title, URL and note of confidential evidence, sealed; then the three above are absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Sealed>,
+    /// Who cited it.
+    pub by: Arc<str>,
+}
+
+/// A sealed box. No build of this version makes or opens one; its place in the event is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    /// Which key opens it.
+    pub key: String,
+    /// The box, in base64.
+    pub sealed: String,
+}
+
+/// What a change of the text made of a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ClaimMove {
+    /// The claim.
+    pub claim: ClaimId,
+    /// Where it stands now.
+    pub state: ClaimState,
+    /// Where its words stand now, where that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
+    /// Its sentence now, where that changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sentence: Option<Words>,
+}

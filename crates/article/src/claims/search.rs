@@ -1,0 +1,177 @@
+//! Where quoted words stand in the text, and the sentences around them.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use unicode_segmentation::GraphemeCursor;
+
+use super::{Claim, ClaimField, Place};
+use crate::article::Article;
+use crate::fields::FieldName;
+use crate::problem::{Code, Problem};
+use crate::text::{self, Text, sentences};
+use crate::words::Words;
+
+/// The texts at a place, none where the place is no longer there: a list has one for each item.
+fn texts_at(article: &Article, place: Place) -> Vec<&Text> {
+    match place {
+        Place::Block(id) => {
+            article.block(id).map(|block| block.content.texts().collect()).unwrap_or_default()
+        }
+        Place::Field(field) => field_text(article, field).into_iter().collect(),
+    }
+}
+
+pub(super) fn field_text(article: &Article, field: ClaimField) -> Option<&Text> {
+    match field {
+        ClaimField::Headline => article.fields.text(FieldName::Headline),
+        ClaimField::Standfirst => article.fields.text(FieldName::Standfirst),
+        ClaimField::Caption => article.fields.image().map(|image| &image.caption),
+    }
+}
+
+/// Every place of an article that can be claimed.
+pub(super) fn places(article: &Article) -> impl Iterator<Item = Place> {
+    [ClaimField::Headline, ClaimField::Standfirst, ClaimField::Caption]
+        .into_iter()
+        .map(Place::Field)
+        .chain(article.blocks.iter().map(|block| Place::Block(block.id)))
+}
+
+/// Where a claimed quote was found.
+pub struct Found {
+    /// The place.
+    pub place: Place,
+    /// The words of the sentence or sentences that the quote stands in.
+    pub sentence: String,
+    /// Who wrote any of that sentence.
+    pub writers: BTreeSet<Arc<str>>,
+}
+
+/// Finds a quote in the present text: at `place`, or wherever it occurs once.
+///
+/// # Errors
+/// `quote_not_found`, `quote_ambiguous`.
+pub fn find(article: &Article, quote: &str, place: Option<Place>) -> Result<Found, Problem> {
+    let language = article.language();
+    let mut found = Vec::new();
+    let asked: Vec<Place> = match place {
+        Some(place) => vec![place],
+        None => places(article).collect(),
+    };
+    for place in asked {
+        for text in texts_at(article, place) {
+            let plain = text.plain();
+            for range in occurrences(&plain, quote) {
+                found.push((place, text, plain.clone(), range));
+                if found.len() > 1 {
+                    return Err(Problem::new(
+                        Code::QuoteAmbiguous,
+                        "the quote occurs more than once: name its block or field, or quote more words",
+                    )
+                    .at("/data/quote"));
+                }
+            }
+        }
+    }
+    let Some((place, text, plain, range)) = found.pop() else {
+        return Err(Problem::new(
+            Code::QuoteNotFound,
+            "the quote is not in the text: quote an exact run of words from one block or field",
+        )
+        .at("/data/quote"));
+    };
+    let whole = sentence_around(&plain, &range, language);
+    Ok(Found {
+        place,
+        sentence: plain.get(whole.clone()).unwrap_or_default().to_owned(),
+        writers: text.writers_in(whole),
+    })
+}
+
+/// Finds the sentence that a claim is bound to, where it still stands with the claim's quote in it.
+///
+/// # Errors
+/// `quote_not_found` where it doesn't.
+pub fn find_bound(article: &Article, claim: &Claim) -> Result<Found, Problem> {
+    for text in texts_at(article, claim.place) {
+        let plain = text.plain();
+        if let Some(range) = whole_sentences(&plain, &claim.sentence, article.language())
+            && plain.get(range.clone()).is_some_and(|s| occurrences(s, &claim.quote).next().is_some())
+        {
+            return Ok(Found {
+                place: claim.place,
+                sentence: claim.sentence.as_str().to_owned(),
+                writers: text.writers_in(range),
+            });
+        }
+    }
+    Err(Problem::new(
+        Code::QuoteNotFound,
+        format!(
+            "the quote of {} is no longer in the text: give the words to stand by as a new quote",
+            claim.id
+        ),
+    )
+    .at("/data/quote"))
+}
+
+/// Where `quote` occurs in `plain`, whole characters at both edges: a quote never ends between a letter and its
+/// accent.
+pub(super) fn occurrences<'a>(plain: &'a str, quote: &'a str) -> impl Iterator<Item = Range<usize>> + 'a {
+    let whole = |at: usize| GraphemeCursor::new(at, plain.len(), true).is_boundary(plain, 0).unwrap_or(true);
+    plain
+        .match_indices(quote)
+        .map(|(at, _)| at..at + quote.len())
+        .filter(move |range| !quote.is_empty() && whole(range.start) && whole(range.end))
+}
+
+/// The sentence, or the run of sentences, that a range of a text lies in.
+fn sentence_around(plain: &str, range: &Range<usize>, language: &str) -> Range<usize> {
+    let mut whole = range.clone();
+    for sentence in sentences::bounds(plain, language) {
+        if sentence.start < range.end && range.start < sentence.end {
+            whole = whole.start.min(sentence.start)..whole.end.max(sentence.end);
+        }
+    }
+    whole
+}
+
+/// Where a sentence, or a run of them, stands whole in a text: from the start of a sentence to the end of one.
+pub(super) fn whole_sentences(plain: &str, sentence: &str, language: &str) -> Option<Range<usize>> {
+    if sentence.is_empty() || !plain.contains(sentence) {
+        return None;
+    }
+    let bounds = sentences::bounds(plain, language);
+    plain.match_indices(sentence).map(|(at, _)| at..at + sentence.len()).find(|range| {
+        bounds.iter().any(|b| b.start == range.start) && bounds.iter().any(|b| b.end == range.end)
+    })
+}
+
+/// Whether these words stand whole, as a sentence or a run of them, anywhere in the article.
+pub fn stands(article: &Article, sentence: &str) -> bool {
+    let whole = |text: &&Text| whole_sentences(&text.plain(), sentence, article.language()).is_some();
+    places(article).any(|place| texts_at(article, place).iter().any(whole))
+}
+
+/// Finds a quote as senders write it: its exact words, or those with the marks that reads show taken off. Gives the
+/// words that were found.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_quoted(
+    article: &Article,
+    quote: &Words,
+    place: Option<Place>,
+) -> Result<(Words, Found), Problem> {
+    let refused = match find(article, quote, place) {
+        Ok(found) => return Ok((quote.clone(), found)),
+        Err(refused) => refused,
+    };
+    let unmarked = text::marks::read(quote).map(|(spans, _)| text::spans::plain(&spans)).unwrap_or_default();
+    if refused.code == Code::QuoteAmbiguous || unmarked.is_empty() || *unmarked == **quote {
+        return Err(refused);
+    }
+    find(article, &unmarked, place).map(|found| (unmarked.into(), found))
+}
