@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ pub fn token(actor: &str) -> String {
 /// A running `copydesk serve`, killed when it is dropped.
 pub struct Serving {
     folder: TempDir,
+    arguments: Vec<String>,
     child: Child,
     url: String,
     agent: ureq::Agent,
@@ -40,18 +41,18 @@ pub struct Serving {
 impl Serving {
     /// On an embedded log in a folder of its own.
     pub fn embedded() -> Self {
-        Self::start("kind = \"embedded\"", "")
+        Self::start(Vec::new())
     }
 
-    /// On a NATS server's log.
+    /// On a NATS server's log, its folded state in a folder of its own.
     pub fn on_nats(url: &str) -> Self {
-        Self::start("kind = \"nats\"", &format!("[nats]\nurl = {url:?}\n"))
+        Self::start(vec!["--nats".to_owned(), url.to_owned()])
     }
 
-    fn start(log: &str, nats: &str) -> Self {
+    fn start(arguments: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = format!(
-            "[desk]\nname = \"Test\"\n[log]\n{log}\n{nats}[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n",
+            "[desk]\nname = \"Test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n",
             folder.path().join("data")
         );
         for (name, role) in PEOPLE {
@@ -59,9 +60,9 @@ impl Serving {
             write!(config, "[people.{name}]\nroles = [{role:?}]\ntoken = \"{hash}\"\n").unwrap();
         }
         std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();
-        let (child, url) = launch(folder.path());
+        let (child, url) = launch(folder.path(), &arguments);
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        Self { folder, child, url, agent: agent.build().into() }
+        Self { folder, arguments, child, url, agent: agent.build().into() }
     }
 
     /// Ends it as a power cut would end the process: at once.
@@ -86,7 +87,12 @@ impl Serving {
 
     /// Starts it again on the same data.
     pub fn start_again(&mut self) {
-        (self.child, self.url) = launch(self.folder.path());
+        (self.child, self.url) = launch(self.folder.path(), &self.arguments);
+    }
+
+    /// Where it keeps its folded state, and an embedded log.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// Where it is reached now.
@@ -121,15 +127,20 @@ pub fn send(agent: &ureq::Agent, url: &str, actor: &str, command: &Value) -> Opt
 impl Drop for Serving {
     fn drop(&mut self) {
         self.kill();
+        if std::thread::panicking() {
+            let said = std::fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default();
+            eprintln!("what the service said:\n{said}");
+        }
     }
 }
 
 /// Starts the binary and waits for the line that says it is ready.
-fn launch(folder: &Path) -> (Child, String) {
+fn launch(folder: &Path, arguments: &[String]) -> (Child, String) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("stderr")).unwrap();
     let mut child = Command::new(env!("CARGO_BIN_EXE_copydesk"))
         .args(["serve", "--config"])
         .arg(folder.join("copydesk.toml"))
+        .args(arguments)
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
