@@ -9,6 +9,7 @@
 )]
 
 mod deploy;
+mod faults;
 mod harness;
 mod house;
 mod http;
