@@ -215,6 +215,67 @@ async fn an_edition_of_a_newer_build_stops_the_wire_rather_than_being_passed_ove
     service.stop().await;
 }
 
+/// An event as it is stored.
+async fn stored(service: &Service, seq: u64) -> Value {
+    let entry = service.log.events().get(seq).await.unwrap().unwrap();
+    let copydesk::log::Content::Message { body, .. } = entry.content else { panic!("erased") };
+    serde_json::from_slice(&body).unwrap()
+}
+
+/// Drafts a story and takes it to its readers: the article, and where its publication stands.
+async fn published(service: &Service, words: &str) -> (Uuid, u64) {
+    let article = send(service, "ana", &draft(words)).await.unwrap().article;
+    let mut last = 0;
+    for (actor, kind) in [("ana", "submit"), ("eva", "approve"), ("pia", "publish")] {
+        let command = json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": 1});
+        last = send(service, actor, &command).await.unwrap().seq;
+    }
+    (article, last)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_later_edition_of_an_article_set_aside_stops_the_wire_rather_than_being_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let one = send(&service, "ana", &draft("One story.")).await.unwrap();
+    let (_, publication) = published(&service, "Another story.").await;
+    let sent = async |service: &Service, seq: u64| {
+        until("the edition on the wire", || (service.progress().wire_sent == seq).then_some(())).await;
+    };
+    sent(&service, publication).await;
+
+    let mut newer = stored(&service, one.seq).await;
+    newer["articleversion"] = json!(2);
+    newer["type"] = json!("copydesk.article.illustrated");
+    put(&*service.log, &one.article.to_string(), newer.to_string().into_bytes()).await;
+    let (_, third) = published(&service, "A third story.").await;
+    assert!(service.store.aside(one.article).unwrap().is_some_and(|aside| !aside.on_wire));
+    sent(&service, third).await;
+    assert_eq!(service.log.wire().end().await.unwrap(), 2, "what isn't for readers doesn't stop the wire");
+
+    // This build knows the type, and not the words that it puts out.
+    let mut edition = stored(&service, publication).await;
+    edition["subject"] = json!(one.article);
+    edition["articleversion"] = json!(3);
+    put(&*service.log, &one.article.to_string(), edition.to_string().into_bytes()).await;
+    let at = service.log.events().end().await.unwrap();
+    let (_, fourth) = published(&service, "A fourth story.").await;
+    let stops = async |service: &Service| {
+        service.store.folded(fourth).await;
+        let why = until("the wire to stop", || service.progress().wire_stopped).await;
+        assert!(why.contains(&format!("the event at {at} ")) && why.contains("upgrade"), "{why}");
+        assert_eq!(service.log.wire().end().await.unwrap(), 2, "nothing overtakes it");
+    };
+    stops(&service).await;
+    service.stop().await;
+    drop(service);
+
+    let service = opened(folder.path()).await;
+    service.start(Part::ALL).unwrap();
+    stops(&service).await;
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_story_is_read_as_it_was_at_every_revision() {
     use copydesk::desk::At;
