@@ -8,6 +8,7 @@
     reason = "a test that fails is to panic, in its helpers too"
 )]
 
+mod cli;
 mod deploy;
 mod faults;
 mod harness;
