@@ -4,7 +4,7 @@
 //!
 //! When what is killed is drawn by dice; `COPYDESK_SEED` throws them as in the run that printed it.
 
-mod load;
+pub mod load;
 mod truth;
 
 use std::time::{Duration, Instant};
@@ -151,7 +151,7 @@ async fn of_two_instances_either_may_be_killed_at_random() {
         dice.moment(&mut load).await;
         let one = &mut instances[dice.roll(2) as usize];
         one.kill();
-        dice.moment(&mut load).await;
+        load.more(1 + dice.roll(40)).await;
         one.start_again();
     }
     dice.moment(&mut load).await;
