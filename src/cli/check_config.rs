@@ -39,8 +39,11 @@ impl CheckConfig {
         if screen.json {
             screen.value(&json!({"ok": true, "problems": []}))?;
         } else {
-            let people = config.people.len();
-            screen.line(format!("{}: good. {people} people, {log}.", file.display()))?;
+            let people = match config.people.len() {
+                1 => "1 person".to_owned(),
+                people => format!("{people} people"),
+            };
+            screen.line(format!("{}: good. {people}, {log}.", file.display()))?;
         }
         Ok(Ending::Done)
     }

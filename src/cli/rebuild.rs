@@ -34,7 +34,12 @@ impl Rebuild {
         if screen.json {
             screen.value(&json!({"articles": articles, "events": events}))?;
         } else {
-            screen.line(format!("Folded {events} events into {articles} articles."))?;
+            let counted = |count: u64, what: &str| match count {
+                1 => format!("1 {what}"),
+                count => format!("{count} {what}s"),
+            };
+            let (events, articles) = (counted(events, "event"), counted(articles, "article"));
+            screen.line(format!("Folded {events} into {articles}."))?;
         }
         Ok(Ending::Done)
     }

@@ -270,7 +270,7 @@ fn a_configuration_is_checked_whole() {
     desk.file("good.toml", &good);
     assert_eq!(
         desk.run("check-config good.toml").done(),
-        "good.toml: good. 1 people, embedded log in ./copydesk-data.\n"
+        "good.toml: good. 1 person, embedded log in ./copydesk-data.\n"
     );
     assert_eq!(
         desk.run("check-config --json --config good.toml").value(),
