@@ -87,7 +87,7 @@ impl Answer {
         let claims = decision.article.claims.values();
         let stale = claims.filter(|claim| claim.state == ClaimState::Stale).map(|claim| claim.id).collect();
         Answer {
-            gate: Some(gate(&decision.article, newsroom)),
+            gate: Some(gate(&decision.article, newsroom, decision.event.time)),
             stale: Some(stale),
             ..Answer::of(&decision.event, seq, false)
         }

@@ -19,6 +19,7 @@ use crate::ids::{BlockId, ClaimId, QueryId};
 use crate::newsroom::{ActorKind, Rules};
 use crate::text::{Content, Text};
 use crate::words::Words;
+use crate::workflow::{Assignment, Held, Restriction, Schedule, Waiver};
 
 /// The stage of the working copy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -274,6 +275,24 @@ pub struct Article {
     /// Whether it was withdrawn for good.
     #[serde(default, skip_serializing_if = "is_false")]
     pub withdrawn_for_good: bool,
+    /// Who works on it, and by when.
+    #[serde(default, skip_serializing_if = "Assignment::is_empty")]
+    pub assignment: Assignment,
+    /// A time before which no word of it leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embargo: Option<Time>,
+    /// Who alone may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restricted: Option<Restriction>,
+    /// The hour set for its next edition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// Why its last scheduled publication did not go out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// What chiefs lifted for the present revision.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waivers: Vec<Arc<Waiver>>,
 }
 
 /// An event that can't follow the state it was given: the line of the article is broken.
@@ -345,6 +364,12 @@ impl Article {
             editions: Vec::new(),
             home: None,
             withdrawn_for_good: false,
+            assignment: Assignment::default(),
+            embargo: None,
+            restricted: None,
+            schedule: None,
+            held: None,
+            waivers: Vec::new(),
         }
     }
 
@@ -443,6 +468,7 @@ impl Article {
     /// What readers have.
     pub fn status(&self) -> Status {
         match self.last_edition().map(|edition| edition.kind) {
+            None if self.schedule.is_some() => Status::Scheduled,
             None => Status::Unpublished,
             Some(EditionKind::Withdrawal) => Status::Withdrawn,
             Some(_) => Status::Published,

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use chrono::SecondsFormat;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::article::Article;
 use crate::claims::{Claim, ClaimState};
 use crate::coverage;
+use crate::event::Time;
 use crate::fields::FieldName;
 use crate::ids::{BlockId, ClaimId, QueryId};
 use crate::newsroom::{Coverage, ImagePart, Newsroom, Rules};
@@ -43,6 +45,10 @@ pub enum ReasonCode {
     Embargoed,
     /// Spiked.
     Spiked,
+    /// A scheduled publication's hour had passed by more than the grace. Only said of what was held.
+    Late,
+    /// The words of a scheduled publication were before readers already. Only said of what was held.
+    NothingNew,
 }
 
 impl ReasonCode {
@@ -62,6 +68,8 @@ impl ReasonCode {
             ReasonCode::QueryOpen => "query_open",
             ReasonCode::Embargoed => "embargoed",
             ReasonCode::Spiked => "spiked",
+            ReasonCode::Late => "late",
+            ReasonCode::NothingNew => "nothing_new",
         }
     }
 }
@@ -104,8 +112,8 @@ pub struct Gate {
     pub waived: Vec<Reason>,
 }
 
-/// The gate of an article under the newsroom's rules for its section.
-pub fn gate(article: &Article, newsroom: &Newsroom) -> Gate {
+/// The gate of an article under the newsroom's rules for its section, as it stands at a time: embargoes end.
+pub fn gate(article: &Article, newsroom: &Newsroom, at: Time) -> Gate {
     let rules = newsroom.rules_for(article.section());
     let mut reasons = Vec::new();
     missing(article, &rules, &mut reasons);
@@ -124,10 +132,16 @@ pub fn gate(article: &Article, newsroom: &Newsroom) -> Gate {
             ..Reason::new(ReasonCode::QueryOpen, format!("query {} waits for an answer", query.id))
         });
     }
+    if let Some(until) = article.embargo.filter(|until| *until > at) {
+        let until = until.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        reasons.push(Reason::new(ReasonCode::Embargoed, format!("under embargo until {until}")));
+    }
     if article.spiked {
         reasons.push(Reason::new(ReasonCode::Spiked, "the article is spiked: revive it first"));
     }
-    Gate { open: reasons.is_empty(), reasons, waived: Vec::new() }
+    let (waived, reasons): (Vec<_>, Vec<_>) =
+        reasons.into_iter().partition(|reason| article.waiver(reason).is_some());
+    Gate { open: reasons.is_empty(), reasons, waived }
 }
 
 fn field_reason(code: ReasonCode, field: &str, detail: String) -> Reason {

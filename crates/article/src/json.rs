@@ -126,6 +126,13 @@ fn deeper<E: de::Error>(depth: usize) -> Result<usize, E> {
     if depth >= limits::JSON_DEPTH { Err(E::custom(TOO_DEEP)) } else { Ok(depth + 1) }
 }
 
+/// Tells a member that is null from one that isn't there, in a field with `default` and this as `deserialize_with`.
+pub(crate) fn given<'de, D: de::Deserializer<'de>, T: de::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    <Option<T> as de::Deserialize>::deserialize(deserializer).map(Some)
+}
+
 /// An object in RFC 8785 form, its members in the order of their names already.
 pub(crate) fn canonical_object(members: &[(&str, &Node)]) -> Vec<u8> {
     let mut out = Vec::with_capacity(512);

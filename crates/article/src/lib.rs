@@ -36,6 +36,7 @@ pub mod problem;
 pub mod schemas;
 pub mod text;
 pub mod words;
+pub mod workflow;
 
 #[cfg(test)]
 mod golden_test;

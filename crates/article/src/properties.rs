@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -12,6 +13,7 @@ use crate::fields::FieldName;
 use crate::gate::gate;
 use crate::problem::Code;
 use crate::text::markdown;
+use crate::workflow::is_waivable;
 
 const ACTORS: &[&str] = &["ana", "eva", "emil", "chen", "cara", "pia", "carl", "bot", "audra", "nobody"];
 const SENTENCES: &[&str] = &[
@@ -66,7 +68,7 @@ fn command(desk: &Desk, dice: &Dice) -> Value {
     let after = if dice[5].is_multiple_of(4) { Value::Null } else { json!(id(dice[5])) };
     let claim = format!("c{}", dice[2] % 6 + 1);
     let quote = pick(&["He won", "won thirteen votes", "She said", "cold that day", "A headline"], dice[4]);
-    let mut command = match dice[1] % 36 {
+    let mut command = match dice[1] % 45 {
         0..=2 => {
             json!({"type": "edit", "data": {"ops": [{"op": "insert", "after": after, "block": block(dice)}]}})
         }
@@ -116,6 +118,22 @@ fn command(desk: &Desk, dice: &Dice) -> Value {
         22..=24 => json!({"type": "submit"}),
         25..=28 => json!({"type": "approve"}),
         29 => json!({"type": "withdraw", "data": {"notice": "Gone."}}),
+        30 => json!({"type": "assign", "data": {"writers": ["ana"], "due": null}}),
+        31 => json!({"type": "waive", "data": {
+            "reasons": [{"code": pick(&["not_approved", "claim_unruled", "verdict_stale"], dice[2])}], "reason": "So."}}),
+        32 => {
+            let until = desk.now + TimeDelta::minutes(i64::from(dice[2] % 4) * 30);
+            json!({"type": "embargo", "data": {"until": if dice[4].is_multiple_of(3) { json!(null) } else { json!(until) }}})
+        }
+        33 => {
+            json!({"type": "restrict", "data": {"people": if dice[2].is_multiple_of(2) { json!(null) } else { json!(["ana", "chen"]) }}})
+        }
+        34 => json!({"type": "unschedule"}),
+        35 => json!({"type": if dice[2].is_multiple_of(8) { "spike" } else { "revive" }}),
+        36..=38 => {
+            let at = desk.now + TimeDelta::minutes(i64::from(dice[2] % 4) * 30);
+            json!({"type": "publish", "data": {"at": at, "note": "Later."}})
+        }
         _ => json!({"type": "publish", "data": {"note": "What readers are told."}}),
     };
     if dice[0].is_multiple_of(4) {
@@ -140,11 +158,19 @@ fn actor(command: &Value, dice: &Dice) -> &'static str {
     }
     match command["type"].as_str() {
         Some("rule" | "drop" | "claim") => "chen",
-        Some("publish" | "withdraw") => "pia",
+        Some("publish" | "withdraw" | "unschedule") => "pia",
+        Some("assign" | "embargo" | "restrict" | "spike" | "revive") => pick(&["eva", "carl"], dice[0]),
+        Some("waive") => "carl",
         Some("approve" | "return" | "restore") => pick(&["eva", "carl", "emil"], dice[0]),
         Some("submit" | "answer") => "ana",
         _ => pick(&["ana", "emil", "bot"], dice[0]),
     }
+}
+
+/// Lets some time go by, and the clock do what is due; whether it did.
+fn pass(desk: &mut Desk, dice: &Dice) -> bool {
+    desk.now += TimeDelta::minutes(i64::from(dice[3] % 16));
+    desk.clock().map(|decision| _ = desk.accept(decision)).is_ok()
 }
 
 fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
@@ -162,9 +188,9 @@ fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
             assert_eq!(claim.sentence, claim.ruling.as_ref().unwrap().sentence);
         }
     }
-    let now = gate(state, &desk.newsroom);
+    let now = gate(state, &desk.newsroom, desk.now);
     assert_eq!(now.open, now.reasons.is_empty());
-    if now.open {
+    if now.open && now.waived.is_empty() {
         let holding = state.claims.values().filter(|claim| claim.material && claim.is_live());
         for claim in holding {
             assert_eq!(claim.state, ClaimState::Ruled);
@@ -174,8 +200,12 @@ fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
     }
     let before = desk.states.iter().rev().nth(1);
     if let (Data::Published(_), Some(before)) = (&event.data, before) {
-        assert!(gate(before, &desk.newsroom).open, "nothing goes out through a shut gate");
-        assert!(state.writers.is_empty());
+        assert!(gate(before, &desk.newsroom, desk.now).open, "nothing goes out through a shut gate");
+        assert!(state.writers.is_empty() && state.schedule.is_none());
+        assert!(before.embargo.is_none_or(|until| until <= event.time), "nothing leaves under embargo");
+    }
+    for reason in &now.waived {
+        assert!(is_waivable(reason, state), "{reason:?}");
     }
     if let Data::Restored(restored) = &event.data {
         let then = desk.states.iter().find(|then| then.revision == restored.from).unwrap();
@@ -196,7 +226,11 @@ fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
 fn sent_back_is_nothing_new(desk: &mut Desk) {
     let body = markdown::write(desk.state().blocks.iter().map(|block| &block.content));
     let command = json!({"type": "edit", "data": {"markdown": body}});
-    match desk.try_when("ana", command) {
+    if desk.state().spiked {
+        desk.given("carl", json!({"type": "revive"}));
+    }
+    // A chief sees what is restricted.
+    match desk.try_when("carl", command) {
         Err(problem) => assert_eq!(problem.code, Code::NothingNew, "{problem:?}\n{body}"),
         Ok(decision) => panic!("changes {:?}\n{body}", decision.event.data),
     }
@@ -218,6 +252,9 @@ proptest! {
             let actor = actor(&command, dice);
             if let Ok(decision) = desk.try_when(actor, command) {
                 desk.accept(decision);
+                holds(&desk, &mut given);
+            }
+            if pass(&mut desk, dice) {
                 holds(&desk, &mut given);
             }
         }
@@ -290,6 +327,7 @@ fn random_commands_reach_every_event_and_an_open_gate() {
                 Ok(decision) => _ = desk.accept(decision),
                 Err(problem) => _ = refused.insert(problem.code.name()),
             }
+            pass(&mut desk, &dice);
         }
         reached.extend(desk.events.iter().map(|event| event.data.kind().to_owned()));
     }

@@ -1,7 +1,6 @@
 //! Commands: one file each, with its data, its decision, its event and how that folds.
 //!
-//! Adding a command is adding a file and one line to the list below. Still to come, with the next widening of
-//! the workflow: `assign`, `waive`, `embargo`, `restrict`, `publish` with a time, `unschedule`, `spike`, `revive`.
+//! Adding a command is adding a file and one line to the list below.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +13,7 @@ use crate::edition::Edition;
 use crate::event::{
     self, ContentType, Envelope, Event, Hash, Hex, OnWire, Said, Salt, SpecVersion, Time, Warning,
 };
+use crate::gate::gate;
 use crate::ids::{self, BlockId};
 use crate::json::Node;
 use crate::limits;
@@ -23,16 +23,24 @@ use crate::problem::{Code, Problem};
 pub mod answer;
 pub mod approve;
 pub mod ask;
+pub mod assign;
 pub mod cite;
 pub mod claim;
+pub mod clock;
 pub mod draft;
 pub mod drop;
 pub mod edit;
+pub mod embargo;
 pub mod publish;
 pub mod restore;
+pub mod restrict;
 pub mod return_;
+pub mod revive;
 pub mod rule;
+pub mod spike;
 pub mod submit;
+pub mod unschedule;
+pub mod waive;
 pub mod withdraw;
 
 mod read;
@@ -47,7 +55,10 @@ pub(crate) mod testing;
 pub use read::{Command, Hints};
 
 macro_rules! commands {
-    ($($module:ident::$command:ident $name:literal => $event:ident $kind:literal,)*) => {
+    (
+        commands { $($module:ident::$command:ident $name:literal => $event:ident $kind:literal,)* }
+        other_events { $($other_module:ident::$other:ident $other_kind:literal,)* }
+    ) => {
         /// What a command asks for, by type.
         #[derive(Debug, Clone, PartialEq)]
         pub enum Ask { $(#[doc = concat!("`", $name, "`")] $command($module::$command),)* }
@@ -92,6 +103,10 @@ macro_rules! commands {
                 match self { $(Ask::$command(ask) => ask.allowed(case),)* }
             }
 
+            fn turns_on_time(&self, article: Option<&Article>) -> bool {
+                match self { $(Ask::$command(ask) => ask.turns_on_time(article),)* }
+            }
+
             fn past(&self, article: &Article, base: u32) -> Vec<u32> {
                 match self { $(Ask::$command(ask) => ask.past(article, base),)* }
             }
@@ -103,15 +118,18 @@ macro_rules! commands {
 
         /// What happened, by type.
         #[derive(Debug, Clone, PartialEq)]
-        pub enum Data { $(#[doc = concat!("`", $kind, "`")] $event(Box<$module::$event>),)* }
+        pub enum Data {
+            $(#[doc = concat!("`", $kind, "`")] $event(Box<$module::$event>),)*
+            $(#[doc = concat!("`", $other_kind, "`")] $other(Box<$other_module::$other>),)*
+        }
 
         impl Data {
             /// Every type of event.
-            pub const TYPES: &'static [&'static str] = &[$($kind),*];
+            pub const TYPES: &'static [&'static str] = &[$($kind,)* $($other_kind,)*];
 
             /// The event's type.
             pub fn kind(&self) -> &'static str {
-                match self { $(Data::$event(_) => $kind,)* }
+                match self { $(Data::$event(_) => $kind,)* $(Data::$other(_) => $other_kind,)* }
             }
 
             /// Reads the data of an event of this type.
@@ -120,56 +138,84 @@ macro_rules! commands {
                     $($kind => serde_json::from_str(raw.get())
                         .map(|data| Data::$event(Box::new(data)))
                         .map_err(|error| crate::event::place(&error)),)*
+                    $($other_kind => serde_json::from_str(raw.get())
+                        .map(|data| Data::$other(Box::new(data)))
+                        .map_err(|error| crate::event::place(&error)),)*
                     _ => Err("an unknown type".to_owned()),
                 }
             }
 
             /// What the answer said.
             pub fn said(&self) -> &Said {
-                match self { $(Data::$event(data) => &data.answer,)* }
+                match self { $(Data::$event(data) => &data.answer,)* $(Data::$other(data) => &data.answer,)* }
             }
 
             fn said_mut(&mut self) -> &mut Said {
-                match self { $(Data::$event(data) => &mut data.answer,)* }
+                match self {
+                    $(Data::$event(data) => &mut data.answer,)*
+                    $(Data::$other(data) => &mut data.answer,)*
+                }
             }
 
             /// Folds the event into the article.
             pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
-                match self { $(Data::$event(data) => data.evolve(article, event),)* }
+                match self {
+                    $(Data::$event(data) => data.evolve(article, event),)*
+                    $(Data::$other(data) => data.evolve(article, event),)*
+                }
             }
 
             /// JSON Schemas of every command's data and every event's data, by type.
             pub fn schemas(generator: &mut schemars::SchemaGenerator) -> Schemas {
                 Schemas {
                     commands: vec![$(($name, generator.subschema_for::<<$module::$command as Decide>::Shape>())),*],
-                    events: vec![$(($kind, generator.subschema_for::<$module::$event>())),*],
+                    events: vec![
+                        $(($kind, generator.subschema_for::<$module::$event>()),)*
+                        $(($other_kind, generator.subschema_for::<$other_module::$other>()),)*
+                    ],
                 }
             }
         }
 
         impl serde::Serialize for Data {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                match self { $(Data::$event(data) => data.serialize(serializer),)* }
+                match self {
+                    $(Data::$event(data) => data.serialize(serializer),)*
+                    $(Data::$other(data) => data.serialize(serializer),)*
+                }
             }
         }
     };
 }
 
 commands! {
-    draft::Draft "draft" => Drafted "copydesk.article.drafted",
-    edit::Edit "edit" => Edited "copydesk.article.edited",
-    restore::Restore "restore" => Restored "copydesk.article.restored",
-    claim::RaiseClaim "claim" => ClaimRaised "copydesk.article.claim_raised",
-    cite::Cite "cite" => EvidenceCited "copydesk.article.evidence_cited",
-    rule::Rule "rule" => ClaimRuled "copydesk.article.claim_ruled",
-    drop::DropClaim "drop" => ClaimDropped "copydesk.article.claim_dropped",
-    ask::AskQuery "ask" => Asked "copydesk.article.asked",
-    answer::AnswerQuery "answer" => Answered "copydesk.article.answered",
-    submit::Submit "submit" => Submitted "copydesk.article.submitted",
-    return_::Return "return" => Returned "copydesk.article.returned",
-    approve::Approve "approve" => Approved "copydesk.article.approved",
-    publish::Publish "publish" => Published "copydesk.article.published",
-    withdraw::Withdraw "withdraw" => Withdrawn "copydesk.article.withdrawn",
+    commands {
+        draft::Draft "draft" => Drafted "copydesk.article.drafted",
+        edit::Edit "edit" => Edited "copydesk.article.edited",
+        restore::Restore "restore" => Restored "copydesk.article.restored",
+        claim::RaiseClaim "claim" => ClaimRaised "copydesk.article.claim_raised",
+        cite::Cite "cite" => EvidenceCited "copydesk.article.evidence_cited",
+        rule::Rule "rule" => ClaimRuled "copydesk.article.claim_ruled",
+        drop::DropClaim "drop" => ClaimDropped "copydesk.article.claim_dropped",
+        ask::AskQuery "ask" => Asked "copydesk.article.asked",
+        answer::AnswerQuery "answer" => Answered "copydesk.article.answered",
+        submit::Submit "submit" => Submitted "copydesk.article.submitted",
+        return_::Return "return" => Returned "copydesk.article.returned",
+        approve::Approve "approve" => Approved "copydesk.article.approved",
+        publish::Publish "publish" => Published "copydesk.article.published",
+        withdraw::Withdraw "withdraw" => Withdrawn "copydesk.article.withdrawn",
+        assign::Assign "assign" => Assigned "copydesk.article.assigned",
+        waive::Waive "waive" => Waived "copydesk.article.waived",
+        embargo::Embargo "embargo" => Embargoed "copydesk.article.embargoed",
+        restrict::Restrict "restrict" => Restricted "copydesk.article.restricted",
+        unschedule::Unschedule "unschedule" => Unscheduled "copydesk.article.unscheduled",
+        spike::Spike "spike" => Spiked "copydesk.article.spiked",
+        revive::Revive "revive" => Revived "copydesk.article.revived",
+    }
+    other_events {
+        publish::Scheduled "copydesk.article.scheduled",
+        clock::Held "copydesk.article.held",
+    }
 }
 
 /// The schemas of commands and events, by type.
@@ -206,6 +252,11 @@ pub(crate) trait Decide: Sized {
         case.not_spiked()
     }
 
+    /// Whether the decision turns on the time, and so can't be made where the clock is off.
+    fn turns_on_time(&self, _article: Option<&Article>) -> bool {
+        false
+    }
+
     /// The revisions at which the article is needed beside its present state.
     fn past(&self, _article: &Article, _base: u32) -> Vec<u32> {
         Vec::new()
@@ -238,7 +289,6 @@ pub(crate) struct Case<'a> {
     pub article: &'a Article,
     pub past: &'a Past,
     pub context: &'a Context<'a>,
-    pub person: &'a Person,
     pub rules: Rules,
     /// The revision that the sender had before them; the present one where they named none.
     pub base: u32,
@@ -298,6 +348,9 @@ pub fn decide(
     context: &Context<'_>,
 ) -> Result<Decision, Undecided> {
     let person = may(command, context)?;
+    if article.is_some_and(|article| !article.may_be_seen_by(context.actor, person)) {
+        return Err(Problem::not_found().into());
+    }
     let drafting = matches!(command.ask, Ask::Draft(_));
     let blank;
     let present = match (article, drafting) {
@@ -319,12 +372,14 @@ pub fn decide(
         )
         .into());
     }
+    if present.schedule.as_ref().is_some_and(|schedule| schedule.command() == command.id) {
+        return Err(Problem::invalid("/id", "this id is the clock's own: draw a new one").into());
+    }
     timely(present, command, context)?;
     let mut case = Case {
         article: present,
         past,
         context,
-        person,
         rules: context.newsroom.rules_for(present.section()),
         base: present.revision,
     };
@@ -340,7 +395,29 @@ pub fn decide(
         return Err(Undecided::Needs(missing));
     }
     let outcome = command.ask.decide(&case)?;
-    conclude(article, command, &case, outcome).map_err(Undecided::from)
+    let author = Author {
+        article: command.article,
+        command: command.id,
+        hash: command.hash(&context.salt),
+        kind: match person.kind {
+            PersonKind::Person => ActorKind::Person,
+            PersonKind::Machine => ActorKind::Machine,
+        },
+    };
+    conclude(article, &author, context, present, outcome).map_err(Undecided::from)
+}
+
+/// Whether the decision on a command turns on the time: it can't be made where the clock is off.
+pub fn turns_on_time(article: Option<&Article>, command: &Command) -> bool {
+    command.not_after.is_some() || command.ask.turns_on_time(article)
+}
+
+/// Whose decision an event is.
+struct Author {
+    article: uuid::Uuid,
+    command: uuid::Uuid,
+    hash: Hash,
+    kind: ActorKind,
 }
 
 /// Whether the actor may send such a command at all.
@@ -404,31 +481,26 @@ fn base(article: &Article, command: &Command) -> Result<u32, Problem> {
 /// Builds the event around an outcome, folds it, and completes what the answer says.
 fn conclude(
     before: Option<&Article>,
-    command: &Command,
-    case: &Case<'_>,
+    author: &Author,
+    context: &Context<'_>,
+    present: &Article,
     outcome: Outcome,
 ) -> Result<Decision, Problem> {
-    let context = case.context;
-    let present = case.article;
-    let subject: Arc<str> = command.article.as_hyphenated().to_string().into();
+    let subject: Arc<str> = author.article.as_hyphenated().to_string().into();
     let revises = matches!(outcome.data, Data::Drafted(_) | Data::Edited(_) | Data::Restored(_));
-    let kind = match case.person.kind {
-        PersonKind::Person => ActorKind::Person,
-        PersonKind::Machine => ActorKind::Machine,
-    };
     let edition = outcome.edition.as_ref().map(|(record, wire)| (Edition::would_be(present, record), *wire));
     let mut event = Envelope {
         specversion: SpecVersion::Only,
-        id: ids::event_of(&subject, command.id),
+        id: ids::event_of(&subject, author.command),
         source: Arc::clone(context.source),
         kind: outcome.data.kind().into(),
         subject,
         time: context.now.max(present.updated),
         datacontenttype: ContentType::Only,
         actor: Arc::clone(context.actor),
-        actorkind: kind,
-        command: command.id,
-        commandhash: command.hash(&context.salt),
+        actorkind: author.kind,
+        command: author.command,
+        commandhash: author.hash,
         articleversion: present.version + 1,
         revision: present.revision + u32::from(revises),
         deskversion: context.newsroom.version,
@@ -440,14 +512,17 @@ fn conclude(
     let article = Article::evolve(before, &event)
         .map_err(|broken| Problem::new(Code::SetAside, format!("the article's line is broken: {broken}")))?;
     let rules = context.newsroom.rules_for(article.section());
+    let mut warnings = outcome.warnings;
+    warnings.extend(will_be_held(&article, context.newsroom));
+    // The event keeps the answer, and has its own limit; /gate has every reason.
+    warnings.truncate(limits::WARNINGS);
     *event.data.said_mut() = Said {
         stage: article.stage(&rules),
         status: article.status(),
         created: outcome.created,
         blocks: outcome.blocks,
         edition: outcome.edition.map(|(record, _)| record.number),
-        // The event keeps the answer, and has its own limit; /gate has every reason.
-        warnings: outcome.warnings.into_iter().take(limits::WARNINGS).collect(),
+        warnings,
     };
     let bytes = event::write(&event)
         .map_err(|_| Problem::new(Code::LogUnavailable, "the event can't be written as JSON"))?;
@@ -462,7 +537,36 @@ fn conclude(
     Ok(Decision { event, bytes, article })
 }
 
+/// What a sender is told whose command leaves a scheduled article with a gate that will be shut at its hour.
+fn will_be_held(article: &Article, newsroom: &Newsroom) -> Vec<Warning> {
+    let Some(schedule) = &article.schedule else { return Vec::new() };
+    let gate = gate(article, newsroom, schedule.at);
+    if gate.open {
+        return Vec::new();
+    }
+    let first = Warning {
+        code: "publication_will_be_held".to_owned(),
+        detail:
+            "the article is scheduled, and at its hour the gate would be shut: see the warnings that follow"
+                .to_owned(),
+        block: None,
+        field: None,
+        claim: None,
+        query: None,
+    };
+    std::iter::once(first).chain(gate.reasons.into_iter().map(Warning::from)).collect()
+}
+
 impl<'a> Case<'a> {
+    /// That someone named is in the newsroom.
+    pub fn in_newsroom(&self, pointer: &str, name: &str) -> Result<(), Problem> {
+        if self.context.newsroom.person(name).is_none() {
+            let detail = format!("{pointer}: nobody of that name is in the newsroom");
+            return Err(Problem::invalid(pointer, detail));
+        }
+        Ok(())
+    }
+
     /// The article as it was at a revision that [`Decide::past`] named.
     pub fn at(&self, revision: u32) -> Result<&'a Article, Problem> {
         if revision == self.article.revision {

@@ -1,6 +1,5 @@
-//! `publish`: an edition goes out, where nothing stands between the text and its readers (promise 6).
-//!
-//! Publishing at a time comes with the next widening of the workflow.
+//! `publish`: an edition goes out, now or at a time, where nothing stands between the text and its readers
+//! (promise 6). What is set for a time is carried out by the [`clock`](super::clock).
 
 use std::sync::Arc;
 
@@ -8,22 +7,25 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Case, Data, Decide, Outcome, Right, shape};
+use super::read::SentTime;
+use super::{Case, Context, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken, EditionKind, EditionRecord, Status};
 use crate::bound;
 use crate::claims::Claim;
 use crate::edition::{canonical_hash, home_of, words_digest};
-use crate::event::{Event, Hash, OnWire, Said};
+use crate::event::{Event, Hash, OnWire, Said, Time};
 use crate::gate::gate;
 use crate::json::Node;
 use crate::limits;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
 use crate::words::Words;
+use crate::workflow::Schedule;
 
 /// The data of `publish`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Publish {
+    at: Option<Time>,
     kind: Option<SentKind>,
     note: Option<Words>,
 }
@@ -32,6 +34,8 @@ pub struct Publish {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SentPublish {
+    /// When; now, if it isn't there.
+    at: Option<SentTime>,
     /// First, update, correction or reinstatement; by default what the status asks for.
     kind: Option<SentKind>,
     /// What readers are told; required for a correction and a reinstatement.
@@ -69,6 +73,21 @@ pub struct Published {
     pub proof: Proof,
 }
 
+/// An hour was set for an edition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scheduled {
+    /// What the answer said.
+    pub answer: Said,
+    /// The hour.
+    pub at: Time,
+    /// What it will be.
+    pub kind: EditionKind,
+    /// What readers will be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
+}
+
 /// That the gate was open on the version that the publication was decided on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -100,7 +119,11 @@ impl Decide for Publish {
         if note.is_none() && matches!(sent.kind, Some(SentKind::Correction | SentKind::Reinstatement)) {
             return Err(note_required());
         }
-        Ok(Self { kind: sent.kind, note })
+        Ok(Self { at: sent.at.map(|SentTime(at)| at), kind: sent.kind, note })
+    }
+
+    fn turns_on_time(&self, article: Option<&Article>) -> bool {
+        self.at.is_some() || article.is_some_and(|article| article.embargo.is_some())
     }
 
     fn allowed(&self, case: &Case<'_>) -> Result<(), Problem> {
@@ -119,11 +142,20 @@ impl Decide for Publish {
         if kind == EditionKind::Reinstatement && self.note.is_none() {
             return Err(note_required());
         }
-        let words = words_digest(article);
-        if article.is_out() && article.last_edition().is_some_and(|edition| edition.words == words) {
+        if is_before_readers(article) {
             return Err(Problem::new(Code::NothingNew, "these words are before readers already"));
         }
-        let gate = gate(article, case.context.newsroom);
+        let now = case.context.now;
+        if self.at.is_some_and(|at| at <= now) {
+            return Err(Problem::invalid("/data/at", "/data/at has passed: leave it out to publish now"));
+        }
+        if let (Some(at), Some(until)) = (self.at, article.embargo)
+            && at < until
+        {
+            let detail = "the hour lies before the end of the embargo: set a later one, or lift the embargo";
+            return Err(Problem::new(Code::Embargoed, detail));
+        }
+        let gate = gate(article, case.context.newsroom, self.at.unwrap_or(now));
         if !gate.open {
             let detail = match gate.reasons.len() {
                 1 => "one thing stands between this text and its readers: see \"reasons\"".to_owned(),
@@ -131,44 +163,78 @@ impl Decide for Publish {
             };
             return Err(Problem { reasons: gate.reasons, ..Problem::new(Code::GateShut, detail) });
         }
-        let record = EditionRecord {
+        let edition = Edition { kind, note: self.note.clone() };
+        let Some(at) = self.at else { return out(article, case.context, &edition) };
+        room(article, &edition.record(article, case.context))?;
+        let data = Scheduled { answer: Said::default(), at, kind, note: self.note.clone() };
+        Ok(Data::Scheduled(Box::new(data)).into())
+    }
+}
+
+/// What is to go out beside the words.
+pub(super) struct Edition {
+    pub kind: EditionKind,
+    pub note: Option<Words>,
+}
+
+impl Edition {
+    fn record(&self, article: &Article, context: &Context<'_>) -> EditionRecord {
+        EditionRecord {
             number: article.next_edition(),
-            kind,
+            kind: self.kind,
             version: article.version + 1,
             revision: article.revision,
-            time: case.context.now.max(article.updated),
-            words,
+            time: context.now.max(article.updated),
+            words: words_digest(article),
             note: self.note.clone(),
-        };
-        notes_fit(article, self.note.as_ref())?;
-        bound::would_fit(article, &record)?;
-        let approvals = article.approvals.iter().filter(|approval| approval.digest == words);
-        let proof = Proof {
-            version: article.version,
-            verdicts: verdicts_digest(article),
-            approvals: approvals.map(|approval| approval.version).collect(),
-            waived: gate.waived,
-            newsroom: case.context.newsroom.version,
-        };
-        let data = Published {
-            answer: Said::default(),
-            edition: record.number,
-            kind,
-            note: self.note.clone(),
-            home: article.home.clone().unwrap_or_else(|| home_of(article.section().unwrap_or_default())),
-            words,
-            proof,
-        };
-        let mut outcome = Outcome::from(Data::Published(Box::new(data)));
-        outcome.edition = Some((record, OnWire::Edition));
-        Ok(outcome)
+        }
     }
+}
+
+/// Whether readers have these very words already.
+pub(super) fn is_before_readers(article: &Article) -> bool {
+    article.is_out() && article.last_edition().is_some_and(|edition| edition.words == words_digest(article))
+}
+
+fn room(article: &Article, record: &EditionRecord) -> Result<(), Problem> {
+    notes_fit(article, record.note.as_ref())?;
+    bound::would_fit(article, record)
+}
+
+/// The publication, of an article whose gate is open.
+pub(super) fn out(article: &Article, context: &Context<'_>, edition: &Edition) -> Result<Outcome, Problem> {
+    let record = edition.record(article, context);
+    room(article, &record)?;
+    let words = record.words;
+    let approvals = article.approvals.iter().filter(|approval| approval.digest == words);
+    let proof = Proof {
+        version: article.version,
+        verdicts: verdicts_digest(article),
+        approvals: approvals.map(|approval| approval.version).collect(),
+        waived: gate(article, context.newsroom, context.now).waived,
+        newsroom: context.newsroom.version,
+    };
+    let data = Published {
+        answer: Said::default(),
+        edition: record.number,
+        kind: edition.kind,
+        note: edition.note.clone(),
+        home: article.home.clone().unwrap_or_else(|| home_of(article.section().unwrap_or_default())),
+        words,
+        proof,
+    };
+    let mut outcome = Outcome::from(Data::Published(Box::new(data)));
+    outcome.edition = Some((record, OnWire::Edition));
+    Ok(outcome)
 }
 
 impl Publish {
     /// What the publication is, where the status allows it.
     fn kind(&self, article: &Article) -> Result<EditionKind, Problem> {
         let wrong = |detail: &str| Err(Problem::new(Code::WrongStatus, detail));
+        if article.schedule.is_some() {
+            return wrong("the article is scheduled: unschedule it first");
+        }
         match (article.status(), self.kind) {
             (Status::Unpublished, None | Some(SentKind::First)) => Ok(EditionKind::First),
             (Status::Unpublished, Some(_)) => wrong("the article was never out: publish a first edition"),
@@ -214,10 +280,26 @@ pub fn verdicts_digest(article: &Article) -> Hash {
     canonical_hash(&live.map(one).collect())
 }
 
+impl Scheduled {
+    pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
+        article.schedule = Some(Schedule {
+            at: self.at,
+            by: Arc::clone(&event.actor),
+            kind: self.kind,
+            note: self.note.clone(),
+            event: event.id,
+        });
+        article.held = None;
+        Ok(())
+    }
+}
+
 impl Published {
     pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
         article.home.get_or_insert_with(|| self.home.clone());
         article.writers.clear();
+        article.schedule = None;
+        article.held = None;
         article.record(EditionRecord {
             number: self.edition,
             kind: self.kind,

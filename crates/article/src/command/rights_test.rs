@@ -20,6 +20,10 @@ fn command(kind: &str) -> Value {
         "answer" => json!({"query": "q1", "text": "So."}),
         "return" => json!({"reason": "Why."}),
         "withdraw" => json!({"notice": "Gone."}),
+        "assign" => json!({"writers": ["ana"]}),
+        "embargo" => json!({"until": null}),
+        "restrict" => json!({"people": null}),
+        "waive" => json!({"reasons": [{"code": "not_approved"}], "reason": "Why."}),
         _ => json!({}),
     };
     json!({"type": kind, "data": data})
@@ -31,13 +35,16 @@ fn may(kind: &str) -> &'static [&'static str] {
         "draft" => &["ana", "emil", "cara", "bot"],
         "edit" => &["ana", "eva", "emil", "cara", "carl", "bot"],
         "submit" => &["ana", "eva", "emil", "cara", "carl"],
-        "restore" | "return" | "approve" => &["eva", "emil", "carl"],
+        "restore" | "return" | "approve" | "assign" | "embargo" | "restrict" | "spike" | "revive" => {
+            &["eva", "emil", "carl"]
+        }
         "ask" => &["ana", "eva", "emil", "chen", "cara", "pia", "carl", "bot"],
         "answer" => &["ana", "eva", "emil", "chen", "cara", "pia", "carl"],
         "claim" => &["ana", "eva", "emil", "chen", "cara", "carl", "bot"],
         "cite" => &["ana", "emil", "chen", "cara", "bot"],
         "rule" | "drop" => &["chen", "cara"],
-        "publish" | "withdraw" => &["pia", "carl"],
+        "publish" | "unschedule" | "withdraw" => &["pia", "carl"],
+        "waive" => &["carl"],
         other => panic!("who may {other}?"),
     }
 }
@@ -131,16 +138,16 @@ fn nothing_can_be_done_to_what_was_withdrawn_for_good() {
 }
 
 #[test]
-fn a_spiked_article_takes_only_questions() {
+fn a_spiked_article_takes_only_questions_and_its_revival() {
     let mut desk = story();
     std::sync::Arc::make_mut(desk.states.last_mut().unwrap()).spiked = true;
     assert!(desk.gate().contains(&"spiked"));
     for kind in Ask::TYPES {
         let code = desk.try_when(may(kind)[0], command(kind)).err().map(|problem| problem.code);
         let expected = match *kind {
-            "ask" | "answer" => None,
+            "ask" | "answer" | "restrict" | "revive" => None,
             "draft" => Some(Code::Exists),
-            "withdraw" => Some(Code::WrongStatus),
+            "withdraw" | "unschedule" => Some(Code::WrongStatus),
             _ => Some(Code::WrongStage),
         };
         assert_eq!(code, expected, "{kind}");

@@ -48,7 +48,7 @@ impl Decide for Submit {
 
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
         case.words_unchanged()?;
-        let mut reasons = gate(case.article, case.context.newsroom).reasons;
+        let mut reasons = gate(case.article, case.context.newsroom, case.context.now).reasons;
         if case.rules.coverage == Coverage::Warn {
             reasons.extend(coverage::unclaimed(case.article));
         }

@@ -149,6 +149,19 @@ impl Desk {
         }
     }
 
+    /// What the clock would do now.
+    pub fn clock(&self) -> Result<Decision, Problem> {
+        let (actor, source) = (Arc::from(crate::ids::DESK), Arc::from("/copydesk"));
+        let context = Context {
+            now: self.now,
+            actor: &actor,
+            newsroom: &self.newsroom,
+            salt: Hex([9; 16]),
+            source: &source,
+        };
+        super::clock::carry_out(self.state(), &context)
+    }
+
     /// The words of each block, in order.
     pub fn words(&self) -> Vec<String> {
         self.state().blocks.iter().map(|block| crate::change::words_of(&block.content)).collect()
@@ -156,7 +169,7 @@ impl Desk {
 
     /// The gate's reasons, by code.
     pub fn gate(&self) -> Vec<&'static str> {
-        let gate = crate::gate::gate(self.state(), &self.newsroom);
+        let gate = crate::gate::gate(self.state(), &self.newsroom, self.now);
         gate.reasons.iter().map(|reason| reason.code.name()).collect()
     }
 }

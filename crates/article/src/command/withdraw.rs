@@ -95,6 +95,8 @@ impl Decide for Withdraw {
 impl Withdrawn {
     pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
         article.withdrawn_for_good = self.for_good;
+        article.schedule = None;
+        article.held = None;
         article.record(EditionRecord {
             number: self.edition,
             kind: EditionKind::Withdrawal,

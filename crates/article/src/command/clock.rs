@@ -1,0 +1,218 @@
+//! The clock: what was scheduled goes out at its hour, or is held with the reasons.
+//!
+//! Nobody sends this. Every instance tries once the hour has come; the command's id is derived from the event that
+//! set the hour, so all of them write the same command, and the log's expectation lets one of them have it.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::publish::{self, Edition};
+use super::{Author, Context, Data, Decision, Outcome, conclude};
+use crate::article::{Article, Broken};
+use crate::bound;
+use crate::event::{Event, Hex, Said, Time};
+use crate::gate::{Reason, ReasonCode, gate};
+use crate::json::{self, Node};
+use crate::newsroom::ActorKind;
+use crate::problem::{Code, Problem};
+use crate::workflow;
+use chrono::TimeDelta;
+use sha2::{Digest, Sha256};
+
+/// A scheduled publication did not go out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Held {
+    /// What the answer said.
+    pub answer: Said,
+    /// The hour that was set.
+    pub at: Time,
+    /// What stood in the way.
+    pub reasons: Vec<Reason>,
+}
+
+/// Carries out what is scheduled, on the present state: publishes it, or holds it.
+///
+/// # Errors
+/// Where nothing is scheduled or the hour hasn't come: nothing is to be done then.
+pub fn carry_out(article: &Article, context: &Context<'_>) -> Result<Decision, Problem> {
+    let nothing = |detail: &str| Problem::new(Code::WrongStatus, detail);
+    let schedule = article.schedule.as_ref().ok_or_else(|| nothing("nothing is scheduled"))?;
+    if context.now < schedule.at {
+        return Err(nothing("the hour hasn't come"));
+    }
+    let outcome = match in_the_way(article, context, schedule) {
+        reasons if reasons.is_empty() => {
+            let edition = Edition { kind: schedule.kind, note: schedule.note.clone() };
+            publish::out(article, context, &edition)?
+        }
+        reasons => {
+            let held = Held { answer: Said::default(), at: schedule.at, reasons };
+            Outcome::from(Data::Held(Box::new(held)))
+        }
+    };
+    let event = schedule.event.as_hyphenated().to_string();
+    let data = Node::Object(vec![("schedule".to_owned(), Node::Str(event))]);
+    let id = article.id.as_hyphenated().to_string();
+    let content = json::canonical_object(&[
+        ("article", &Node::Str(id)),
+        ("base", &Node::Null),
+        ("data", &data),
+        ("expect", &Node::Null),
+        ("type", &Node::Str("clock".to_owned())),
+    ]);
+    let mut hasher = Sha256::new();
+    hasher.update(context.salt.0);
+    hasher.update(&content);
+    let author = Author {
+        article: article.id,
+        command: schedule.command(),
+        hash: Hex(hasher.finalize().into()),
+        kind: ActorKind::Desk,
+    };
+    conclude(Some(article), &author, context, article, outcome)
+}
+
+/// Why what is scheduled can't go out now.
+fn in_the_way(article: &Article, context: &Context<'_>, schedule: &workflow::Schedule) -> Vec<Reason> {
+    let mut reasons = gate(article, context.newsroom, context.now).reasons;
+    let rules = context.newsroom.rules_for(article.section());
+    let grace = TimeDelta::minutes(i64::from(rules.grace_minutes));
+    if context.now - schedule.at > grace {
+        let detail = format!("its hour passed more than {} minutes ago", rules.grace_minutes);
+        reasons.push(Reason::new(ReasonCode::Late, detail));
+    }
+    if publish::is_before_readers(article) {
+        reasons.push(Reason::new(ReasonCode::NothingNew, "these words are before readers already"));
+    }
+    // The core refuses whatever would make an edition too big, so this only ever holds what an older build let by.
+    if bound::edition_fits(article).is_err() {
+        reasons.push(Reason::new(ReasonCode::TooLong, "the edition would be too big for the wire"));
+    }
+    reasons
+}
+
+impl Held {
+    pub(crate) fn evolve(&self, article: &mut Article, _: &Event) -> Result<(), Broken> {
+        article.schedule = None;
+        article.held = Some(workflow::Held { at: self.at, reasons: self.reasons.clone() });
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::article::{EditionKind, Status};
+    use crate::command::testing::Desk;
+
+    const HOUR: &str = "2026-01-31T12:00:00Z";
+
+    fn scheduled(data: serde_json::Value) -> Desk {
+        let mut desk = Desk::drafted(&["Words."]);
+        desk.approved();
+        let mut command = json!({"type": "publish", "data": {"at": HOUR}});
+        for (name, value) in data.as_object().unwrap() {
+            command["data"][name] = value.clone();
+        }
+        desk.given("pia", command);
+        desk
+    }
+
+    #[test]
+    fn what_is_scheduled_goes_out_at_its_hour_and_not_before() {
+        let mut desk = scheduled(json!({"note": "More to come."}));
+        assert_eq!(desk.state().status(), Status::Scheduled);
+        desk.refused("pia", json!({"type": "publish"}), Code::WrongStatus);
+        desk.refused(
+            "pia",
+            json!({"type": "publish", "data": {"at": "2026-01-31T13:00:00Z"}}),
+            Code::WrongStatus,
+        );
+        desk.now = HOUR.parse().unwrap();
+        desk.now -= TimeDelta::microseconds(1);
+        assert!(desk.clock().is_err());
+        desk.now += TimeDelta::microseconds(1);
+        let (one, other) = (desk.clock().unwrap(), desk.clock().unwrap());
+        assert_eq!(one.bytes, other.bytes, "every instance writes the same");
+        let event = desk.accept(one).clone();
+        assert_eq!((&*event.kind, &*event.actor), ("copydesk.article.published", "desk"));
+        assert_eq!((event.actorkind, event.data.said().edition), (ActorKind::Desk, Some(1)));
+        let edition = desk.state().last_edition().unwrap().clone();
+        assert_eq!((edition.kind, edition.note.as_deref()), (EditionKind::First, Some("More to come.")));
+        assert_eq!((desk.state().status(), &desk.state().schedule), (Status::Published, &None));
+        assert!(desk.clock().is_err(), "once");
+    }
+
+    #[test]
+    fn a_shut_gate_or_a_late_hour_holds_it_with_the_reasons() {
+        let mut desk = scheduled(json!({}));
+        let event = desk.given("eva", json!({"type": "edit", "data": {"set": {"headline": "Another"}}}));
+        let warned: Vec<_> = event.data.said().warnings.iter().map(|one| one.code.as_str()).collect();
+        assert_eq!(warned, ["publication_will_be_held", "approval_stale"]);
+        desk.now = HOUR.parse().unwrap();
+        let held = desk.clock().unwrap();
+        assert_eq!(&*desk.accept(held).kind, "copydesk.article.held");
+        let held = desk.state().held.clone().unwrap();
+        assert_eq!((held.at, held.reasons[0].code), (desk.now, ReasonCode::ApprovalStale));
+        assert_eq!(desk.state().status(), Status::Unpublished);
+        assert!(desk.clock().is_err(), "it never goes out by itself later");
+        desk.given("emil", json!({"type": "approve"}));
+        desk.given("pia", json!({"type": "publish"}));
+        assert_eq!(desk.state().held, None);
+
+        let mut desk = scheduled(json!({}));
+        desk.now = HOUR.parse::<Time>().unwrap() + TimeDelta::minutes(15);
+        assert_eq!(&*desk.clock().unwrap().event.kind, "copydesk.article.published", "within the grace");
+        desk.now += TimeDelta::microseconds(1);
+        let held = desk.clock().unwrap();
+        assert_eq!(&*desk.accept(held).kind, "copydesk.article.held");
+        assert_eq!(desk.state().held.as_ref().unwrap().reasons[0].code, ReasonCode::Late);
+    }
+
+    #[test]
+    fn what_is_called_off_does_not_go_out() {
+        let mut desk = scheduled(json!({}));
+        desk.refused("eva", json!({"type": "unschedule"}), Code::Forbidden);
+        desk.given("pia", json!({"type": "unschedule"}));
+        assert_eq!(desk.state().status(), Status::Unpublished);
+        desk.refused("pia", json!({"type": "unschedule"}), Code::WrongStatus);
+        desk.now = HOUR.parse().unwrap();
+        assert!(desk.clock().is_err());
+    }
+
+    #[test]
+    fn nobody_else_may_use_the_clocks_id() {
+        let mut desk = scheduled(json!({}));
+        let id = desk.state().schedule.as_ref().unwrap().command();
+        let problem = desk.refused("pia", json!({"type": "unschedule", "id": id}), Code::Invalid);
+        assert_eq!(problem.field.as_deref(), Some("/id"));
+    }
+
+    #[test]
+    fn a_later_edition_is_scheduled_beside_the_one_that_is_out_and_ended_by_a_withdrawal() {
+        let mut desk = Desk::published(&["Words."]);
+        desk.given("eva", json!({"type": "edit", "data": {"set": {"headline": "Another"}}}));
+        desk.given("emil", json!({"type": "approve"}));
+        let at =
+            json!({"type": "publish", "data": {"at": HOUR, "kind": "correction", "note": "It was wrong."}});
+        desk.given("pia", at);
+        assert_eq!(desk.state().status(), Status::Published);
+        assert!(desk.state().schedule.is_some());
+        desk.refused("pia", json!({"type": "publish"}), Code::WrongStatus);
+        desk.given("pia", json!({"type": "withdraw", "data": {"notice": "Gone."}}));
+        assert_eq!(desk.state().schedule, None);
+    }
+
+    #[test]
+    fn an_hour_lies_ahead() {
+        let mut desk = Desk::drafted(&["Words."]);
+        desk.approved();
+        for at in ["2026-01-31T09:00:00Z", "2020-01-01T00:00:00Z"] {
+            let problem = desk.refused("pia", json!({"type": "publish", "data": {"at": at}}), Code::Invalid);
+            assert_eq!(problem.field.as_deref(), Some("/data/at"));
+        }
+    }
+}
