@@ -128,9 +128,9 @@ fn command(desk: &Desk, dice: &Dice) -> Value {
         33 => {
             json!({"type": "restrict", "data": {"people": if dice[2].is_multiple_of(2) { json!(null) } else { json!(["ana", "chen"]) }}})
         }
-        34 => json!({"type": "unschedule"}),
+        34 | 39 => json!({"type": "unschedule"}),
         35 => json!({"type": if dice[2].is_multiple_of(8) { "spike" } else { "revive" }}),
-        36..=38 => {
+        36..=38 | 40 => {
             let at = desk.now + TimeDelta::minutes(i64::from(dice[2] % 4) * 30);
             json!({"type": "publish", "data": {"at": at, "note": "Later."}})
         }
