@@ -4,7 +4,7 @@
 //! wrote which words (`runs`) and every edition is listed. A reader who may not see confidential evidence gets its
 //! place and nothing of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use copydesk_article::article::{
@@ -19,6 +19,7 @@ use copydesk_article::ids::{BlockId, ClaimId, QueryId};
 use copydesk_article::newsroom::Newsroom;
 use copydesk_article::text::{Content, Run, Text, markdown, marks};
 use copydesk_article::words::Words;
+use copydesk_article::workflow::{Assignment, Held, Waiver};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -58,15 +59,31 @@ pub struct ArticleView {
     /// The time before which nothing leaves.
     pub embargo: Option<Time>,
     /// The hour set for publication.
-    pub schedule: Option<serde_json::Value>,
+    pub schedule: Option<ScheduleView>,
     /// Why a scheduled publication didn't go out.
-    pub held: Option<serde_json::Value>,
+    pub held: Option<Held>,
     /// Who writes, edits and checks, and by when.
-    pub assigned: Option<serde_json::Value>,
-    /// Who alone may see it.
-    pub restricted: Option<Vec<String>>,
+    pub assigned: Option<Assignment>,
+    /// Who alone may see it, beside chiefs and auditors.
+    pub restricted: Option<BTreeSet<Arc<str>>>,
+    /// What chiefs lifted for this revision.
+    pub waivers: Vec<Arc<Waiver>>,
     /// What stands between the text and its readers.
     pub gate: Gate,
+}
+
+/// The hour set for publication.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ScheduleView {
+    /// The hour.
+    pub at: Time,
+    /// Who set it.
+    pub by: Arc<str>,
+    /// What it will be.
+    pub kind: EditionKind,
+    /// What readers will be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<Words>,
 }
 
 /// What is known of a field beside its value.
@@ -213,8 +230,8 @@ pub struct EditionView {
     pub note: Option<Words>,
 }
 
-/// An article as newsroom tools read it, its stage and gate under this newsroom's rules.
-pub fn article(article: &Article, newsroom: &Newsroom) -> ArticleView {
+/// An article as newsroom tools read it at a moment, its stage and gate under this newsroom's rules.
+pub fn article(article: &Article, newsroom: &Newsroom, at: Time) -> ArticleView {
     let rules = newsroom.rules_for(article.section());
     let digest = if article.approvals.is_empty() { None } else { Some(words_digest(article)) };
     let set = || article.fields.0.iter().filter(|(_, field)| field.value.is_some());
@@ -234,12 +251,23 @@ pub fn article(article: &Article, newsroom: &Newsroom) -> ArticleView {
         queries: article.queries.values().map(|query| query_view(query)).collect(),
         approvals: article.approvals.iter().map(|approval| approval_view(approval, digest)).collect(),
         editions: article.editions.iter().map(|edition| edition_view(edition)).collect(),
-        embargo: None,
-        schedule: None,
-        held: None,
-        assigned: None,
-        restricted: None,
-        gate: gate(article, newsroom),
+        embargo: article.embargo,
+        schedule: article.schedule.as_ref().map(|schedule| ScheduleView {
+            at: schedule.at,
+            by: Arc::clone(&schedule.by),
+            kind: schedule.kind,
+            note: schedule.note.clone(),
+        }),
+        held: article.held.clone(),
+        assigned: Some(article.assignment.clone()).filter(|assignment| !assignment.is_empty()),
+        restricted: article.restricted.as_ref().map(|restriction| restriction.people.clone()),
+        waivers: article
+            .waivers
+            .iter()
+            .filter(|waiver| waiver.revision == article.revision)
+            .cloned()
+            .collect(),
+        gate: gate(article, newsroom, at),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Board {
     /// Only what is assigned to this actor
     #[arg(long, value_name = "ACTOR")]
     assignee: Option<String>,
-    /// Only what has these words in slug or headline
+    /// Only what has these words in headline, slug, byline or keywords
     #[arg(short, long, value_name = "WORDS")]
     q: Option<String>,
     /// At most this many

@@ -200,7 +200,7 @@ fn view(article: &Article, newsroom: &Newsroom) -> Value {
         "stage": article.stage(&rules), "status": article.status(),
         "edition": article.last_edition().map(|edition| edition.number), "fields": fields,
         "blocks": blocks.collect::<Vec<_>>(), "claims": claims.collect::<Vec<_>>(),
-        "gate": gate(article, newsroom),
+        "gate": gate(article, newsroom, article.updated),
     })
 }
 

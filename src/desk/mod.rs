@@ -23,6 +23,7 @@ use copydesk_article::answer::Answer;
 use copydesk_article::article::Article;
 use copydesk_article::command::{Command, Context, Decision, Past, Undecided, decide};
 use copydesk_article::event::{self, Hex, Read, Time};
+use copydesk_article::ids::DESK;
 use copydesk_article::problem::{Code, Problem};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -31,6 +32,7 @@ use crate::log::{self, Content, Expect, Log, LogError, Message, Seq, Settled};
 use crate::store::fold::{Step, advance};
 use crate::store::{Store, StoreError, Stored};
 
+pub mod clock;
 mod end;
 mod lanes;
 mod newsroom;
@@ -61,6 +63,7 @@ pub struct Desk {
     halted: watch::Sender<Option<Arc<str>>>,
     /// The last position that a command was answered with.
     answered: AtomicU64,
+    skew: clock::Skew,
 }
 
 impl fmt::Debug for Desk {
@@ -115,6 +118,7 @@ impl Desk {
             salt: Box::new(salt),
             halted: watch::Sender::new(None),
             answered: AtomicU64::new(0),
+            skew: clock::Skew::default(),
         }
     }
 
@@ -221,6 +225,9 @@ impl Desk {
                 return Err(Problem::new(Code::LogUnavailable, detail));
             }
         };
+        if &*event.actor == DESK {
+            return Err(Problem::invalid("/id", "this id is the clock's own: draw a new one"));
+        }
         if event.actor != *actor || event.commandhash != command.hash(&event.salt) {
             return Err(Problem::new(
                 Code::IdReused,
@@ -247,6 +254,7 @@ impl Desk {
             source: &self.source,
         };
         let article = known.stored.as_ref().map(|stored| &*stored.article);
+        self.clock_is_right_for(article, command).await?;
         let mut past = Past::new();
         loop {
             match decide(article, &past, command, &context) {

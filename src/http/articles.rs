@@ -14,6 +14,8 @@ use copydesk_article::ids::parse_uuid;
 use copydesk_article::json::nearest;
 use copydesk_article::newsroom::Newsroom;
 use copydesk_article::problem::{Code, Problem};
+use copydesk_article::text::folded;
+use copydesk_article::workflow::{Assignment, Held};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -85,14 +87,15 @@ struct BoardRow {
     revision: u32,
     edition: Option<u32>,
     updated: Time,
-    assigned: Option<serde_json::Value>,
+    assigned: Option<Assignment>,
     due: Option<Time>,
-    held: Option<serde_json::Value>,
+    overdue: bool,
+    held: Option<Held>,
     blocking: u32,
 }
 
 impl BoardRow {
-    fn of(row: Row, newsroom: &Newsroom) -> Self {
+    fn of(row: Row, newsroom: &Newsroom, now: Time) -> Self {
         BoardRow {
             stage: row.stage(newsroom),
             article: row.article,
@@ -104,9 +107,10 @@ impl BoardRow {
             revision: row.revision,
             edition: row.edition,
             updated: row.updated,
-            assigned: None,
-            due: None,
-            held: None,
+            due: row.assignment.due,
+            overdue: row.assignment.due.is_some_and(|due| due < now) && row.edition.is_none(),
+            assigned: Some(row.assignment).filter(|assignment| !assignment.is_empty()),
+            held: row.held,
             blocking: row.blocking,
         }
     }
@@ -116,16 +120,13 @@ impl BoardRow {
 pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal> {
     const KNOWN: &[&str] = &["stage", "status", "section", "assignee", "q", "cursor", "limit"];
     let params = Params::strict(&uri, KNOWN)?;
-    for later in ["assignee", "q"] {
-        if params.get(later).is_some() {
-            let detail =
-                format!("{later} can't be asked for yet: this version has no assignments and no search");
-            return Err(Problem::invalid(later, detail).into());
-        }
-    }
     let stages = [Stage::Draft, Stage::InReview, Stage::Approved, Stage::Spiked];
     let statuses = [Status::Unpublished, Status::Scheduled, Status::Published, Status::Withdrawn];
+    let words = params.get("q").map(folded).unwrap_or_default();
     let filter = Filter {
+        viewer: Some(reader.viewer()),
+        assignee: params.get("assignee").map(str::to_owned),
+        words: words.split_whitespace().map(str::to_owned).collect(),
         stages: list(&params, "stage", &stages.map(|stage| (stage.name(), stage)))?,
         statuses: list(&params, "status", &statuses.map(|status| (status.name(), status)))?,
         section: params.get("section").map(str::to_owned),
@@ -136,7 +137,8 @@ pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal>
     let store = reader.desk.store();
     let newsroom = store.newsroom();
     let (rows, next) = store.board(&filter, cursor, limit).map_err(unreadable)?;
-    let articles = rows.into_iter().map(|row| BoardRow::of(row, &newsroom)).collect();
+    let now = reader.desk.log().clock().now();
+    let articles = rows.into_iter().map(|row| BoardRow::of(row, &newsroom, now)).collect();
     Ok(Json(Board { articles, next: next.map(hex::encode) }).into_response())
 }
 
@@ -180,12 +182,14 @@ pub(super) async fn one(
         Some(_) => return Err(Problem::invalid("format", "format: expected json or markdown").into()),
     };
     wait_for_min_seq(&reader.desk, &params).await?;
+    reader.sees(id)?;
     let (article, newsroom) = then::article(&reader.desk, id, at).await?;
     if as_markdown {
         let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
         return Ok(([(CONTENT_TYPE, markdown)], view::body_markdown(&article)).into_response());
     }
-    Ok(Json(view::article(&article, &newsroom)).into_response())
+    let moment = then::time(&reader.desk, at, &article);
+    Ok(Json(view::article(&article, &newsroom, moment)).into_response())
 }
 
 /// `GET /v1/articles/{id}/gate`
@@ -198,6 +202,8 @@ pub(super) async fn gate(
     let params = Params::strict(&uri, &["version", "revision", "time"])?;
     let at = then::moment(&params)?;
     wait_for_min_seq(&reader.desk, &params).await?;
+    reader.sees(id)?;
     let (article, newsroom) = then::article(&reader.desk, id, at).await?;
-    Ok(Json(gate::gate(&article, &newsroom)).into_response())
+    let moment = then::time(&reader.desk, at, &article);
+    Ok(Json(gate::gate(&article, &newsroom, moment)).into_response())
 }

@@ -70,6 +70,7 @@ pub(super) async fn history(
     let id = article_id(path)?;
     let params = Params::strict(&uri, &[])?;
     wait_for_min_seq(&reader.desk, &params).await?;
+    reader.sees(id)?;
     let entries = reader.desk.log().events().all_on(&id.as_hyphenated().to_string(), 0).await;
     let events: Vec<Bytes> = entries.map_err(unavailable)?.iter().filter_map(stored).collect();
     if events.is_empty() {

@@ -10,8 +10,10 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use copydesk_article::newsroom::{Person, PersonKind, Role};
 use copydesk_article::problem::{Code, Problem};
+use uuid::Uuid;
 
 use super::problem::Refusal;
+use super::then::unreadable;
 use super::{Gateway, no_such_route};
 use crate::desk::Desk;
 
@@ -68,6 +70,7 @@ pub(super) fn actor(gateway: &Gateway, parts: &Parts) -> Result<Arc<str>, Proble
 
 /// Someone who may read under `/v1`, and what they read from.
 pub(super) struct Reader {
+    actor: Arc<str>,
     person: Person,
     /// What they read from.
     pub desk: Arc<Desk>,
@@ -83,6 +86,23 @@ impl Reader {
             return Ok(());
         }
         Err(Problem::new(Code::Forbidden, "your roles don't allow you to read this"))
+    }
+
+    /// That an article isn't restricted to others: then it isn't there.
+    ///
+    /// # Errors
+    /// `not_found`, `log_unavailable`.
+    pub(super) fn sees(&self, article: Uuid) -> Result<(), Problem> {
+        let stored = self.desk.store().article(article).map_err(unreadable)?;
+        match stored.is_none_or(|stored| stored.article.may_be_seen_by(&self.actor, &self.person)) {
+            true => Ok(()),
+            false => Err(Problem::not_found()),
+        }
+    }
+
+    /// Who they are, for a search over what they may see.
+    pub(super) fn viewer(&self) -> (Arc<str>, Person) {
+        (Arc::clone(&self.actor), self.person.clone())
     }
 }
 
@@ -101,7 +121,7 @@ impl FromRequestParts<Arc<Gateway>> for Reader {
             return Err(Problem::new(Code::Behind, detail).into());
         }
         let person = desk.store().newsroom().person(&actor).cloned().ok_or_else(stranger)?;
-        let reader = Reader { person, desk };
+        let reader = Reader { actor, person, desk };
         reader.may(Reads::Articles)?;
         Ok(reader)
     }

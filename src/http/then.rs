@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use copydesk_article::article::Article;
-use copydesk_article::event::{self, Read};
+use copydesk_article::event::{self, Read, Time};
 use copydesk_article::ids::DESK;
 use copydesk_article::newsroom::Newsroom;
 use copydesk_article::problem::{Code, Problem};
@@ -65,6 +65,15 @@ pub(super) async fn article(
     }
     let newsroom = newsroom(desk, &article, at).await?;
     Ok((article, Arc::new(newsroom)))
+}
+
+/// The time by which an article is judged: what was asked for, else its own last event's, else now.
+pub(super) fn time(desk: &Desk, at: Option<At>, article: &Article) -> Time {
+    match at {
+        None => desk.log().clock().now(),
+        Some(At::Time(time)) => time,
+        Some(At::Version(_) | At::Revision(_)) => article.updated,
+    }
 }
 
 /// The newsroom that was in force: the one that the article's last event then was decided under, or for a time the

@@ -184,6 +184,10 @@ impl Service {
         })?;
         *self.folding.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, thread));
         let mut tasks = Vec::new();
+        if parts.contains(&Part::Desk) {
+            let desk = Arc::clone(&self.desk);
+            tasks.push(tokio::spawn(async move { match desk::clock::keep_time(desk).await {} }));
+        }
         if parts.contains(&Part::Wire) {
             tasks.push(self.write_wire());
         }

@@ -2,12 +2,14 @@
 
 use std::collections::HashSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use copydesk_article::article::{Article, Stage, Status};
 use copydesk_article::event::Time;
 use copydesk_article::fields::FieldName;
-use copydesk_article::newsroom::Newsroom;
-use copydesk_article::text::Text;
+use copydesk_article::newsroom::{Newsroom, Person};
+use copydesk_article::text::{Text, folded};
+use copydesk_article::workflow::{Assignment, Held, Restriction};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -42,6 +44,17 @@ pub struct Row {
     pub updated: Time,
     /// How many blocking queries are open.
     pub blocking: u32,
+    /// Who works on it, and by when.
+    #[serde(default, skip_serializing_if = "Assignment::is_empty")]
+    pub assignment: Assignment,
+    /// Why its last scheduled publication did not go out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Held>,
+    /// Who alone may see it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restricted: Option<Restriction>,
+    /// What it is found by, as it is looked for.
+    pub found_by: String,
 }
 
 impl Row {
@@ -61,6 +74,10 @@ impl Row {
             edition: article.last_edition().map(|edition| edition.number),
             updated: article.updated,
             blocking: u32::try_from(article.blocking_queries().count()).unwrap_or(u32::MAX),
+            assignment: article.assignment.clone(),
+            held: article.held.clone(),
+            restricted: article.restricted.clone(),
+            found_by: found_by(article),
         }
     }
 
@@ -76,9 +93,24 @@ impl Row {
     }
 }
 
+/// Headline, slug, byline and keywords, a line each, as they are looked for.
+fn found_by(article: &Article) -> String {
+    let headline = article.fields.text(FieldName::Headline).map(Text::plain);
+    let lines = [FieldName::Slug, FieldName::Byline].map(|name| article.fields.line(name).map(str::to_owned));
+    let keywords = article.fields.list(FieldName::Keywords).iter().cloned();
+    let all: Vec<String> = headline.into_iter().chain(lines.into_iter().flatten()).chain(keywords).collect();
+    folded(&all.join("\n"))
+}
+
 /// What is looked for on the board.
 #[derive(Debug, Clone, Default)]
 pub struct Filter {
+    /// Only what this person may see.
+    pub viewer: Option<(Arc<str>, Person)>,
+    /// Only what this actor has a part in.
+    pub assignee: Option<String>,
+    /// Only what has all of these words in it, in headline, slug, byline or keywords; folded.
+    pub words: Vec<String>,
     /// Only these stages; empty: all but spiked.
     pub stages: Vec<Stage>,
     /// Only these statuses; empty: all.
@@ -97,7 +129,17 @@ impl Filter {
                 section.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             })
         });
-        stage_fits && section_fits && (self.statuses.is_empty() || self.statuses.contains(&row.status))
+        let visible = |restriction: &Restriction| {
+            self.viewer.as_ref().is_none_or(|(actor, person)| restriction.admits(actor, person))
+        };
+        let assigned = self.assignee.as_ref().is_none_or(|actor| row.assignment.names(actor));
+        let found = self.words.iter().all(|word| row.found_by.contains(word.as_str()));
+        row.restricted.as_ref().is_none_or(visible)
+            && assigned
+            && found
+            && stage_fits
+            && section_fits
+            && (self.statuses.is_empty() || self.statuses.contains(&row.status))
     }
 }
 

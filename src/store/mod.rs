@@ -23,6 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use copydesk_article::article::Article;
+use copydesk_article::event::Time;
 use copydesk_article::newsroom::Newsroom;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -44,7 +45,7 @@ use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;
@@ -148,6 +149,8 @@ pub(crate) struct Shelves {
     pub snapshots: Shelf,
     /// Articles by newest change.
     pub board: Shelf,
+    /// What is scheduled, by its hour.
+    pub due: Shelf,
     /// What goes on the wire, by position.
     pub outgoing: Shelf,
     /// Articles set aside.
@@ -236,6 +239,7 @@ impl Store {
             events: shelf(b'e'),
             snapshots: shelf(b's'),
             board: shelf(b'b'),
+            due: shelf(b'd'),
             outgoing: shelf(b'o'),
             aside: shelf(b'x'),
             foreign: shelf(b'f'),
@@ -440,6 +444,26 @@ impl Store {
         Ok(all)
     }
 
+    /// What is scheduled, the next first, at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`], [`StoreError::Damaged`].
+    pub fn due(&self, limit: usize) -> Result<Vec<(Time, Uuid)>, StoreError> {
+        let (mut due, moved) = self.recent().due();
+        let folded = self.shelves.due.scan(&[]).map(|entry| {
+            let (key, _) = entry?;
+            let at = key.get(..8).and_then(|at| at.try_into().ok()).map(i64::from_be_bytes);
+            let at = at.and_then(Time::from_timestamp_micros);
+            let article = key.get(8..).and_then(|id| Uuid::from_slice(id).ok());
+            at.zip(article).ok_or_else(|| StoreError::Damaged("a scheduled article's key".to_owned()))
+        });
+        let folded = folded.filter(|found| !found.as_ref().is_ok_and(|(_, id)| moved.contains(id)));
+        due.extend(self.noting_damage(folded.take(limit).collect::<Result<Vec<_>, _>>())?);
+        due.sort_unstable();
+        due.truncate(limit);
+        Ok(due)
+    }
+
     /// Every article, for checks over all of them.
     ///
     /// # Errors
@@ -564,6 +588,15 @@ fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
         }
     }
     Err(StoreError::Failed("too many folders were set aside: remove some".to_owned()))
+}
+
+/// The key of an article that is scheduled. Hours before 1970 don't lie ahead.
+fn due_key(at: Time, article: Uuid) -> [u8; 24] {
+    let mut key = [0; 24];
+    let (first, second) = key.split_at_mut(8);
+    first.copy_from_slice(&at.timestamp_micros().max(0).to_be_bytes());
+    second.copy_from_slice(article.as_bytes());
+    key
 }
 
 /// The key of an article as it was at a version.

@@ -12,6 +12,7 @@ use copydesk_article::claims::Claim;
 use copydesk_article::event::Time;
 use copydesk_article::fields::Fields;
 use copydesk_article::ids::BlockId;
+use copydesk_article::workflow::{Assignment, Held, Restriction, Schedule, Waiver};
 use serde::{Deserialize, Serialize};
 use sled::Batch;
 use uuid::Uuid;
@@ -134,6 +135,18 @@ struct Head {
     editions: Vec<Arc<EditionRecord>>,
     home: Option<Arc<str>>,
     withdrawn_for_good: bool,
+    #[serde(default, skip_serializing_if = "Assignment::is_empty")]
+    assignment: Assignment,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    embargo: Option<Time>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restricted: Option<Restriction>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    held: Option<Held>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    waivers: Vec<Arc<Waiver>>,
 }
 
 impl Head {
@@ -156,6 +169,12 @@ impl Head {
             editions: article.editions.clone(),
             home: article.home.clone(),
             withdrawn_for_good: article.withdrawn_for_good,
+            assignment: article.assignment.clone(),
+            embargo: article.embargo,
+            restricted: article.restricted.clone(),
+            schedule: article.schedule.clone(),
+            held: article.held.clone(),
+            waivers: article.waivers.clone(),
         }
     }
 }
@@ -295,6 +314,12 @@ fn read_parts(shelf: &Shelf, id: Uuid) -> Result<Stored, StoreError> {
         editions: head.editions,
         home: head.home,
         withdrawn_for_good: head.withdrawn_for_good,
+        assignment: head.assignment,
+        embargo: head.embargo,
+        restricted: head.restricted,
+        schedule: head.schedule,
+        held: head.held,
+        waivers: head.waivers,
     };
     Ok(Stored { article: Arc::new(article), seq: head.seq })
 }

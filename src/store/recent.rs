@@ -9,13 +9,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use copydesk_article::article::Article;
+use copydesk_article::event::Time;
 use copydesk_article::newsroom::Newsroom;
 use sled::Batch;
 use uuid::Uuid;
 
 use super::{
-    Aside, EventRef, ForeignMessage, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, line, pieces,
-    snapshot_key,
+    Aside, EventRef, ForeignMessage, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, due_key, line,
+    pieces, snapshot_key,
 };
 use crate::log::Seq;
 
@@ -142,6 +143,17 @@ impl Recent {
             }
             let row = pieces::encode(&board::Row::of(&now.article))?;
             shelves.board.insert(&mut batch, &board::key(now.article.updated, *id), row);
+            let due =
+                |stored: &Stored| stored.article.schedule.as_ref().map(|schedule| due_key(schedule.at, *id));
+            let (was_due, is_due) = (before.as_ref().and_then(due), due(now));
+            if was_due != is_due {
+                if let Some(key) = was_due {
+                    shelves.due.remove(&mut batch, &key);
+                }
+                if let Some(key) = is_due {
+                    shelves.due.insert(&mut batch, &key, &[]);
+                }
+            }
             line::append(&shelves.events, &mut batch, *id, events)?;
             for article in snapshots {
                 let key = snapshot_key(*id, article.version);
@@ -179,6 +191,13 @@ impl Recent {
             (board::key(row.updated, row.article), row)
         };
         self.articles.values().map(row).collect()
+    }
+
+    /// What is scheduled, and of which articles sled may say otherwise.
+    pub(super) fn due(&self) -> (Vec<(Time, Uuid)>, BTreeSet<Uuid>) {
+        let articles = self.articles.values().map(|touched| &touched.now.article);
+        let due = articles.filter_map(|article| Some((article.schedule.as_ref()?.at, article.id)));
+        (due.collect(), self.ids())
     }
 
     pub(super) fn events_of(&self, article: Uuid) -> Vec<EventRef> {

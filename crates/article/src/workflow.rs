@@ -154,14 +154,19 @@ pub fn is_waivable(reason: &Reason, article: &Article) -> bool {
     }
 }
 
+impl Restriction {
+    /// Whether someone may see what is so restricted.
+    pub fn admits(&self, actor: &str, person: &Person) -> bool {
+        self.people.contains(actor)
+            || *self.by == *actor
+            || person.roles.iter().any(|role| matches!(role, Role::Chief | Role::Auditor))
+    }
+}
+
 impl Article {
-    /// Whether someone may see the article, as far as restrictions go.
+    /// Whether someone may see the article.
     pub fn may_be_seen_by(&self, actor: &str, person: &Person) -> bool {
-        self.restricted.as_ref().is_none_or(|restriction| {
-            restriction.people.contains(actor)
-                || *restriction.by == *actor
-                || person.roles.iter().any(|role| matches!(role, Role::Chief | Role::Auditor))
-        })
+        self.restricted.as_ref().is_none_or(|restriction| restriction.admits(actor, person))
     }
 
     /// The waiver in force that lifts a reason, if there is one.

@@ -39,3 +39,17 @@ pub use href::{image_uri, link_href};
 pub use run::{Run, Text};
 pub use spans::{Span, Spans};
 pub use taken::{BlockWarning, Refused, TextWarning, is_blank, plain_line};
+
+/// A text as it is looked for: without accents, in one case, compatible characters as one.
+pub fn folded(text: &str) -> String {
+    use unicode_normalization::UnicodeNormalization;
+    use unicode_normalization::char::is_combining_mark;
+    let plain = text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase);
+    // `ß` and final `ς` are the same as what they stand for.
+    let plain = plain.flat_map(|c| match c {
+        'ß' => ['s', 's'].into_iter().take(2),
+        'ς' => ['σ', ' '].into_iter().take(1),
+        c => [c, ' '].into_iter().take(1),
+    });
+    plain.collect()
+}
