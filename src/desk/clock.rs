@@ -106,6 +106,11 @@ impl Desk {
         article: Uuid,
         known: &mut Known,
     ) -> Result<Option<Attempt>, Problem> {
+        // What was scheduled through another instance is folded here, and this desk may not have looked since.
+        let folded = self.store.article(article).map_err(unreadable)?.map_or(0, |stored| stored.seq);
+        if folded > known.seq {
+            *known = Known::default();
+        }
         self.know(article, known)?;
         let Some(stored) = known.stored.as_ref().filter(|_| known.aside.is_none()) else { return Ok(None) };
         let Some(schedule) = &stored.article.schedule else { return Ok(None) };

@@ -85,7 +85,9 @@ impl TestClock {
     /// Only for a future that waits for nothing outside itself, such as a simulation: while it waits for
     /// another thread or the network, the clock would run on.
     pub async fn drive<F: Future>(&self, future: F) -> F::Output {
-        let mut future = pin!(future);
+        // tokio's budget would let whatever it has given out stand still here until the runtime's next turn, which
+        // never comes while the clock runs on.
+        let mut future = pin!(tokio::task::unconstrained(future));
         std::future::poll_fn(|cx| self.poll_driven(future.as_mut(), cx)).await
     }
 

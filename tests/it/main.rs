@@ -12,6 +12,7 @@ mod cli;
 mod deploy;
 mod faults;
 mod harness;
+mod hours;
 mod house;
 mod http;
 mod instance;

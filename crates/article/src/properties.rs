@@ -69,6 +69,7 @@ fn command(desk: &Desk, dice: &Dice) -> Value {
     let claim = format!("c{}", dice[2] % 6 + 1);
     let quote = pick(&["He won", "won thirteen votes", "She said", "cold that day", "A headline"], dice[4]);
     let mut command = match dice[1] % 45 {
+        _ if state.schedule.is_some() && dice[2].is_multiple_of(6) => json!({"type": "unschedule"}),
         0..=2 => {
             json!({"type": "edit", "data": {"ops": [{"op": "insert", "after": after, "block": block(dice)}]}})
         }
@@ -128,9 +129,9 @@ fn command(desk: &Desk, dice: &Dice) -> Value {
         33 => {
             json!({"type": "restrict", "data": {"people": if dice[2].is_multiple_of(2) { json!(null) } else { json!(["ana", "chen"]) }}})
         }
-        34 | 39 => json!({"type": "unschedule"}),
+        34 => json!({"type": "unschedule"}),
         35 => json!({"type": if dice[2].is_multiple_of(8) { "spike" } else { "revive" }}),
-        36..=38 | 40 => {
+        36..=40 => {
             let at = desk.now + TimeDelta::minutes(i64::from(dice[2] % 4) * 30);
             json!({"type": "publish", "data": {"at": at, "note": "Later."}})
         }

@@ -6,4 +6,5 @@ mod house;
 mod operators;
 mod readers;
 mod reads;
+mod restricted;
 mod server;
