@@ -92,8 +92,10 @@ impl Board {
         if let Some(edition) = article.at("edition").as_u64().filter(|edition| *edition > 0) {
             more.push(format!("edition {edition}"));
         }
-        if !article.at("held").is_null() {
-            more.push("HELD".to_owned());
+        for (name, mark) in [("held", "HELD"), ("overdue", "OVERDUE")] {
+            if !matches!(article.at(name), Value::Null | Value::Bool(false)) {
+                more.push(mark.to_owned());
+            }
         }
         let more = safe::cut(&more.join("  "), WIDTH - 2);
         screen.line(format!("  {}", screen.paint(DIM, &more)))?;

@@ -106,6 +106,7 @@ fn whole(screen: &mut Screen, article: &Value) -> io::Result<()> {
             labelled(screen, &format!("image {part}"), value)?;
         }
     }
+    around(screen, article)?;
     for block in list(article, "blocks") {
         screen.line("")?;
         self::block(screen, block)?;
@@ -127,6 +128,37 @@ fn whole(screen: &mut Screen, article: &Value) -> io::Result<()> {
     }
     screen.line("")?;
     gate::whole(screen, article.at("gate"))
+}
+
+/// Who works on it, when it may and shall go out, and who may see it.
+fn around(screen: &mut Screen, article: &Value) -> io::Result<()> {
+    let names = |list: &Value| {
+        let names = list.as_array().into_iter().flatten().filter_map(Value::as_str);
+        names.collect::<Vec<_>>().join(", ")
+    };
+    let (assigned, schedule, held) = (article.at("assigned"), article.at("schedule"), article.at("held"));
+    let lines = [
+        ("writers", names(assigned.at("writers"))),
+        ("editor", assigned.text("editor").to_owned()),
+        ("checkers", names(assigned.at("checkers"))),
+        ("due", moment(assigned.text("due"))),
+        ("embargo", moment(article.text("embargo"))),
+        ("goes out", moment(schedule.text("at"))),
+        ("held at", moment(held.text("at"))),
+        ("restricted to", names(article.at("restricted"))),
+    ];
+    for (label, value) in lines.iter().filter(|(_, value)| !value.is_empty()) {
+        labelled(screen, label, value)?;
+    }
+    for reason in held.list("reasons") {
+        labelled(screen, "held for", reason.text("detail"))?;
+    }
+    for waiver in article.list("waivers") {
+        let codes: Vec<&str> = waiver.list("reasons").iter().map(|reason| reason.text("code")).collect();
+        let words = format!("{} by {}: {}", codes.join(", "), waiver.text("by"), waiver.text("reason"));
+        labelled(screen, "waived", &words)?;
+    }
+    Ok(())
 }
 
 /// Version, revision, stage and status, in a line.
