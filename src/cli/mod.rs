@@ -34,6 +34,7 @@ mod members;
 mod opening;
 mod rebuild;
 mod refused;
+mod reload;
 mod replay;
 mod safe;
 mod schema;
@@ -114,6 +115,8 @@ enum Verb {
     Replay(replay::Replay),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
+    /// Propose the configuration file's people, roles and rules to the newsroom
+    Reload(reload::Reload),
     /// Write the JSON Schemas of commands, events, answers and problems
     Schema(schema::Schema),
     /// Measure copydesk beside the bare transport that it stands on
@@ -202,6 +205,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Demo(demo) => demo.run(global, screen).await,
         Verb::Serve(serve) => serve.run(global).await,
         Verb::Rebuild(rebuild) => rebuild.run(global, screen).await,
+        Verb::Reload(reload) => reload.run(global, screen).await,
         Verb::Schema(schema) => schema.run(screen),
         Verb::Bench(bench) => bench.run(screen).await,
         Verb::CheckConfig(check) => check.run(global, screen),

@@ -38,7 +38,7 @@ mod lanes;
 mod newsroom;
 mod past;
 
-pub use newsroom::{Proposal, ProposeError, propose};
+pub use newsroom::{Proposal, ProposeError, in_force, propose};
 pub use past::At;
 
 /// How long an append is tried before its outcome is left unknown.

@@ -77,6 +77,14 @@ pub async fn propose(
     }
 }
 
+/// The newsroom at the log's end.
+///
+/// # Errors
+/// [`ProposeError`].
+pub async fn in_force(log: &dyn Log) -> Result<Newsroom, ProposeError> {
+    present(log).await.map(|(newsroom, _)| newsroom)
+}
+
 /// The newsroom at the log's end, and the last position on its subject.
 async fn present(log: &dyn Log) -> Result<(Newsroom, u64), ProposeError> {
     let mut newsroom = Newsroom::default();

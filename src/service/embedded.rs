@@ -1,6 +1,6 @@
 //! The parts in the command line's own process, on a folder that no service has open.
 
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use anyhow::bail;
 use async_trait::async_trait;
@@ -55,7 +55,8 @@ pub async fn embedded(config: &Config) -> anyhow::Result<Arc<dyn Embedded>> {
         () = service.desk.until_halted() => bail!("{}", service.desk.halted().unwrap_or_default()),
     }
     let site = Site { public_url: serve::public_url(config, "http://localhost"), ..serve::site(config) };
-    let gateway = Arc::new(serve::gateway(&service, config, Part::ALL, site));
+    let tokens = Arc::new(RwLock::new(config.tokens()));
+    let gateway = Arc::new(serve::gateway(&service, config, Part::ALL, site, &tokens));
     gateway.health.set_caught_up();
     let router = http::router(gateway);
     Ok(Arc::new(InThisProcess { service, router }))

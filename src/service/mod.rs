@@ -10,11 +10,13 @@ use std::str::FromStr;
 
 pub mod embedded;
 pub mod parts;
-pub mod serve;
+pub mod reload;
+mod serve;
 
 pub use crate::http::Actor as ActingAs;
 pub use embedded::{Embedded, embedded, rebuild};
 pub use parts::{FoldCheck, Service, ServiceError, open_embedded_log};
+pub use reload::{Reloaded, reload};
 pub use serve::{ServeOptions, serve};
 
 /// What a process does.

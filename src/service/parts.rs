@@ -76,7 +76,7 @@ pub struct Service {
 type Folding = (tokio::sync::oneshot::Sender<()>, std::thread::JoinHandle<()>);
 
 /// Random bytes for events. Without them nothing can be decided, and a process without any can do nothing useful.
-fn salt() -> [u8; 16] {
+pub(super) fn salt() -> [u8; 16] {
     let mut bytes = [0; 16];
     match getrandom::fill(&mut bytes) {
         Ok(()) => bytes,

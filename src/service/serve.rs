@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::{Context, bail};
 use copydesk_public::Site;
@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Part, Service, open_embedded_log};
+use super::{Part, Service, open_embedded_log, reload};
 use crate::config::{Config, LogDurability, LogKind};
 use crate::desk::Proposal;
 use crate::http::{self, Gateway, Health, InFlight, Patience, Readers};
@@ -46,8 +46,12 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         propose(&service, &config).await?;
     }
     service.start(&options.parts)?;
+    let tokens = Arc::new(RwLock::new(config.tokens()));
+    let reloading =
+        reload::at_each_hangup(Arc::clone(&service.log), options.file.clone(), Arc::clone(&tokens));
+    let reloading = tokio::spawn(reloading);
     let site = Site { public_url: public_url(&config, &format!("http://{address}")), ..site(&config) };
-    let gateway = Arc::new(gateway(&service, &config, &options.parts, site));
+    let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &tokens));
     let end = service.log.events().end().await?;
     tokio::select! {
         () = service.store.folded(end) => gateway.health.set_caught_up(),
@@ -65,6 +69,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     if let Some(answers) = answers {
         answers.await??;
     }
+    reloading.abort();
     service.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -78,7 +83,8 @@ async fn propose(service: &Service, config: &Config) -> anyhow::Result<()> {
         Proposal::Differs(version) => {
             tracing::warn!(
                 version,
-                "the log's newsroom is in force; the configuration's people, roles or rules differ"
+                "the log's newsroom is in force; the configuration's people, roles or rules differ: `copydesk reload` \
+                 or SIGHUP proposes them"
             );
         }
     }
@@ -141,8 +147,15 @@ pub(super) async fn open(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<A
 }
 
 /// The routes' parts.
-pub(super) fn gateway(service: &Arc<Service>, config: &Config, parts: &[Part], site: Site) -> Gateway {
-    let tokens = config.tokens();
+pub(super) fn gateway(
+    service: &Arc<Service>,
+    config: &Config,
+    parts: &[Part],
+    site: Site,
+    tokens: &reload::Tokens,
+) -> Gateway {
+    let tokens = Arc::clone(tokens);
+    let actor = move |presented: &str| tokens.read().unwrap_or_else(PoisonError::into_inner).actor(presented);
     Gateway {
         desk: parts.contains(&Part::Desk).then(|| Arc::clone(&service.desk)),
         readers: parts.contains(&Part::Feed).then(|| Readers {
@@ -150,7 +163,7 @@ pub(super) fn gateway(service: &Arc<Service>, config: &Config, parts: &[Part], s
             site,
             clock: service.log.clock(),
         }),
-        tokens: Arc::new(move |presented: &str| tokens.actor(presented)),
+        tokens: Arc::new(actor),
         health: Arc::new(Health::default()),
         progress: service.progresses(),
         metrics: Arc::new(Metrics::default()),

@@ -85,6 +85,22 @@ impl Serving {
         }
     }
 
+    /// Tells it to read its configuration file again (SIGHUP).
+    pub fn hang_up(&self) {
+        let told = Command::new("kill").args(["-HUP", &self.child.id().to_string()]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Its configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.folder.path().join("copydesk.toml")
+    }
+
+    /// What it said on stderr so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
     /// Starts it again on the same data.
     pub fn start_again(&mut self) {
         (self.child, self.url) = launch(self.folder.path(), &self.arguments);

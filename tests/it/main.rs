@@ -21,6 +21,7 @@ mod log_contract;
 mod nats;
 mod nats_server;
 mod path;
+mod reload;
 mod segments;
 mod serve;
 mod simulation;

@@ -1,7 +1,7 @@
 //! The newsroom line: the people, roles and rules in force, written whole when they change, as events of the
 //! subject `desk`. Every decision is made under one version of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -196,6 +196,43 @@ pub struct NewsroomSet {
 impl NewsroomSet {
     /// The event's type.
     pub const TYPE: &'static str = "copydesk.newsroom.set";
+
+    /// What another newsroom has otherwise, a line for people each.
+    pub fn changes(&self, next: &NewsroomSet) -> Vec<String> {
+        let names: BTreeSet<&Arc<str>> = self.people.keys().chain(next.people.keys()).collect();
+        let people =
+            names.into_iter().filter_map(|name| match (self.people.get(name), next.people.get(name)) {
+                (None, Some(person)) => Some(format!("{name} joins: {}", person.shown())),
+                (Some(_), None) => Some(format!("{name} leaves")),
+                (Some(was), Some(is)) if was != is => {
+                    Some(format!("{name}: {} becomes {}", was.shown(), is.shown()))
+                }
+                _ => None,
+            });
+        let (was, is) = (rules_shown(&self.rules), rules_shown(&next.rules));
+        let all: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+        let value = |rules: &BTreeMap<String, String>, name: &String| {
+            rules.get(name).cloned().unwrap_or_else(|| "nothing of its own".to_owned())
+        };
+        let rules = all.into_iter().filter(|name| was.get(*name) != is.get(*name));
+        let rules =
+            rules.map(|name| format!("rules.{name}: {} becomes {}", value(&was, name), value(&is, name)));
+        people.chain(rules).collect()
+    }
+}
+
+/// Each rule by its name, sections apart.
+fn rules_shown(rules: &Rules) -> BTreeMap<String, String> {
+    let mut all = match serde_json::to_value(rules) {
+        Ok(serde_json::Value::Object(all)) => all,
+        _ => serde_json::Map::new(),
+    };
+    let sections = match all.remove("section") {
+        Some(serde_json::Value::Object(sections)) => sections,
+        _ => serde_json::Map::new(),
+    };
+    let sections = sections.into_iter().map(|(name, rules)| (format!("section.{name:?}"), rules));
+    all.into_iter().chain(sections).map(|(name, rule)| (name, rule.to_string())).collect()
 }
 
 /// The newsroom as it is in force: the fold of the newsroom line.
@@ -246,6 +283,15 @@ impl Newsroom {
 }
 
 impl Person {
+    /// Name, roles, and whether a machine, in a line.
+    fn shown(&self) -> String {
+        let role = |role: &Role| format!("{role:?}").to_lowercase();
+        let roles = self.roles.iter().map(role).collect::<Vec<_>>().join(", ");
+        let name = if self.name.is_empty() { String::new() } else { format!("{} ", self.name) };
+        let machine = if self.kind == PersonKind::Machine { ", machine" } else { "" };
+        format!("{name}({roles}{machine})")
+    }
+
     /// Whether this person holds one of the roles. A chief has every right of an editor and a publisher.
     pub fn holds(&self, roles: &[Role]) -> bool {
         self.roles.iter().any(|held| {
@@ -275,6 +321,36 @@ mod tests {
         assert_eq!(
             [asked("sport"), asked("world"), asked("world/asia/korea"), asked("worldly")],
             [1, 2, 3, 1]
+        );
+    }
+
+    #[test]
+    fn what_changes_is_said_by_person_and_by_rule() {
+        let person = |name: &str, roles: &[Role]| Person {
+            name: name.to_owned(),
+            roles: roles.to_vec(),
+            ..Person::default()
+        };
+        let mut before = NewsroomSet::default();
+        before.people.insert("ana".into(), person("Ana", &[Role::Reporter]));
+        before.people.insert("bob".into(), person("", &[Role::Editor]));
+        let mut after = before.clone();
+        assert!(before.changes(&after).is_empty());
+        after.people.remove("bob");
+        after.people.insert("ana".into(), person("Ana", &[Role::Reporter, Role::Chief]));
+        after.people.insert("cem".into(), person("Cem", &[Role::Checker]));
+        after.rules.approvals = 2;
+        let world = SectionRules { approvals: Some(3), ..SectionRules::default() };
+        after.rules.section.insert("world".into(), world);
+        assert_eq!(
+            before.changes(&after),
+            [
+                "ana: Ana (reporter) becomes Ana (reporter, chief)",
+                "bob leaves",
+                "cem joins: Cem (checker)",
+                "rules.approvals: 1 becomes 2",
+                "rules.section.\"world\": nothing of its own becomes {\"approvals\":3}",
+            ]
         );
     }
 

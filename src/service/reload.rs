@@ -1,0 +1,78 @@
+//! A changed configuration file while the service runs: its people, roles and rules are proposed to the newsroom line,
+//! its tokens taken as they are.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::serve::open_log;
+use crate::config::{Config, token};
+use crate::desk::{self, Proposal};
+use crate::log::Log;
+
+/// What came of proposing a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reloaded {
+    /// The version of the newsroom line that is in force.
+    pub version: u32,
+    /// What changed, a line each; empty where the line had it already.
+    pub changes: Vec<String>,
+}
+
+/// Proposes the people, roles and rules of a configuration to the newsroom line of the log that it names.
+///
+/// # Errors
+/// Where the log can't be opened or written, or the newsroom would have no chief.
+pub async fn reload(config: &Config) -> anyhow::Result<Reloaded> {
+    let log = open_log(config).await?;
+    propose(&*log, config).await
+}
+
+async fn propose(log: &dyn Log, config: &Config) -> anyhow::Result<Reloaded> {
+    let (set, source) = (config.newsroom_set(), format!("/{}", config.desk.prefix));
+    let before = desk::in_force(log).await?;
+    let changes = before.set.changes(&set);
+    let salt = super::parts::salt();
+    match desk::propose(log, &set, &source, salt, true).await? {
+        Proposal::Written(version) => Ok(Reloaded { version, changes }),
+        Proposal::Same(version) | Proposal::Differs(version) => Ok(Reloaded { version, changes: Vec::new() }),
+    }
+}
+
+/// Whose token is whose, as the file has it now.
+pub(super) type Tokens = Arc<RwLock<token::Tokens>>;
+
+/// Reads the file again at each SIGHUP, for as long as the process lives. What is wrong with it is said, and nothing
+/// changes then.
+pub(super) async fn at_each_hangup(
+    log: Arc<dyn Log>,
+    file: Option<PathBuf>,
+    tokens: Tokens,
+) -> anyhow::Result<()> {
+    let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
+    while hangups.recv().await.is_some() {
+        let Some(file) = &file else {
+            tracing::warn!("SIGHUP: there is no configuration file to read again");
+            continue;
+        };
+        match again(&*log, file, &tokens).await {
+            Ok(Reloaded { version, changes }) if changes.is_empty() => {
+                tracing::info!(version, "SIGHUP: the newsroom is in force as the file has it");
+            }
+            Ok(Reloaded { version, changes }) => {
+                tracing::info!(version, ?changes, "SIGHUP: the file's newsroom is in force from now on");
+            }
+            Err(error) => tracing::error!(error = format!("{error:#}"), "SIGHUP: nothing was changed"),
+        }
+    }
+    Ok(())
+}
+
+async fn again(log: &dyn Log, file: &Path, tokens: &Tokens) -> anyhow::Result<Reloaded> {
+    let config = Config::open(file)?;
+    let reloaded = propose(log, &config).await?;
+    *tokens.write().unwrap_or_else(PoisonError::into_inner) = config.tokens();
+    Ok(reloaded)
+}
