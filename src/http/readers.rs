@@ -39,8 +39,9 @@ impl fmt::Debug for Readers {
     }
 }
 
-/// `GET /feed.json`. Parameters that feeds don't have are passed over: readers' software adds its own.
-pub(super) async fn feed_json(
+/// `GET /feed.json`, `/feed.atom`, `/feed.rss`, `/feed.ninjs`. Parameters that feeds don't have are passed over:
+/// readers' software adds its own.
+pub(super) async fn feed(
     State(gateway): State<Arc<Gateway>>,
     uri: Uri,
     headers: HeaderMap,
@@ -56,8 +57,14 @@ pub(super) async fn feed_json(
         limit: params.limit()?,
         cursor: text("cursor"),
     };
-    let feed = Feed { public: &readers.public, site: &readers.site };
-    let rendered = feed.json(&asked, readers.clock.now()).map_err(|error| match error {
+    let (feed, now) = (Feed { public: &readers.public, site: &readers.site }, readers.clock.now());
+    let rendered = match uri.path() {
+        "/feed.atom" => feed.atom(&asked, now),
+        "/feed.rss" => feed.rss(&asked, now),
+        "/feed.ninjs" => feed.ninjs(&asked, now),
+        _ => feed.json(&asked, now),
+    };
+    let rendered = rendered.map_err(|error| match error {
         FeedError::Cursor => Problem::invalid("cursor", "cursor: none of ours; start without one"),
         FeedError::Store(error) => unreadable(&error),
     })?;

@@ -1,4 +1,4 @@
-//! Feeds: JSON Feed 1.1.
+//! Feeds: JSON Feed 1.1, Atom, RSS 2.0 and ninjs.
 //!
 //! Newest change first; a correction comes up again with what readers are told of it, in its text too, where
 //! every reader shows it. A withdrawn article is its notice and nothing else.
@@ -16,6 +16,9 @@ use crate::ninjs::Note;
 use crate::rendered::Rendered;
 use crate::store::{self, Public};
 use crate::{Site, page};
+
+mod atom;
+mod rss;
 
 /// How many articles a page has unless it is asked for otherwise.
 pub const DEFAULT_LIMIT: usize = 50;
@@ -83,6 +86,29 @@ impl Feed<'_> {
         let body = serde_json::to_vec(&feed).map_err(|error| store::Error::Damaged(error.to_string()))?;
         let mut rendered = Rendered::new(200, MEDIA_TYPE, body);
         // Ahead of the clock it would be no date of ours to give; the stamp runs ahead only in a burst of changes.
+        rendered.last_modified = listing.changed.filter(|changed| *changed <= now);
+        Ok(rendered)
+    }
+
+    /// `GET /feed.ninjs`: the wire's own bytes, `{"items":[…],"next":url or null}`.
+    ///
+    /// # Errors
+    /// [`FeedError`].
+    pub fn ninjs(&self, params: &Params, now: DateTime<Utc>) -> Result<Rendered, FeedError> {
+        let listing = self.listing(params, now)?;
+        let next = listing.next.as_ref().map(|place| self.url("/feed.ninjs", params, Some(&cursor(place))));
+        let next = serde_json::to_vec(&next).map_err(|error| store::Error::Damaged(error.to_string()))?;
+        let mut body = b"{\"items\":[".to_vec();
+        for (at, entry) in listing.entries.iter().enumerate() {
+            if at > 0 {
+                body.push(b',');
+            }
+            body.extend_from_slice(&entry.body);
+        }
+        body.extend_from_slice(b"],\"next\":");
+        body.extend_from_slice(&next);
+        body.push(b'}');
+        let mut rendered = Rendered::new(200, "application/json", body);
         rendered.last_modified = listing.changed.filter(|changed| *changed <= now);
         Ok(rendered)
     }
@@ -348,6 +374,52 @@ mod tests {
             item["_copydesk"],
             json!({"edition": 1, "kind": "first", "withdrawn": false, "notes": []})
         );
+    }
+
+    #[test]
+    fn every_format_has_the_same_articles_and_pages() {
+        let hostile = |n: u64| {
+            let mut story = story(n, "ar");
+            let mut body: Value = serde_json::from_slice(&story.body).unwrap();
+            body["headlines"] = json!([{"role": "main", "value": "خبر ]]> & <b> 🎉"}]);
+            story.body = body.to_string().into();
+            story
+        };
+        let other = message(2, Uuid::from_u128(8), 1, Kind::First, json!({}));
+        let (public, site) = (public(&[hostile(1), other]), site());
+        let feed = Feed { public: &public, site: &site };
+        let params = Params { limit: Some(1), language: Some("ar".into()), ..Params::default() };
+        let atom = feed.atom(&params, now()).unwrap();
+        let read = ::atom_syndication::Feed::read_from(&*atom.body).unwrap();
+        assert_eq!(read.entries.len(), 1);
+        let entry = &read.entries[0];
+        assert_eq!(entry.id, format!("urn:uuid:{ARTICLE}"));
+        assert_eq!(entry.title.value, "خبر ]]> & <b> 🎉");
+        let html = entry.content.as_ref().unwrap().value.as_deref().unwrap();
+        assert!(html.starts_with("<div dir=\"rtl\" lang=\"ar\">"), "{html}");
+        assert_eq!(entry.published.unwrap().to_rfc3339(), "2025-12-25T08:00:00+00:00");
+        let rels: Vec<_> = read.links.iter().map(|link| link.rel.as_str()).collect();
+        assert_eq!(rels, ["self", "alternate"]);
+
+        let all = Params { limit: Some(1), ..Params::default() };
+        let first = ::atom_syndication::Feed::read_from(&*feed.atom(&all, now()).unwrap().body).unwrap();
+        let next = first.links.iter().find(|link| link.rel == "next").unwrap();
+        assert!(next.href.starts_with("https://desk.example/feed.atom?limit=1&cursor="), "{}", next.href);
+
+        let rss = feed.rss(&params, now()).unwrap();
+        let read = ::rss::Channel::read_from(&*rss.body).unwrap();
+        let item = &read.items[0];
+        assert_eq!(item.title.as_deref(), Some("خبر ]]> & <b> 🎉"));
+        assert_eq!(item.content.as_deref(), Some(html));
+        assert_eq!(item.guid.as_ref().unwrap().value, format!("urn:uuid:{ARTICLE}"));
+        assert_eq!(item.pub_date.as_deref(), Some("Thu, 25 Dec 2025 08:00:00 +0000"));
+        assert_eq!(item.dublin_core_ext.as_ref().unwrap().creators, ["The Desk"]);
+
+        let ninjs: Value = serde_json::from_slice(&feed.ninjs(&all, now()).unwrap().body).unwrap();
+        assert_eq!(ninjs["items"].as_array().unwrap().len(), 1);
+        assert!(ninjs["next"].as_str().unwrap().contains("/feed.ninjs?limit=1&cursor="));
+        let ninjs: Value = serde_json::from_slice(&feed.ninjs(&params, now()).unwrap().body).unwrap();
+        assert_eq!((&ninjs["items"][0]["language"], &ninjs["next"]), (&json!("ar"), &Value::Null));
     }
 
     #[test]

@@ -208,7 +208,8 @@ fn document(site: &Site, language: &str, title: &str, description: &str, body: &
     format!(
         "<!doctype html><html lang=\"{language}\"{dir}><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title} – {house}</title>{description}\
-         <link rel=\"alternate\" type=\"application/feed+json\" href=\"{url}/feed.json\"><style>{STYLE}</style></head>\
+         <link rel=\"alternate\" type=\"application/atom+xml\" title=\"{house}\" href=\"{url}/feed.atom\">\
+         <link rel=\"alternate\" type=\"application/feed+json\" title=\"{house}\" href=\"{url}/feed.json\"><style>{STYLE}</style></head>\
          <body><nav>{home}</nav>{body}</body></html>\n",
         language = escape(language),
         title = escape(title),

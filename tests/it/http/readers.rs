@@ -48,7 +48,8 @@ async fn who_has_the_newest_is_told_so_until_it_changes() {
     let house = House::open().await;
     let id = house.draft("A river rose.").await;
     house.publish(&id).await;
-    for path in ["/feed.json".to_owned(), format!("/articles/{id}")] {
+    let feeds = ["/feed.json", "/feed.atom", "/feed.rss", "/feed.ninjs"].map(str::to_owned);
+    for path in feeds.into_iter().chain([format!("/articles/{id}")]) {
         let first = public(&house, &path, &[]).await;
         let tag = first.header("etag").to_owned();
         assert!(tag.starts_with('"') && first.header("cache-control") == "no-cache", "{path}");
