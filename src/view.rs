@@ -271,6 +271,8 @@ pub fn article(article: &Article, newsroom: &Newsroom, at: Time) -> ArticleView 
     }
 }
 
+pub mod diff;
+
 /// The body as Markdown. Sent back as it is, it changes nothing.
 pub fn body_markdown(article: &Article) -> String {
     markdown::write(article.blocks.iter().map(|block| &block.content))

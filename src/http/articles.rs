@@ -23,7 +23,7 @@ use super::identity::Reader;
 use super::problem::Refusal;
 use super::query::Params;
 use super::then::{self, unreadable};
-use crate::desk::Desk;
+use crate::desk::{At, Desk};
 use crate::store::board::{Filter, Row};
 use crate::view;
 
@@ -206,4 +206,27 @@ pub(super) async fn gate(
     let (article, newsroom) = then::article(&reader.desk, id, at).await?;
     let moment = then::time(&reader.desk, at, &article);
     Ok(Json(gate::gate(&article, &newsroom, moment)).into_response())
+}
+
+/// `GET /v1/articles/{id}/diff`: between two revisions; from the one before the last, to the last, unless said.
+pub(super) async fn diff(
+    reader: Reader,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+) -> Result<Response, Refusal> {
+    let id = article_id(path)?;
+    let params = Params::strict(&uri, &["from", "to"])?;
+    let asked = |name: &str| match params.number::<u32>(name)? {
+        Some(0) => Err(Problem::invalid(name, format!("{name}: revisions count from 1"))),
+        revision => Ok(revision),
+    };
+    let (from, to) = (asked("from")?, asked("to")?);
+    wait_for_min_seq(&reader.desk, &params).await?;
+    reader.sees(id)?;
+    let (present, _) = then::article(&reader.desk, id, None).await?;
+    let to = to.unwrap_or(present.revision);
+    let from = from.unwrap_or_else(|| to.saturating_sub(1).max(1));
+    let (then, _) = then::article(&reader.desk, id, Some(At::Revision(from))).await?;
+    let (now, _) = then::article(&reader.desk, id, Some(At::Revision(to))).await?;
+    Ok(Json(view::diff::diff(&then, &now)).into_response())
 }

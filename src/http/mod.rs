@@ -103,6 +103,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/articles/{id}", get(articles::one))
         .route("/v1/articles/{id}/gate", get(articles::gate))
         .route("/v1/articles/{id}/history", get(events::history))
+        .route("/v1/articles/{id}/diff", get(articles::diff))
         .route("/v1/events", get(events::events))
         .route("/feed.json", get(readers::feed))
         .route("/feed.atom", get(readers::feed))

@@ -56,7 +56,7 @@ fn limits() -> Value {
 
 fn paths() -> Value {
     let at = ["version", "revision", "time"];
-    let board = ["stage", "status", "section", "cursor", "limit"];
+    let board = ["stage", "status", "section", "assignee", "q", "cursor", "limit"];
     let feed = ["section", "keyword", "language", "subject", "limit", "cursor"];
     let (json, page) = ("application/json", "text/html");
     let mut paths = json!({
@@ -65,6 +65,7 @@ fn paths() -> Value {
         "/v1/articles/{id}": { "get": read("An article, now or as it was; format=markdown gives its body.", &[&at[..], &["format"]].concat(), json) },
         "/v1/articles/{id}/gate": { "get": read("What stands between an article and its readers.", &at, json) },
         "/v1/articles/{id}/history": { "get": read("An article's events, as stored, with seq.", &[], json) },
+        "/v1/articles/{id}/diff": { "get": read("What changed between two revisions, word by word, and who did it.", &["from", "to"], json) },
         "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq. Auditors and chiefs.", &["from", "article", "until"], "application/jsonl") },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },

@@ -402,3 +402,57 @@ async fn an_article_that_is_set_aside_says_so_and_its_earlier_versions_read_on()
     let history = house.get("ana", &format!("/v1/articles/{id}/history")).await.json();
     assert_eq!(history["events"][1]["type"], "copydesk.article.painted");
 }
+
+#[tokio::test]
+async fn a_diff_says_what_came_went_and_moved_and_who_did_it() {
+    let house = House::open().await;
+    let id = house.draft("One river rose.\n\nTwo fell.\n\nThree stayed.").await;
+    let edit = json!({"type": "edit", "article": id, "base": 1, "data": {
+    "set": {"headline": "Rivers fall", "byline": "By Eva"},
+    "ops": [
+        {"op": "replace", "block": "b1", "text": "One *river* never rose."},
+        {"op": "delete", "block": "b2"},
+        {"op": "move", "block": "b3", "after": null},
+        {"op": "insert", "after": "b1", "block": {"kind": "list", "items": ["Four.", "Five."]}},
+    ]}});
+    let seq = house.done("eva", edit).await["seq"].clone();
+    let got = house.get("ana", &format!("/v1/articles/{id}/diff?from=1&to=2&min_seq={seq}")).await.json();
+    assert_eq!((&got["from"], &got["to"]), (&json!(1), &json!(2)));
+    assert_eq!(got["fields"]["headline"], json!({"from": "Rivers rise", "to": "Rivers fall", "by": "eva"}));
+    assert_eq!(got["fields"]["byline"], json!({"from": null, "to": "By Eva", "by": "eva"}));
+    assert_eq!(got["fields"].as_object().unwrap().len(), 2);
+    let short: Vec<_> = got["blocks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| {
+            let spans = one["spans"].as_array().unwrap().iter();
+            let sign = |span: &Value| match span["op"].as_str().unwrap() {
+                "equal" => "=",
+                "insert" => "+",
+                "delete" => "-",
+                other => panic!("{other}"),
+            };
+            let word = |span: &Value| {
+                format!("{}{}[{}]", sign(span), span["by"].as_str().unwrap(), span["text"].as_str().unwrap())
+            };
+            let spans: String = spans.map(word).collect();
+            format!("{} {} {spans}", one["block"].as_str().unwrap(), one["change"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        short,
+        [
+            "b3 moved =ana[Three stayed.]",
+            "b1 changed =ana[One river ]+eva[never ]=ana[rose.]",
+            "b4 added +eva[Four.\nFive.]",
+            "b2 removed -eva[Two fell.]",
+        ]
+    );
+    let newest = house.get("ana", &format!("/v1/articles/{id}/diff")).await.json();
+    assert_eq!(newest, got);
+    let none = house.get("ana", &format!("/v1/articles/{id}/diff?from=2&to=2")).await.json();
+    assert_eq!((&none["fields"], &none["blocks"]), (&json!({}), &json!([])));
+    assert_eq!(house.get("ana", &format!("/v1/articles/{id}/diff?from=0")).await.code(), "invalid");
+    assert_eq!(house.get("ana", &format!("/v1/articles/{id}/diff?to=3")).await.status, 404);
+}

@@ -134,7 +134,7 @@ fn ceil(text: &str, at: usize) -> usize {
 
 /// Words and what stands between them, by Unicode's default boundaries (UAX 29). For ASCII, which most of what is
 /// edited is, the rules are few enough to be followed without tables.
-fn tokens(text: &str) -> Vec<(usize, &str)> {
+pub(super) fn tokens(text: &str) -> Vec<(usize, &str)> {
     if !text.is_ascii() {
         return text.split_word_bound_indices().collect();
     }

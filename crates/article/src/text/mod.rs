@@ -23,6 +23,7 @@
 pub mod align;
 mod attribute;
 mod block;
+pub mod compare;
 mod diff;
 mod href;
 mod inline;
