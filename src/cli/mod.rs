@@ -25,6 +25,7 @@ mod board;
 mod check_config;
 mod client;
 mod demo;
+mod diff;
 mod feed;
 mod front;
 mod gate;
@@ -107,6 +108,8 @@ enum Verb {
     Show(show::Show),
     /// List what happened to an article
     History(history::History),
+    /// Say what changed between two revisions, and who did it
+    Diff(diff::Diff),
     /// Say what stands between an article and its readers
     Gate(gate::Gate),
     /// Show what readers get
@@ -239,6 +242,11 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::History(history) => {
             let client = global.client(Sends::No).await?;
             let ended = history.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Diff(diff) => {
+            let client = global.client(Sends::No).await?;
+            let ended = diff.run(&client, screen).await;
             closing(&client, ended).await
         }
         Verb::Gate(gate) => {

@@ -347,8 +347,18 @@ fn an_embedded_folder_is_looked_into_without_a_service() {
     assert!(text.contains("Rivers rise") && text.contains("A river rose."), "{text}");
     assert!(desk.run(&format!("gate {article} --data data")).done().contains("The gate is open."));
 
+    let edit = json!({"id": Uuid::new_v4(), "type": "edit", "article": article, "base": 1, "data": {
+        "set": {"byline": "By Ana"}, "ops": [{"op": "replace", "block": "b1", "text": "A river never rose."}]}});
+    std::fs::write(desk.0.path().join("edit.jsonl"), edit.to_string()).unwrap();
+    desk.run("send edit.jsonl --data data --as ana").done();
+    assert_eq!(
+        desk.run(&format!("diff {article} --data data")).done(),
+        "revision 1 to 2\n\nbyline  changed by ana\n  + By Ana\n\nb1  changed by ana\n  A river {+never +}rose.\n"
+    );
+    assert_eq!(look(&format!("diff {article} --from 2 --to 2"))["blocks"], json!([]));
+
     let nothing = Uuid::new_v4();
-    for verb in ["show", "history", "gate"] {
+    for verb in ["show", "history", "gate", "diff"] {
         let said = desk.run(&format!("{verb} {nothing} --data data")).failed(1);
         assert!(said.contains("404 not_found"), "{said}");
         let ended = desk.run(&format!("{verb} {nothing} --data data --json"));

@@ -12,7 +12,7 @@ use crate::claims::{ClaimField, Place};
 use crate::event::Warning;
 use crate::fields::{self, FieldName};
 use crate::ids::BlockId;
-use crate::json::Node;
+use crate::json::{Node, given};
 use crate::limits;
 use crate::problem::{Conflict, Problem};
 use crate::text::{self, BlockWarning, Content, Spans, Text, TextWarning, marks};
@@ -71,10 +71,6 @@ pub(crate) enum SentKind {
     Quote,
     List,
     Image,
-}
-
-fn given<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
 
 impl SentBlock {

@@ -11,8 +11,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::json::given;
 use crate::problem::Problem;
 use crate::text::Text;
 use crate::words::{Words, debug_by_name};
@@ -326,11 +327,4 @@ impl Fields {
     pub fn values(&self) -> impl Iterator<Item = (FieldName, &Value)> {
         self.0.iter().filter_map(|(name, field)| field.value.as_ref().map(|value| (*name, value)))
     }
-}
-
-/// Tells a field that was left out (`None`) from one that was set to null (`Some(None)`).
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
 }
