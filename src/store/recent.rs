@@ -79,9 +79,11 @@ impl Recent {
     ) -> &mut Vec<EventRef> {
         let id = now.article.id;
         self.bytes += bytes;
-        let touched = self.articles.entry(id).or_insert_with(|| {
-            self.bytes += now.article.blocks.len() * BLOCK_BYTES;
-            Touched { before: before(), now: now.clone(), events: Vec::new(), snapshots: Vec::new() }
+        let touched = self.articles.entry(id).or_insert_with(|| Touched {
+            before: before(),
+            now: now.clone(),
+            events: Vec::new(),
+            snapshots: Vec::new(),
         });
         touched.now = now;
         &mut touched.events
@@ -120,6 +122,8 @@ impl Recent {
                     known.snapshots.extend(touched.snapshots);
                 }
                 None => {
+                    // Once an article, however many groups it changes in.
+                    self.bytes += touched.now.article.blocks.len() * BLOCK_BYTES;
                     self.articles.insert(id, touched);
                 }
             }
