@@ -17,7 +17,7 @@ use crate::gate::gate;
 use crate::ids::{self, BlockId};
 use crate::json::Node;
 use crate::limits;
-use crate::newsroom::{ActorKind, Newsroom, Person, PersonKind, Role, Rules};
+use crate::newsroom::{ActorKind, Newsroom, Person, PersonKind, Role};
 use crate::problem::{Code, Problem};
 
 pub mod answer;
@@ -43,6 +43,7 @@ pub mod unschedule;
 pub mod waive;
 pub mod withdraw;
 
+mod case;
 mod read;
 #[cfg(test)]
 mod rights_test;
@@ -52,6 +53,7 @@ mod story_test;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub(crate) use case::Case;
 pub use read::{Command, Hints};
 
 macro_rules! commands {
@@ -282,16 +284,6 @@ pub struct Context<'a> {
     pub salt: Salt,
     /// The event's `source`: `/<prefix>`.
     pub source: &'a Arc<str>,
-}
-
-/// A command before its article: everything a decision may look at.
-pub(crate) struct Case<'a> {
-    pub article: &'a Article,
-    pub past: &'a Past,
-    pub context: &'a Context<'a>,
-    pub rules: Rules,
-    /// The revision that the sender had before them; the present one where they named none.
-    pub base: u32,
 }
 
 /// What a decision came to: the event's data and what the answer shall say.
@@ -555,74 +547,6 @@ fn will_be_held(article: &Article, newsroom: &Newsroom) -> Vec<Warning> {
         query: None,
     };
     std::iter::once(first).chain(gate.reasons.into_iter().map(Warning::from)).collect()
-}
-
-impl<'a> Case<'a> {
-    /// That someone named is in the newsroom.
-    pub fn in_newsroom(&self, pointer: &str, name: &str) -> Result<(), Problem> {
-        if self.context.newsroom.person(name).is_none() {
-            let detail = format!("{pointer}: nobody of that name is in the newsroom");
-            return Err(Problem::invalid(pointer, detail));
-        }
-        Ok(())
-    }
-
-    /// The article as it was at a revision that [`Decide::past`] named.
-    pub fn at(&self, revision: u32) -> Result<&'a Article, Problem> {
-        if revision == self.article.revision {
-            return Ok(self.article);
-        }
-        self.past.get(&revision).map(|article| &**article).ok_or_else(|| {
-            Problem::new(Code::LogUnavailable, format!("revision {revision} of the article can't be had now"))
-        })
-    }
-
-    pub fn not_spiked(&self) -> Result<(), Problem> {
-        if self.article.spiked {
-            return Err(Problem::new(Code::WrongStage, "the article is spiked: revive it first"));
-        }
-        Ok(())
-    }
-
-    /// The actor's name.
-    pub fn actor(&self) -> &Arc<str> {
-        self.context.actor
-    }
-
-    /// A judgement on words seen is refused if they changed since (promise 4).
-    pub fn words_unchanged(&self) -> Result<(), Problem> {
-        if self.base == self.article.revision {
-            return Ok(());
-        }
-        let conflicts = shape::differences(self.at(self.base)?, self.article);
-        if conflicts.is_empty() { Ok(()) } else { Err(crate::change::conflict(self.article, conflicts)) }
-    }
-
-    /// Whether the actor wrote anything that changed since the last edition, where four eyes are asked for.
-    pub fn four_eyes(
-        &self,
-        writers: &std::collections::BTreeSet<Arc<str>>,
-        what: &str,
-    ) -> Result<(), Problem> {
-        if self.rules.four_eyes && writers.contains(self.actor()) {
-            return Err(Problem::new(
-                Code::FourEyes,
-                format!("you wrote some of {what}: someone else must judge"),
-            ));
-        }
-        Ok(())
-    }
-
-    /// The claim that a command names.
-    pub fn claim(&self, id: ids::ClaimId) -> Result<&'a crate::claims::Claim, Problem> {
-        let claim = self.article.claims.get(&id).map(|claim| &**claim);
-        let claim =
-            claim.ok_or_else(|| Problem::invalid("/data/claim", format!("there is no claim {id}")))?;
-        if claim.state == crate::claims::ClaimState::Dropped {
-            return Err(Problem::invalid("/data/claim", format!("claim {id} was dropped")));
-        }
-        Ok(claim)
-    }
 }
 
 impl Command {

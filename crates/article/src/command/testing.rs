@@ -75,6 +75,10 @@ impl Desk {
         self.states.last().unwrap()
     }
 
+    fn context<'a>(&'a self, actor: &'a Arc<str>, source: &'a Arc<str>) -> Context<'a> {
+        Context { now: self.now, actor, newsroom: &self.newsroom, salt: Hex([9; 16]), source }
+    }
+
     fn past(&self, revisions: &[u32]) -> Past {
         revisions
             .iter()
@@ -97,13 +101,7 @@ impl Desk {
         }
         let command = Command::read(&serde_json::to_vec(&command).unwrap(), Hints::default())?;
         let (actor, source) = (Arc::from(actor), Arc::from("/copydesk"));
-        let context = Context {
-            now: self.now,
-            actor: &actor,
-            newsroom: &self.newsroom,
-            salt: Hex([9; 16]),
-            source: &source,
-        };
+        let context = self.context(&actor, &source);
         let article = self.states.last().map(|state| &**state);
         match decide(article, &Past::new(), &command, &context) {
             Ok(decision) => Ok(decision),
@@ -152,14 +150,7 @@ impl Desk {
     /// What the clock would do now.
     pub fn clock(&self) -> Result<Decision, Problem> {
         let (actor, source) = (Arc::from(crate::ids::DESK), Arc::from("/copydesk"));
-        let context = Context {
-            now: self.now,
-            actor: &actor,
-            newsroom: &self.newsroom,
-            salt: Hex([9; 16]),
-            source: &source,
-        };
-        super::clock::carry_out(self.state(), &context)
+        super::clock::carry_out(self.state(), &self.context(&actor, &source))
     }
 
     /// The words of each block, in order.
