@@ -136,12 +136,14 @@ async fn responder(url: &str, in_flight: usize, messages: usize) -> anyhow::Resu
     });
     let client = async_nats::connect(url).await?;
     let each = messages.div_ceil(in_flight);
-    let body = Bytes::from(vec![b'x'; BARE_BYTES]);
+    // Each message has bytes of its own, as each command has.
+    let body = || Bytes::from(vec![b'x'; BARE_BYTES]);
     let work = (0..in_flight).map(|worker| {
         let subject = format!("{name}-ask.{worker}");
-        (subject.clone(), subject, vec![body.clone(); each])
+        (subject.clone(), subject, (0..each).map(|_| body()).collect())
     });
-    let run = send_all(&client, work.collect()).await;
+    let work = work.collect();
+    let run = send_all(&client, work).await;
     answers.abort();
     jetstream.delete_stream(&name).await.map_err(|error| anyhow!("the bare stream: {error}"))?;
     run
@@ -195,7 +197,8 @@ async fn desk(
     let work = load::scripts(in_flight, commands).into_iter().map(|script| {
         (subject("draft"), subject("edit"), script.commands.into_iter().map(Bytes::from).collect())
     });
-    let result = send_all(&client, work.collect()).await;
+    let work = work.collect();
+    let result = send_all(&client, work).await;
     let _ = stop.send(());
     let _ = answers.await;
     service.stop().await;

@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 use crate::log::{self, Content, Expect, Log, LogError, Message, Seq, Settled};
 use crate::store::fold::{Step, advance};
-use crate::store::{Store, StoreError, Stored};
+use crate::store::{Decided, Store, StoreError, Stored};
 
 pub mod clock;
 mod end;
@@ -313,6 +313,7 @@ impl Desk {
 
     async fn write(&self, decision: Decision, known: &mut Known) -> Result<Attempt, Problem> {
         let Decision { event, bytes, article } = decision;
+        let (event, article) = (Arc::new(event), Arc::new(article));
         let message = Message {
             subject: event.subject.to_string(),
             id: event.id.as_hyphenated().to_string(),
@@ -320,6 +321,11 @@ impl Desk {
             body: Bytes::from(bytes),
         };
         let expect = Expect::Subject(known.seq);
+        self.store.decided(Decided {
+            event: Arc::clone(&event),
+            bytes: message.body.clone(),
+            article: Arc::clone(&article),
+        });
         let events = self.log.events();
         let clock = self.log.clock();
         // Should the sender go away while the answer is awaited, what is known can't be trusted any more.
@@ -327,7 +333,7 @@ impl Desk {
         match log::append(&*events, &*clock, &message, expect, APPEND_PATIENCE).await {
             Settled::Written(seq) => {
                 *known = before;
-                known.stored = Some(Stored { article: Arc::new(article), seq });
+                known.stored = Some(Stored { article, seq });
                 known.seq = seq;
                 known.commands.insert(event.command, seq);
                 self.answered.fetch_max(seq, Ordering::Relaxed);

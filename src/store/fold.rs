@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::recent::Recent;
 use super::{
-    Aside, EventRef, FOLD_VERSION, ForeignMessage, Outgoing, Position, SNAPSHOT_EVERY, Store, StoreError,
-    Stored,
+    Aside, Decided, EventRef, FOLD_VERSION, ForeignMessage, Outgoing, Position, SNAPSHOT_EVERY, Store,
+    StoreError, Stored,
 };
 use crate::log::{Content, Entry, Log, LogError, Stream};
 
@@ -255,24 +255,13 @@ impl<'a> Folder<'a> {
             return Ok(());
         }
         let state = self.load(id)?;
+        if let Some(decided) = self.decided(id, state.as_ref(), entry) {
+            let stored = Stored { article: decided.article, seq: entry.seq };
+            self.take_event(entry, state, stored, &decided.event, group);
+            return Ok(());
+        }
         match advance(state.as_ref(), entry) {
-            Step::Event(stored, event) => {
-                let at = EventRef {
-                    version: event.articleversion,
-                    revision: event.revision,
-                    seq: entry.seq,
-                    time_micros: event.time.timestamp_micros(),
-                    command: event.command,
-                };
-                self.keep(&stored);
-                group.set(stored, || state, body_bytes(entry)).push(at);
-                if event.wire.is_some() {
-                    group.send(Outgoing { seq: entry.seq, article: id, version: at.version });
-                }
-                if at.version.is_multiple_of(SNAPSHOT_EVERY) {
-                    group.keep_snapshot(id);
-                }
-            }
+            Step::Event(stored, event) => self.take_event(entry, state, stored, &event, group),
             Step::Passed => {
                 note_foreign(entry, group, position);
                 if let Some(state) = state {
@@ -292,6 +281,44 @@ impl<'a> Folder<'a> {
             }
         }
         Ok(())
+    }
+
+    /// What this instance's desk decided, where that is what stands in the log.
+    fn decided(&self, id: Uuid, state: Option<&Stored>, entry: &Entry) -> Option<Decided> {
+        let Content::Message { body, .. } = &entry.content else { return None };
+        let version = state.map_or(0, |state| state.article.version) + 1;
+        let decided = self.store.on_the_way.take(id, version, body)?;
+        debug_assert!(
+            matches!(advance(state, entry), Step::Event(folded, _) if folded.article == decided.article),
+            "what was decided is what its event folds to"
+        );
+        Some(decided)
+    }
+
+    fn take_event(
+        &mut self,
+        entry: &Entry,
+        before: Option<Stored>,
+        stored: Stored,
+        event: &Event,
+        group: &mut Recent,
+    ) {
+        let (article, version) = (stored.article.id, event.articleversion);
+        let at = EventRef {
+            version,
+            revision: event.revision,
+            seq: entry.seq,
+            time_micros: event.time.timestamp_micros(),
+            command: event.command,
+        };
+        self.keep(&stored);
+        group.set(stored, || before, body_bytes(entry)).push(at);
+        if event.wire.is_some() {
+            group.send(Outgoing { seq: entry.seq, article, version });
+        }
+        if version.is_multiple_of(SNAPSHOT_EVERY) {
+            group.keep_snapshot(article);
+        }
     }
 
     fn take_newsroom(

@@ -32,6 +32,7 @@ use uuid::Uuid;
 use crate::log::Seq;
 
 pub mod board;
+mod decided;
 pub mod fold;
 mod keeper;
 mod line;
@@ -39,6 +40,7 @@ pub mod pieces;
 mod recent;
 mod shelf;
 
+pub use decided::Decided;
 pub use line::EventRef;
 
 use recent::Recent;
@@ -169,6 +171,8 @@ pub struct Store {
     recent: RwLock<Recent>,
     position: watch::Sender<Position>,
     newsroom: RwLock<Arc<Newsroom>>,
+    /// What the desk decided and the fold hasn't come to yet.
+    on_the_way: decided::OnTheWay,
     /// Damage that a reader came upon, until everything is folded anew.
     damage: watch::Sender<Option<String>>,
     path: PathBuf,
@@ -273,6 +277,7 @@ impl Store {
             recent: RwLock::default(),
             position: watch::Sender::new(start),
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
+            on_the_way: decided::OnTheWay::default(),
             damage: watch::Sender::new(None),
             path: path.to_owned(),
             _keeper: keeper,
@@ -534,6 +539,11 @@ impl Store {
 
     fn recent(&self) -> RwLockReadGuard<'_, Recent> {
         self.recent.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the fold what is about to be appended, so that it needn't fold it anew.
+    pub fn decided(&self, decided: Decided) {
+        self.on_the_way.put(decided);
     }
 
     /// Lets readers see a group that was folded.
