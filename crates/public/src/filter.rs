@@ -2,10 +2,13 @@
 //!
 //! A filter matches whatever an article has ever been published with, so that who got a story by its section or
 //! keyword gets its correction and its withdrawal by them too; what is shown is always its newest state.
+//!
+//! Both what articles have and what is asked for come down to [`Term`]s, by which the index is kept and read.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::ninjs::Ninjs;
 
@@ -31,6 +34,24 @@ impl Marks {
         self.languages.extend(ninjs.language.as_deref().map(str::to_lowercase));
         self.subjects.extend(ninjs.topics().map(str::to_owned));
     }
+
+    /// Every term that the article is found by.
+    pub fn terms(&self) -> BTreeSet<Term> {
+        let sections = self.sections.iter().flat_map(|section| with_those_above(section, '/'));
+        let none = self.sections.is_empty().then_some("");
+        let sections = sections.chain(none).map(Term::section);
+        let languages = self.languages.iter().flat_map(|language| with_those_above(language, '-'));
+        let languages = languages.map(|language| Term::of(LANGUAGE, language));
+        let keywords = self.keywords.iter().map(|keyword| Term::of(KEYWORD, keyword));
+        let subjects = self.subjects.iter().map(|subject| Term::of(SUBJECT, subject));
+        sections.chain(languages).chain(keywords).chain(subjects).collect()
+    }
+
+    /// The section that a term stands for, of those that the article has and those above them.
+    pub(crate) fn section_of(&self, term: &[u8]) -> Option<&str> {
+        let mut sections = self.sections.iter().flat_map(|section| with_those_above(section, '/'));
+        sections.find(|section| Term::section(section).bytes() == term)
+    }
 }
 
 /// What is asked for; what is left out matches everything.
@@ -47,25 +68,60 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The terms that an article must all have; none: every article.
+    pub fn terms(&self) -> Vec<Term> {
+        let section = self.section.as_deref().map(Term::section);
+        let keyword = self.keyword.as_deref().map(|keyword| Term::of(KEYWORD, &keyword.to_lowercase()));
+        let language = self.language.as_deref().map(str::to_lowercase).filter(|language| language != "*");
+        let language = language.map(|language| Term::of(LANGUAGE, &language));
+        let subject = self.subject.as_deref().map(|subject| Term::of(SUBJECT, subject));
+        [section, keyword, language, subject].into_iter().flatten().collect()
+    }
+
     /// Whether an article is among those asked for.
     pub fn matches(&self, marks: &Marks) -> bool {
-        let section = |wanted: &String| marks.sections.iter().any(|section| is_under(section, wanted, '/'));
-        let keyword = |wanted: &String| marks.keywords.contains(&wanted.to_lowercase());
-        let language = |wanted: &String| {
-            let wanted = wanted.to_lowercase();
-            wanted == "*" || marks.languages.iter().any(|language| is_under(language, &wanted, '-'))
-        };
-        let subject = |wanted: &String| marks.subjects.contains(wanted);
-        self.section.as_ref().is_none_or(section)
-            && self.keyword.as_ref().is_none_or(keyword)
-            && self.language.as_ref().is_none_or(language)
-            && self.subject.as_ref().is_none_or(subject)
+        let terms = marks.terms();
+        self.terms().iter().all(|term| terms.contains(term))
     }
 }
 
-/// Whether `whole` is `start`, or goes on below it.
-fn is_under(whole: &str, start: &str, separator: char) -> bool {
-    whole.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+const SECTION: u8 = b's';
+const KEYWORD: u8 = b'k';
+const LANGUAGE: u8 = b'l';
+const SUBJECT: u8 = b't';
+
+/// Something that articles are found by, as a key of the index has it: a byte that says what it is, and a hash of its
+/// words, which may be long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Term([u8; Term::BYTES]);
+
+impl Term {
+    /// How long a term is in a key.
+    pub(crate) const BYTES: usize = 17;
+
+    /// What the terms of sections begin with.
+    pub(crate) const SECTIONS: &[u8] = &[SECTION];
+
+    fn of(kind: u8, words: &str) -> Term {
+        let mut term = [kind; Term::BYTES];
+        term.iter_mut().skip(1).zip(Sha256::digest(words)).for_each(|(place, byte)| *place = byte);
+        Term(term)
+    }
+
+    /// The term of a section; the empty one has the articles that never had any.
+    pub(crate) fn section(section: &str) -> Term {
+        Term::of(SECTION, section)
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// `world/asia` gives `world` and `world/asia`.
+fn with_those_above(whole: &str, separator: char) -> impl Iterator<Item = &str> {
+    let ends = whole.match_indices(separator).map(|(at, _)| at).chain([whole.len()]);
+    ends.filter_map(|end| whole.get(..end))
 }
 
 #[cfg(test)]

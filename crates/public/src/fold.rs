@@ -13,7 +13,7 @@ use crate::filter::Marks;
 use crate::message::{Kind, Received};
 
 /// Changed whenever the same wire would fold to another state; state of another version is folded anew.
-pub const FOLD_VERSION: u32 = 1;
+pub const FOLD_VERSION: u32 = 2;
 
 /// How long a withdrawn article stays in feeds as its notice.
 pub const WITHDRAWN_STAYS: TimeDelta = TimeDelta::days(30);
@@ -26,6 +26,9 @@ pub struct Record {
     pub known: u32,
     /// What it has been published with.
     pub marks: Marks,
+    /// When what is shown last changed, in Unix seconds, each change at least a second after the one before: what
+    /// `Last-Modified` says.
+    pub stamp: i64,
     /// What is shown; none in doubt.
     pub shown: Option<Shown>,
 }
@@ -48,6 +51,8 @@ pub struct Shown {
     pub first_published: DateTime<Utc>,
     /// When this one did.
     pub changed: DateTime<Utc>,
+    /// The record's stamp then.
+    pub stamp: i64,
 }
 
 impl Shown {
@@ -83,6 +88,7 @@ impl Record {
         // Checked by `read`: a message without it isn't understood.
         let changed = ninjs.version_created.unwrap_or_default();
         self.known = received.edition;
+        self.stamp = changed.timestamp().max(self.stamp + 1);
         self.marks.add(ninjs);
         self.shown = Some(Shown {
             edition: received.edition,
@@ -92,6 +98,7 @@ impl Record {
             wire_seq: received.seq,
             first_published: ninjs.first_created.unwrap_or(changed),
             changed,
+            stamp: self.stamp,
         });
         Step::Shows(received.body.clone())
     }

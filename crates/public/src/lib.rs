@@ -17,6 +17,7 @@ pub mod feed;
 pub mod filter;
 pub mod fold;
 mod html;
+mod index;
 pub mod listing;
 pub mod message;
 pub mod ninjs;

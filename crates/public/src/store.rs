@@ -1,20 +1,18 @@
 //! The folded state in sled, and how far it is folded.
 //!
-//! Four trees: `public.articles` has a [`Record`] for each article, `public.bodies` its newest ninjs,
-//! `public.order` the articles by newest change, `public.position` how far the wire is folded, in which
+//! Five trees: `public.articles` has a [`Record`] for each article, `public.bodies` its newest ninjs,
+//! `public.order` the articles by newest change, `public.index` the same for each thing that articles are found by,
+//! `public.position` how far the wire is folded, in which
 //! version, of which wire. What a group of messages does is worked out first and written in one transaction
-//! over the four, so a crash leaves the state before the group or after it. State of another wire, of another
+//! over the five, so a crash leaves the state before the group or after it. State of another wire, of another
 //! fold version or damaged is cleared, and folded again from the wire's start: it is a cache.
 //!
 //! sled's reads take no snapshots. A reader would see one article's record with another edition's ninjs, so
 //! [`apply`](Public::apply) excludes readers while it writes.
-//!
-//! Feeds with filters go through the order and look at each record. An index for each filter would have its
-//! tree here, written where the order is written.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -24,6 +22,7 @@ use sled::transaction::{ConflictableTransactionError, Transactional, Transaction
 use uuid::Uuid;
 
 use crate::fold::{FOLD_VERSION, Record, Step};
+use crate::index;
 use crate::listing::Place;
 use crate::message::{Kind, Unread, WireMessage};
 use crate::pieces;
@@ -75,8 +74,11 @@ pub struct Public {
     articles: Tree,
     pub(crate) bodies: Tree,
     pub(crate) order: Tree,
+    pub(crate) index: Tree,
     place: Tree,
     position: RwLock<Position>,
+    /// Counts what was written since this process opened it.
+    generation: AtomicU64,
     /// Whether a reader came upon damage, so that the next [`apply`](Public::apply) clears the state.
     damaged: AtomicBool,
 }
@@ -94,8 +96,10 @@ impl Public {
             articles: db.open_tree("public.articles")?,
             bodies: db.open_tree("public.bodies")?,
             order: db.open_tree("public.order")?,
+            index: db.open_tree("public.index")?,
             place: db.open_tree("public.position")?,
             position: RwLock::new(Position::start(identity)),
+            generation: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
         };
         match public.check(identity) {
@@ -111,15 +115,23 @@ impl Public {
         self.read().clone()
     }
 
+    /// A number that is another whenever what readers are shown may be: what was read after it was asked for is at
+    /// least as new. It says nothing to other processes, nor after a restart.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
     /// Takes everything away; the wire is to be folded from its start.
     ///
     /// # Errors
     /// [`Error::Sled`].
     pub fn clear(&self) -> Result<(), Error> {
         let mut position = self.write();
+        self.generation.fetch_add(1, Ordering::Release);
         // First what says how far: a crash on the way leaves state without it, which is cleared on opening.
         self.place.clear()?;
         self.place.flush()?;
+        self.index.clear()?;
         self.order.clear()?;
         self.bodies.clear()?;
         self.articles.clear()?;
@@ -188,6 +200,7 @@ impl Public {
         if next.seq > position.seq {
             self.save(&next, &touched)?;
             *position = next;
+            self.generation.fetch_add(1, Ordering::Release);
         }
         applied.changed.append(&mut did.changed);
         applied.set_aside.append(&mut did.set_aside);
@@ -257,8 +270,9 @@ impl Public {
                 let stored = self.record(article)?;
                 next.articles += u64::from(stored.is_none());
                 let record = stored.unwrap_or_default();
+                let old_keys = index::keys(&record);
                 let old_place = record.shown.as_ref().map(Place::of);
-                place.insert(Touched { record, old_place, body: None })
+                place.insert(Touched { record, old_place, old_keys, body: None })
             }
         })
     }
@@ -267,11 +281,13 @@ impl Public {
         let position = encode(position)?;
         let records: Vec<_> = touched
             .iter()
-            .map(|(article, touched)| Ok((article, touched, encode(&touched.record)?)))
+            .map(|(article, touched)| {
+                Ok((article, touched, encode(&touched.record)?, index::keys(&touched.record)))
+            })
             .collect::<Result<_, Error>>()?;
-        let trees = (&self.articles, &self.bodies, &self.order, &self.place);
-        let write = |(articles, bodies, order, place): &Trees| {
-            for (article, touched, record) in &records {
+        let trees = (&self.articles, &self.bodies, &self.order, &self.index, &self.place);
+        let write = |(articles, bodies, order, index, place): &Trees| {
+            for (article, touched, record, keys) in &records {
                 pieces::write(articles, article.as_bytes(), Some(record))?;
                 if let Some(body) = &touched.body {
                     pieces::write(bodies, article.as_bytes(), body.as_deref())?;
@@ -281,6 +297,12 @@ impl Public {
                 }
                 if let Some(shown) = &touched.record.shown {
                     order.insert(Place::of(shown).bytes(), article.as_bytes())?;
+                }
+                for old in touched.old_keys.difference(keys) {
+                    index.remove(old.as_slice())?;
+                }
+                for new in keys.difference(&touched.old_keys) {
+                    index.insert(new.as_slice(), article.as_bytes())?;
                 }
             }
             place.insert(POSITION, position.as_slice())?;
@@ -307,22 +329,29 @@ impl Public {
         if position.fold != FOLD_VERSION || position.wire != identity {
             return Err(damaged("it is of another wire or fold version"));
         }
-        let (mut articles, mut shown) = (0, 0);
+        let (mut articles, mut shown, mut indexed) = (0, 0, 0);
         for key in self.articles.iter().keys() {
             // Longer keys are further pieces.
             let Ok(article) = Uuid::from_slice(&key?) else { continue };
             articles += 1;
-            if let Some(newest) = self.record(article)?.and_then(|record| record.shown) {
+            let Some(record) = self.record(article)? else { continue };
+            if let Some(newest) = &record.shown {
                 shown += 1;
-                let place = self.order.get(Place::of(&newest).bytes())?;
+                let place = self.order.get(Place::of(newest).bytes())?;
                 if place.as_deref() != Some(article.as_bytes())
                     || !self.bodies.contains_key(article.as_bytes())?
                 {
                     return Err(damaged("its trees disagree"));
                 }
             }
+            for key in index::keys(&record) {
+                indexed += 1;
+                if self.index.get(key)?.as_deref() != Some(article.as_bytes()) {
+                    return Err(damaged("its trees disagree"));
+                }
+            }
         }
-        if articles != position.articles || shown != self.order.len() {
+        if articles != position.articles || shown != self.order.len() || indexed != self.index.len() {
             return Err(damaged("its trees disagree"));
         }
         Ok(position)
@@ -337,13 +366,15 @@ impl Public {
     }
 }
 
-type Trees = (TransactionalTree, TransactionalTree, TransactionalTree, TransactionalTree);
+type Trees = (TransactionalTree, TransactionalTree, TransactionalTree, TransactionalTree, TransactionalTree);
 
 /// An article that a group changes.
 struct Touched {
     record: Record,
     /// Where it stood in the order before the group.
     old_place: Option<Place>,
+    /// Under what it stood in the index.
+    old_keys: BTreeSet<index::Key>,
     /// The ninjs to store, or to take away; none where it stays.
     body: Option<Option<Bytes>>,
 }
@@ -367,207 +398,4 @@ pub(crate) fn damaged(what: &str) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use chrono::TimeDelta;
-    use proptest::prelude::*;
-    use serde_json::json;
-
-    use super::*;
-    use crate::filter::Filter;
-    use crate::message::tests::message;
-
-    const WIRE: Uuid = Uuid::from_u128(1);
-
-    fn db() -> sled::Db {
-        sled::Config::new().temporary(true).open().unwrap()
-    }
-
-    fn id(n: u128) -> Uuid {
-        Uuid::from_u128(n)
-    }
-
-    fn at(hour: u32) -> String {
-        format!("2025-12-25T{hour:02}:00:00Z")
-    }
-
-    fn edition(seq: u64, article: u128, number: u32, kind: Kind, hour: u32) -> WireMessage {
-        message(seq, id(article), number, kind, json!({"versionCreated": at(hour)}))
-    }
-
-    /// Everything that readers can see, and how far it is folded.
-    fn seen(public: &Public) -> (Position, Vec<(Uuid, u32, Bytes)>) {
-        let now: chrono::DateTime<chrono::Utc> = at(23).parse().unwrap();
-        let listing = public.list(&Filter::default(), None, usize::MAX, now).unwrap();
-        let entries =
-            listing.entries.into_iter().map(|entry| (entry.article, entry.shown.edition, entry.body));
-        (public.position(), entries.collect())
-    }
-
-    #[test]
-    fn newest_change_comes_first_and_pages_go_on_where_they_ended() {
-        let public = Public::open(&db(), WIRE).unwrap();
-        let group = [
-            edition(1, 1, 1, Kind::First, 8),
-            edition(2, 2, 1, Kind::First, 9),
-            edition(3, 3, 1, Kind::First, 9),
-        ];
-        public.apply(&group).unwrap();
-        public.apply(&[edition(4, 1, 2, Kind::Correction, 10)]).unwrap();
-        let now = at(23).parse().unwrap();
-        let mut order = Vec::new();
-        let mut after = None;
-        for _ in 0..5 {
-            let page = public.list(&Filter::default(), after.as_ref(), 1, now).unwrap();
-            order.extend(page.entries.iter().map(|entry| (entry.article, entry.shown.edition)));
-            after = page.next;
-            if after.is_none() {
-                break;
-            }
-        }
-        assert_eq!(order, [(id(1), 2), (id(3), 1), (id(2), 1)]);
-    }
-
-    #[test]
-    fn what_is_in_doubt_is_not_shown_and_is_reported() {
-        let public = Public::open(&db(), WIRE).unwrap();
-        let mut unknown = edition(3, 1, 2, Kind::Update, 9);
-        for (name, value) in &mut unknown.headers {
-            if name == "Copydesk-Kind" {
-                *value = "retraction".into();
-            }
-        }
-        let mut foreign = edition(2, 9, 1, Kind::First, 9);
-        foreign.headers.clear();
-        let group = [edition(1, 1, 1, Kind::First, 8), foreign, unknown, edition(4, 2, 1, Kind::First, 9)];
-        let applied = public.apply(&group).unwrap();
-        assert_eq!((applied.foreign, applied.set_aside.len(), applied.changed.len()), (1, 1, 2));
-        assert_eq!(public.newest(id(1)).unwrap(), None);
-        assert!(!public.bodies.contains_key(id(1).as_bytes()).unwrap());
-        assert!(public.newest(id(2)).unwrap().is_some());
-        public.apply(&[edition(5, 1, 3, Kind::Correction, 10)]).unwrap();
-        assert_eq!(public.newest(id(1)).unwrap().unwrap().shown.edition, 3);
-    }
-
-    #[test]
-    fn messages_that_did_not_come_are_counted() {
-        let public = Public::open(&db(), WIRE).unwrap();
-        public.apply(&[edition(1, 1, 1, Kind::First, 8), edition(4, 2, 1, Kind::First, 8)]).unwrap();
-        assert_eq!((public.position().count, public.position().missed), (4, 2));
-    }
-
-    #[test]
-    fn the_same_wire_is_taken_up_again_and_another_is_folded_anew() {
-        let db = db();
-        let public = Public::open(&db, WIRE).unwrap();
-        public.apply(&[edition(1, 1, 1, Kind::First, 8)]).unwrap();
-        let before = seen(&public);
-        drop(public);
-        assert_eq!(seen(&Public::open(&db, WIRE).unwrap()), before);
-        let other = Public::open(&db, id(2)).unwrap();
-        assert_eq!((other.position().seq, other.newest(id(1)).unwrap()), (0, None));
-    }
-
-    #[test]
-    fn damaged_state_is_cleared() {
-        let damages: [fn(&Public); 6] = [
-            |public| drop(public.place.remove(POSITION).unwrap()),
-            |public| drop(public.place.insert(POSITION, "{}").unwrap()),
-            |public| public.order.clear().unwrap(),
-            |public| public.bodies.clear().unwrap(),
-            |public| drop(public.articles.remove(id(1).as_bytes()).unwrap()),
-            |public| drop(public.articles.insert(id(2).as_bytes(), b"\0\0\0\x01[]").unwrap()),
-        ];
-        for damage in damages {
-            let db = db();
-            let public = Public::open(&db, WIRE).unwrap();
-            public.apply(&[edition(1, 1, 1, Kind::First, 8)]).unwrap();
-            damage(&public);
-            drop(public);
-            let public = Public::open(&db, WIRE).unwrap();
-            assert_eq!(public.position(), Position::start(WIRE));
-            assert!(public.articles.is_empty() && public.bodies.is_empty() && public.order.is_empty());
-        }
-    }
-
-    #[test]
-    fn damage_that_a_reader_comes_upon_is_mended_by_folding_again() {
-        let public = Public::open(&db(), WIRE).unwrap();
-        let wire = [edition(1, 1, 1, Kind::First, 8), edition(2, 2, 1, Kind::First, 9)];
-        public.apply(&wire[..1]).unwrap();
-        public.bodies.clear().unwrap();
-        assert!(matches!(public.newest(id(1)), Err(Error::Damaged(_))));
-        assert!(matches!(public.apply(&wire[1..]), Err(Error::Damaged(_))));
-        assert_eq!(public.position().seq, 0);
-        public.apply(&wire).unwrap();
-        assert_eq!(public.newest(id(1)).unwrap().unwrap().shown.edition, 1);
-    }
-
-    #[test]
-    fn a_long_edition_is_stored_in_pieces_and_leaves_none_behind() {
-        let public = Public::open(&db(), WIRE).unwrap();
-        let long = "x".repeat(500_000);
-        let body = json!({"bodies": [{"contentType": "text/plain", "value": long}]});
-        public.apply(&[message(1, id(1), 1, Kind::First, body)]).unwrap();
-        assert!(public.newest(id(1)).unwrap().unwrap().body.len() > 500_000);
-        public.apply(&[edition(2, 1, 2, Kind::Withdrawal, 9)]).unwrap();
-        assert_eq!(public.bodies.len(), 1);
-    }
-
-    /// Messages of three articles: in any order of editions, repeated, unreadable, and foreign.
-    fn wire() -> impl Strategy<Value = Vec<WireMessage>> {
-        let one = (1..4u128, 1..5u32, 0..8u32, 0..24u32);
-        proptest::collection::vec(one, 0..24).prop_map(|all| {
-            let all = all.into_iter().zip(1..).map(|((article, number, what, hour), seq)| {
-                let kind = if what == 0 { Kind::Withdrawal } else { Kind::Update };
-                let mut message = edition(seq, article, number, kind, hour);
-                match what {
-                    1 => message.headers.clear(),
-                    2 => message.headers.retain(|(name, _)| name != "Copydesk-Kind"),
-                    3 => message
-                        .headers
-                        .retain(|(name, _)| !["Copydesk-Edition", "Nats-Msg-Id"].contains(&name.as_str())),
-                    4 => message.body = "no JSON".into(),
-                    _ => {}
-                }
-                message
-            });
-            all.collect()
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-        #[test]
-        fn any_grouping_with_any_repeats_folds_as_one_by_one(messages in wire(), cuts in proptest::collection::vec((0..24usize, 0..24usize), 0..6)) {
-            let single = Public::open(&db(), WIRE).unwrap();
-            for message in &messages {
-                single.apply(std::slice::from_ref(message)).unwrap();
-            }
-            let grouped = Public::open(&db(), WIRE).unwrap();
-            let mut reached = 0;
-            for (back, length) in cuts {
-                let start = reached - back.min(reached);
-                let end = (start + length).clamp(reached, messages.len().max(reached));
-                grouped.apply(&messages[start..end]).unwrap();
-                reached = end;
-            }
-            grouped.apply(&messages[reached..]).unwrap();
-            prop_assert_eq!(seen(&grouped), seen(&single));
-            // Refolded from the start, after being cleared, it is the same again, and opening finds no damage.
-            grouped.clear().unwrap();
-            grouped.apply(&messages).unwrap();
-            prop_assert_eq!(seen(&grouped), seen(&single));
-            prop_assert_eq!(grouped.check(WIRE).unwrap(), grouped.position());
-        }
-    }
-
-    #[test]
-    fn a_notice_leaves_the_listing_and_not_the_page() {
-        let public = Public::open(&db(), WIRE).unwrap();
-        public.apply(&[edition(1, 1, 1, Kind::First, 8), edition(2, 1, 2, Kind::Withdrawal, 9)]).unwrap();
-        let now: chrono::DateTime<chrono::Utc> = at(9).parse().unwrap();
-        let count = |now| public.list(&Filter::default(), None, 50, now).unwrap().entries.len();
-        assert_eq!((count(now + TimeDelta::days(30)), count(now + TimeDelta::days(31))), (1, 0));
-        assert!(public.newest(id(1)).unwrap().is_some());
-    }
-}
+mod tests;
