@@ -58,7 +58,7 @@ pub struct Desk {
     pub prefix: String,
     /// The house's word for a withdrawn article, which titles its notice.
     pub withdrawn_title: String,
-    /// The house's policies by name (`corrections`, `ethics`, …): addresses of their pages.
+    /// The house's policies by their names in [`copydesk_public::POLICIES`]: addresses of their pages.
     pub policies: BTreeMap<String, String>,
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use copydesk_article::fields::{Fields, SentFields, is_section};
+use copydesk_article::json::nearest;
 use copydesk_article::newsroom::{PersonKind, Role};
+use copydesk_public::POLICIES;
 
 use super::{Config, LogKind, Problem};
 
@@ -48,6 +50,14 @@ impl Config {
         }
         found.url("desk.url", desk.url.as_deref());
         for (name, url) in &desk.policies {
+            let known: Vec<&str> = POLICIES.iter().map(|policy| policy.name).collect();
+            if !known.contains(&name.as_str()) {
+                found.0.push(Problem {
+                    key: format!("desk.policies.{name}"),
+                    what: format!("no page has a place for it; there are {}", known.join(", ")),
+                    suggestion: nearest(name, &known),
+                });
+            }
             found.url(&format!("desk.policies.{name}"), Some(url));
         }
     }

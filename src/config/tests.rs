@@ -108,6 +108,11 @@ fn each_problem_is_named_with_its_key() {
         ("[rules]\nmax_length = { head = 1 }", "rules.max_length"),
         ("[rules.section.\"World\"]", "rules.section.\"World\": a section is"),
         ("[rules.section.\"a/b\"]\naproval = 1", "rules.section.\"a/b\".aproval: there is no such key"),
+        (
+            "[desk.policies]\ncorrection = \"https://a.example\"",
+            "desk.policies.correction: no page has a place for it",
+        ),
+        ("[desk.policies]\nethics = \"a.example\"", "desk.policies.ethics: expected an address"),
         ("[store]\ncache_mb = -1", "store.cache_mb: "),
         ("[store", "not TOML"),
     ];

@@ -105,6 +105,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/articles/{id}/history", get(events::history))
         .route("/v1/articles/{id}/diff", get(articles::diff))
         .route("/v1/events", get(events::events))
+        .route("/", get(readers::front))
         .route("/feed.json", get(readers::feed))
         .route("/feed.atom", get(readers::feed))
         .route("/feed.rss", get(readers::feed))

@@ -67,6 +67,7 @@ fn paths() -> Value {
         "/v1/articles/{id}/history": { "get": read("An article's events, as stored, with seq.", &[], json) },
         "/v1/articles/{id}/diff": { "get": read("What changed between two revisions, word by word, and who did it.", &["from", "to"], json) },
         "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq. Auditors and chiefs.", &["from", "article", "until"], "application/jsonl") },
+        "/": { "get": public("The newest by section, or a section alone, as a page.", &["section", "cursor"], page) },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },

@@ -1,5 +1,8 @@
-//! The public routes: what the public side renders, with validators and conditional requests. They need no token and
-//! know nothing but the wire.
+//! The public routes: what the public side renders, with validators, conditional requests and compression. They need no
+//! token and know nothing but the wire.
+//!
+//! What is rendered is kept until something changes, so a route that many ask for costs a look-up; what isn't kept is
+//! rendered on a thread that nobody else waits for.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,15 +10,16 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State, rejection::PathRejection};
 use axum::http::header::{
-    ACCEPT, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    LAST_MODIFIED, VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use copydesk_article::ids::parse_uuid;
 use copydesk_article::problem::{Code, Problem};
 use copydesk_public::feed::FeedError;
-use copydesk_public::{Feed, Public, Rendered, Site, conditional, feed, page, store};
+use copydesk_public::page::{self, Form};
+use copydesk_public::{Answers, Encoding, Feed, Public, Rendered, Site, conditional, feed};
 
 use super::problem::Refusal;
 use super::query::Params;
@@ -31,6 +35,8 @@ pub struct Readers {
     pub site: Site,
     /// What time it is: withdrawn articles leave the feeds after a while.
     pub clock: Arc<dyn Clock>,
+    /// What was rendered since something last changed.
+    pub answers: Arc<Answers>,
 }
 
 impl fmt::Debug for Readers {
@@ -38,6 +44,11 @@ impl fmt::Debug for Readers {
         write!(f, "Readers({})", self.site.public_url)
     }
 }
+
+/// How long who may keep an answer: whoever reads checks each time, what stands between (a CDN) after a second. So a
+/// flood costs a request a second for each place, and a correction or withdrawal is seen by the next reader after it.
+/// None may go on with what it has when it can't ask: the text may have been withdrawn.
+const CACHING: &str = "public, max-age=0, s-maxage=1, must-revalidate";
 
 /// `GET /feed.json`, `/feed.atom`, `/feed.rss`, `/feed.ninjs`. Parameters that feeds don't have are passed over:
 /// readers' software adds its own.
@@ -47,28 +58,34 @@ pub(super) async fn feed(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let readers = readers(&gateway)?;
-    let params = Params::lenient(&uri)?;
-    let text = |name| params.get(name).map(str::to_owned);
-    let asked = feed::Params {
-        section: text("section"),
-        keyword: text("keyword"),
-        language: text("language"),
-        subject: text("subject"),
-        limit: params.limit()?,
-        cursor: text("cursor"),
+    let asked = asked(&uri)?;
+    let path = uri.path().to_owned();
+    let key = key(&path, &asked);
+    let render = move |readers: &Readers| {
+        let (feed, now) = (Feed { public: &readers.public, site: &readers.site }, readers.clock.now());
+        match path.as_str() {
+            "/feed.atom" => feed.atom(&asked, now),
+            "/feed.rss" => feed.rss(&asked, now),
+            "/feed.ninjs" => feed.ninjs(&asked, now),
+            _ => feed.json(&asked, now),
+        }
     };
-    let (feed, now) = (Feed { public: &readers.public, site: &readers.site }, readers.clock.now());
-    let rendered = match uri.path() {
-        "/feed.atom" => feed.atom(&asked, now),
-        "/feed.rss" => feed.rss(&asked, now),
-        "/feed.ninjs" => feed.ninjs(&asked, now),
-        _ => feed.json(&asked, now),
-    };
-    let rendered = rendered.map_err(|error| match error {
-        FeedError::Cursor => Problem::invalid("cursor", "cursor: none of ours; start without one"),
-        FeedError::Store(error) => unreadable(&error),
-    })?;
-    Ok(respond(&headers, rendered))
+    answer(readers, &headers, key, render).await
+}
+
+/// `GET /`
+pub(super) async fn front(
+    State(gateway): State<Arc<Gateway>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let readers = readers(&gateway)?;
+    let asked = asked(&uri)?;
+    let asked = feed::Params { section: asked.section, cursor: asked.cursor, ..feed::Params::default() };
+    let key = key("/", &asked);
+    let render =
+        move |readers: &Readers| page::front(&readers.public, &readers.site, &asked, readers.clock.now());
+    answer(readers, &headers, key, render).await
 }
 
 /// `GET /articles/{id}`. An id that is none is answered as one that nobody has.
@@ -78,31 +95,82 @@ pub(super) async fn article(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let readers = readers(&gateway)?;
-    let accept = header(&headers, &ACCEPT);
-    let rendered = match path.ok().and_then(|Path(id)| parse_uuid(&id)) {
-        Some(id) => {
-            page::article(&readers.public, &readers.site, id, accept).map_err(|error| unreadable(&error))?
-        }
-        None => page::not_found(&readers.site, accept),
+    let form = Form::negotiated(header(&headers, &ACCEPT));
+    let Some(id) = path.ok().and_then(|Path(id)| parse_uuid(&id)) else {
+        return Ok(respond(&headers, page::not_found(&readers.site, form)));
     };
-    Ok(respond(&headers, rendered))
+    let render = move |readers: &Readers| {
+        let article = page::article(&readers.public, &readers.site, id, form, readers.clock.now());
+        article.map_err(FeedError::Store)
+    };
+    answer(readers, &headers, format!("/articles/{id} {}", form.name()), render).await
+}
+
+/// What a feed or the front page is asked for.
+fn asked(uri: &Uri) -> Result<feed::Params, Problem> {
+    let params = Params::lenient(uri)?;
+    let text = |name| params.get(name).map(str::to_owned);
+    Ok(feed::Params {
+        section: text("section"),
+        keyword: text("keyword"),
+        language: text("language"),
+        subject: text("subject"),
+        limit: params.limit()?,
+        cursor: text("cursor"),
+    })
+}
+
+/// Under what an answer is kept: parameters that mean nothing here don't make another of it.
+fn key(path: &str, asked: &feed::Params) -> String {
+    format!("{path} {asked:?}")
+}
+
+/// Answers from what is kept, or renders it.
+async fn answer(
+    readers: &Readers,
+    headers: &HeaderMap,
+    key: String,
+    render: impl FnOnce(&Readers) -> Result<Rendered, FeedError> + Send + 'static,
+) -> Result<Response, Refusal> {
+    let encoding = Encoding::negotiated(header(headers, &ACCEPT_ENCODING));
+    let kept = readers.answers.find(&readers.public, &key, encoding, readers.clock.now());
+    let rendered = match kept {
+        Some(rendered) => Ok(rendered),
+        None => {
+            let readers = readers.clone();
+            let rendering = tokio::task::spawn_blocking(move || {
+                let now = readers.clock.now();
+                readers.answers.get(&readers.public, &key, encoding, now, || render(&readers))
+            });
+            match rendering.await {
+                Ok(rendered) => rendered,
+                // Out here the net for panics catches it.
+                Err(error) => match error.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_) => return Err(Problem::new(Code::LogUnavailable, "the service is ending").into()),
+                },
+            }
+        }
+    };
+    let rendered = rendered.map_err(|error| match error {
+        FeedError::Cursor => Problem::invalid("cursor", "cursor: none of ours; start without one"),
+        FeedError::Store(error) => {
+            tracing::error!(%error, "the public state can't be read");
+            Problem::new(Code::LogUnavailable, "what is public can't be read now")
+        }
+    })?;
+    Ok(respond(headers, rendered))
 }
 
 fn readers(gateway: &Gateway) -> Result<&Readers, Problem> {
     gateway.readers.as_ref().ok_or_else(no_such_route)
 }
 
-fn unreadable(error: &store::Error) -> Problem {
-    tracing::error!(%error, "the public state can't be read");
-    Problem::new(Code::LogUnavailable, "what is public can't be read now")
-}
-
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
-/// Sends what was rendered, or 304 to a reader who has it. Copies are to be checked before each use: a correction or
-/// withdrawal is seen by the next reader.
+/// Sends what was rendered, or 304 to a reader who has it.
 fn respond(asked: &HeaderMap, rendered: Rendered) -> Response {
     let has_it = conditional(header(asked, &IF_NONE_MATCH), header(asked, &IF_MODIFIED_SINCE), &rendered);
     let is_page = rendered.content_type.starts_with("text/html");
@@ -113,19 +181,20 @@ fn respond(asked: &HeaderMap, rendered: Rendered) -> Response {
             headers.insert(name, value);
         }
     };
-    set(CACHE_CONTROL, "no-cache");
+    set(CACHE_CONTROL, CACHING);
     set(ETAG, &rendered.etag);
     if let Some(modified) = rendered.last_modified_header() {
         set(LAST_MODIFIED, &modified);
     }
-    if let Some(vary) = rendered.vary {
-        set(VARY, vary);
-    }
+    set(VARY, rendered.vary);
     if has_it {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
         return response;
     }
     set(CONTENT_TYPE, rendered.content_type);
+    if let Some(encoding) = rendered.encoding.header() {
+        set(CONTENT_ENCODING, encoding);
+    }
     if is_page {
         set(CONTENT_SECURITY_POLICY, page::content_security_policy());
     }

@@ -162,6 +162,7 @@ pub(super) fn gateway(
             public: Arc::clone(&service.public),
             site,
             clock: service.log.clock(),
+            answers: Arc::default(),
         }),
         tokens: Arc::new(actor),
         health: Arc::new(Health::default()),
@@ -179,6 +180,7 @@ pub(super) fn site(config: &Config) -> Site {
         home_url: config.desk.url.clone(),
         language: config.desk.language.clone(),
         withdrawn_title: config.desk.withdrawn_title.clone(),
+        policies: config.desk.policies.clone(),
     }
 }
 

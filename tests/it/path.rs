@@ -65,6 +65,7 @@ fn feed(service: &Service) -> Value {
         home_url: None,
         language: "en".into(),
         withdrawn_title: "Withdrawn".into(),
+        ..Site::default()
     };
     let feed = Feed { public: &service.public, site: &site };
     let rendered = feed.json(&Params::default(), chrono::Utc::now()).unwrap();

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use ammonia::{Builder, UrlRelative};
 
+use crate::ninjs::Ninjs;
+
 /// Text as it stands in HTML, in an element or in a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
@@ -19,6 +21,27 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// The text of an article, its highest headings one below the page's own.
+pub(crate) fn body(ninjs: &Ninjs) -> String {
+    let Some(body) = ninjs.body("application/xhtml+xml") else {
+        let text = ninjs.body("text/plain").unwrap_or_default();
+        let paragraphs = text.split("\n\n").filter(|text| !text.trim().is_empty());
+        return paragraphs.map(|text| format!("<p class=\"plain\">{}</p>", escape(text))).collect();
+    };
+    let html = clean(body);
+    let Some(highest) = (1..=6).find(|level| html.contains(&format!("<h{level}>"))) else { return html };
+    // Cleaned, a heading has no attributes. Going down, none is moved twice; going up, the other way round.
+    let moved = |html: String, from: i32| {
+        let to = (from + 2 - highest).min(6);
+        html.replace(&format!("<h{from}>"), &format!("<h{to}>"))
+            .replace(&format!("</h{from}>"), &format!("</h{to}>"))
+    };
+    match highest {
+        1 => (1..6).rev().fold(html, moved),
+        highest => (highest..=6).fold(html, moved),
+    }
 }
 
 /// What of the wire's XHTML a reader's browser gets: the wire may be fed by others.
@@ -42,6 +65,7 @@ static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
         "cite",
         "em",
         "strong",
+        "small",
         "a",
         "br",
         "figure",
@@ -116,6 +140,27 @@ mod tests {
             cleaned.contains("<p>One <a>two</a> <a href=\"https://a.example/?a=1&amp;b=2\">three</a></p>"),
             "{cleaned}"
         );
+    }
+
+    #[test]
+    fn headings_begin_one_below_the_pages_own() {
+        let of = |body: &str| {
+            let body = crate::ninjs::Valued {
+                content_type: Some("application/xhtml+xml".into()),
+                value: body.into(),
+                ..Default::default()
+            };
+            super::body(&Ninjs { bodies: vec![body], ..Ninjs::default() })
+        };
+        for (sent, got) in [
+            ("<h1>a</h1><h2>b</h2><h6>c</h6><p>d</p>", "<h2>a</h2><h3>b</h3><h6>c</h6><p>d</p>"),
+            ("<h3>a</h3><h4>b</h4><h3>c</h3>", "<h2>a</h2><h3>b</h3><h2>c</h2>"),
+            ("<h2>a</h2><h3>b</h3>", "<h2>a</h2><h3>b</h3>"),
+            ("<h6 class=\"x\">a</h6>", "<h2>a</h2>"),
+            ("<p>a</p>", "<p>a</p>"),
+        ] {
+            assert_eq!(of(sent), got);
+        }
     }
 
     #[test]

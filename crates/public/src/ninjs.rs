@@ -55,6 +55,8 @@ pub struct Ninjs {
     pub associations: Vec<Association>,
     /// The newest note, for the receiving desk.
     pub ed_note: Option<String>,
+    /// By what the text was made, where machines had a part in it.
+    pub digital_source_type: Option<Named>,
 }
 
 /// A text with its role and media type.
@@ -164,6 +166,11 @@ impl Ninjs {
             .filter(topic)
             .flat_map(|subject| [subject.literal.as_deref(), subject.uri.as_deref()])
             .flatten()
+    }
+
+    /// Whether machines wrote any of the words.
+    pub fn is_machine_written(&self) -> bool {
+        self.digital_source_type.is_some()
     }
 
     /// Whether anything but a notice is in it: what a withdrawal must not have.

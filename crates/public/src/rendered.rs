@@ -4,22 +4,25 @@ use bytes::Bytes;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use crate::encoding::Encoding;
+
 /// An answer, for a gateway to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rendered {
     /// The HTTP status.
     pub status: u16,
-    /// The bytes, uncompressed.
+    /// The bytes, coded as `encoding` says.
     pub body: Bytes,
+    /// How they are coded.
+    pub encoding: Encoding,
     /// `Content-Type`.
     pub content_type: &'static str,
-    /// `ETag`: strong, over the bytes, quotation marks included. Whoever compresses the bytes must make another
-    /// of it, or a weak one.
+    /// `ETag`, quotation marks included: strong, over the bytes as they are; the same one, weak, where they are coded.
     pub etag: String,
     /// `Last-Modified`, to the second; none where it isn't known, or would lie ahead.
     pub last_modified: Option<DateTime<Utc>>,
-    /// `Vary`, beside what compression adds.
-    pub vary: Option<&'static str>,
+    /// The request headers that the answer turns on, for `Vary`.
+    pub vary: &'static str,
 }
 
 impl Rendered {
@@ -28,7 +31,16 @@ impl Rendered {
         let hash = Sha256::digest(&body);
         let start = hash.first_chunk::<16>().copied().unwrap_or_default();
         let etag = format!("\"{}\"", hex::encode(start));
-        Rendered { status, body, content_type, etag, last_modified: None, vary: None }
+        let (encoding, last_modified) = (Encoding::Identity, None);
+        Rendered { status, body, encoding, content_type, etag, last_modified, vary: "Accept-Encoding" }
+    }
+
+    /// The same answer, coded where that is worth it.
+    pub(crate) fn encoded(self, encoding: Encoding) -> Rendered {
+        match encoding.encode(&self.body) {
+            None => self,
+            Some(body) => Rendered { body: body.into(), encoding, etag: format!("W/{}", self.etag), ..self },
+        }
     }
 
     /// `Last-Modified` as a header has it.
@@ -38,7 +50,7 @@ impl Rendered {
 }
 
 /// Whether a GET or HEAD with these headers is answered 304 in the place of `rendered`, whose status is 200.
-/// `If-None-Match` is compared weakly, and where it is there `If-Modified-Since` isn't looked at.
+/// `If-None-Match` is compared weakly, so it matches whatever coding the reader has, and where it is there `If-Modified-Since` isn't looked at.
 pub fn conditional(
     if_none_match: Option<&str>,
     if_modified_since: Option<&str>,
@@ -48,7 +60,8 @@ pub fn conditional(
         return false;
     }
     if let Some(tags) = if_none_match {
-        return tags.trim() == "*" || etags(tags).any(|tag| tag == rendered.etag);
+        let own = rendered.etag.trim_start_matches("W/");
+        return tags.trim() == "*" || etags(tags).any(|tag| tag == own);
     }
     match (if_modified_since.and_then(http_date), rendered.last_modified) {
         (Some(since), Some(modified)) => modified.timestamp() <= since.timestamp(),
@@ -117,6 +130,16 @@ mod tests {
             let date = "Sun, 06 Nov 1994 08:49:37 GMT";
             assert!(!conditional(Some(list), Some(date), &rendered), "{list}");
         }
+    }
+
+    #[test]
+    fn a_coded_answer_matches_the_tag_of_any_coding() {
+        let plain = Rendered::new(200, "text/plain", "x".repeat(2000));
+        let coded = plain.clone().encoded(Encoding::Gzip);
+        for (has, asks) in [(&plain, &coded), (&coded, &plain), (&coded, &coded)] {
+            assert!(conditional(Some(&has.etag), None, asks));
+        }
+        assert!(coded.etag.starts_with("W/\"") && plain.etag.starts_with('"'));
     }
 
     #[test]

@@ -97,8 +97,10 @@ impl House {
             home_url: None,
             language: "en".into(),
             withdrawn_title: "Withdrawn".into(),
+            ..Site::default()
         };
-        let readers = Readers { public: Arc::clone(&service.public), site, clock: service.log.clock() };
+        let (public, clock) = (Arc::clone(&service.public), service.log.clock());
+        let readers = Readers { public, site, clock, answers: Arc::default() };
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),
@@ -143,10 +145,15 @@ impl House {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Got {
+        let (got, bytes) = self.send_raw(request).await;
+        Got { text: String::from_utf8(bytes).unwrap(), ..got }
+    }
+
+    /// What came back, its bytes apart: they may be no text.
+    pub async fn send_raw(&self, request: Request<Body>) -> (Got, Vec<u8>) {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Got { status: parts.status, headers: parts.headers, text }
+        (Got { status: parts.status, headers: parts.headers, text: String::new() }, bytes.to_vec())
     }
 
     pub async fn get(&self, actor: &str, path: &str) -> Got {

@@ -4,7 +4,7 @@ use atom_syndication as atom;
 use atom_syndication::{Category, Content, FixedDateTime, Generator, Link, Person, Text};
 use chrono::{DateTime, Utc};
 
-use super::{Feed, FeedError, Item, Params, item};
+use super::{Feed, FeedError, Item, Params, item, xml};
 use crate::listing::Entry;
 use crate::rendered::Rendered;
 use crate::store;
@@ -27,10 +27,9 @@ impl Feed<'_> {
         let itself = self.url("/feed.atom", params, params.cursor.as_deref());
         let next =
             listing.next.as_ref().map(|place| self.url("/feed.atom", params, Some(&super::cursor(place))));
-        let home = site.home_url.clone().map(|home| link("alternate", home, Some("text/html")));
-        let links = [Some(link("self", itself.clone(), Some("application/atom+xml"))), home]
+        let home = link("alternate", site.home(), Some("text/html"));
+        let links = [link("self", itself.clone(), Some("application/atom+xml")), home]
             .into_iter()
-            .flatten()
             .chain(next.map(|next| link("next", next, Some("application/atom+xml"))));
         let newest = listing.entries.iter().map(|entry| entry.shown.changed).max();
         let feed = atom::Feed {
@@ -46,7 +45,7 @@ impl Feed<'_> {
             ..atom::Feed::default()
         };
         let body = feed.write_to(Vec::new()).map_err(|error| store::Error::Damaged(error.to_string()))?;
-        let mut rendered = Rendered::new(200, MEDIA_TYPE, body);
+        let mut rendered = Rendered::new(200, MEDIA_TYPE, xml(body));
         rendered.last_modified = listing.changed.filter(|changed| *changed <= now);
         Ok(rendered)
     }

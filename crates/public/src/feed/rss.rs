@@ -7,7 +7,7 @@ use rss::extension::atom::{AtomExtension, Link};
 use rss::extension::dublincore::DublinCoreExtension;
 use rss::{Category, Channel, Guid};
 
-use super::{Feed, FeedError, Item, Params, item};
+use super::{Feed, FeedError, Item, Params, item, xml};
 use crate::listing::Entry;
 use crate::rendered::Rendered;
 use crate::store;
@@ -33,7 +33,7 @@ impl Feed<'_> {
         let links = std::iter::once(itself).chain(next.map(|next| link("next", next)));
         let channel = Channel {
             title: site.title.clone(),
-            link: site.home_url.clone().unwrap_or_else(|| site.public_url.clone()),
+            link: site.home(),
             description: site.title.clone(),
             language: Some(site.language.clone()).filter(|language| !language.is_empty()),
             generator: Some("copydesk".to_owned()),
@@ -47,16 +47,17 @@ impl Feed<'_> {
             ..Channel::default()
         };
         let body = channel.write_to(Vec::new()).map_err(|error| store::Error::Damaged(error.to_string()))?;
-        let mut rendered = Rendered::new(200, MEDIA_TYPE, body);
+        let mut rendered = Rendered::new(200, MEDIA_TYPE, xml(body));
         rendered.last_modified = listing.changed.filter(|changed| *changed <= now);
         Ok(rendered)
     }
 
     fn rss_item(&self, entry: &Entry) -> rss::Item {
-        let Item { id, url, title, content_html, content_text, summary, authors, tags, .. } =
+        let Item { id, url, title, content_html, content_text, summary, authors, tags, language, .. } =
             item(self.site, entry);
         let creators: Vec<String> = authors.iter().map(|author| author.name.to_owned()).collect();
-        let dublin_core = DublinCoreExtension { creators, ..DublinCoreExtension::default() };
+        let languages = language.map(str::to_owned).into_iter().collect();
+        let dublin_core = DublinCoreExtension { creators, languages, ..DublinCoreExtension::default() };
         rss::Item {
             title: title.map(str::to_owned),
             link: Some(url),
@@ -64,7 +65,7 @@ impl Feed<'_> {
             categories: tags.iter().map(|tag| Category { name: (*tag).to_owned(), domain: None }).collect(),
             guid: Some(Guid { value: id, permalink: false }),
             pub_date: Some(entry.shown.first_published.to_rfc2822()),
-            dublin_core_ext: Some(dublin_core).filter(|it| !it.creators.is_empty()),
+            dublin_core_ext: Some(dublin_core),
             content: Some(content_html),
             ..rss::Item::default()
         }
