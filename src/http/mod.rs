@@ -46,7 +46,7 @@ pub use health::{Health, Progress};
 pub use identity::{Actor, Tokens};
 pub use in_flight::InFlight;
 
-pub use readers::Readers;
+pub use readers::{Kept, Readers};
 pub use server::{Patience, serve};
 
 use problem::Refusal;

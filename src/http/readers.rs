@@ -20,6 +20,8 @@ use copydesk_article::problem::{Code, Problem};
 use copydesk_public::feed::FeedError;
 use copydesk_public::page::{self, Form};
 use copydesk_public::{Answers, Encoding, Feed, Public, Rendered, Site, conditional, feed};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
 use super::problem::Refusal;
 use super::query::Params;
@@ -36,7 +38,23 @@ pub struct Readers {
     /// What time it is: withdrawn articles leave the feeds after a while.
     pub clock: Arc<dyn Clock>,
     /// What was rendered since something last changed.
-    pub answers: Arc<Answers>,
+    pub rendered: Arc<Kept>,
+}
+
+/// Answers that are kept, and how many may be rendered at a time.
+#[derive(Debug)]
+pub struct Kept {
+    answers: Answers,
+    turns: Arc<Semaphore>,
+}
+
+/// Answers that are rendered at a time; who wants another one waits without holding a thread, which the log may need.
+const AT_A_TIME: usize = 4;
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { answers: Answers::default(), turns: Arc::new(Semaphore::new(AT_A_TIME)) }
+    }
 }
 
 impl fmt::Debug for Readers {
@@ -125,6 +143,14 @@ fn key(path: &str, asked: &feed::Params) -> String {
     format!("{path} {asked:?}")
 }
 
+/// What a rendering came to. Its panic goes on out here, where the net for panics catches it.
+async fn finished<T>(rendering: JoinHandle<T>) -> Result<T, Problem> {
+    rendering.await.map_err(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(_) => Problem::new(Code::LogUnavailable, "the service is ending"),
+    })
+}
+
 /// Answers from what is kept, or renders it.
 async fn answer(
     readers: &Readers,
@@ -133,22 +159,23 @@ async fn answer(
     render: impl FnOnce(&Readers) -> Result<Rendered, FeedError> + Send + 'static,
 ) -> Result<Response, Refusal> {
     let encoding = Encoding::negotiated(header(headers, &ACCEPT_ENCODING));
-    let kept = readers.answers.find(&readers.public, &key, encoding, readers.clock.now());
-    let rendered = match kept {
+    let find = || readers.rendered.answers.find(&readers.public, &key, encoding, readers.clock.now());
+    let rendered = match find() {
         Some(rendered) => Ok(rendered),
         None => {
-            let readers = readers.clone();
-            let rendering = tokio::task::spawn_blocking(move || {
-                let now = readers.clock.now();
-                readers.answers.get(&readers.public, &key, encoding, now, || render(&readers))
-            });
-            match rendering.await {
-                Ok(rendered) => rendered,
-                // Out here the net for panics catches it.
-                Err(error) => match error.try_into_panic() {
-                    Ok(panic) => std::panic::resume_unwind(panic),
-                    Err(_) => return Err(Problem::new(Code::LogUnavailable, "the service is ending").into()),
-                },
+            let turn = Arc::clone(&readers.rendered.turns).acquire_owned().await;
+            match find() {
+                Some(rendered) => Ok(rendered),
+                None => {
+                    let readers = readers.clone();
+                    let rendering = tokio::task::spawn_blocking(move || {
+                        // Held to the end, even if whoever asked has gone away.
+                        let _turn = turn;
+                        let (answers, now) = (&readers.rendered.answers, readers.clock.now());
+                        answers.get(&readers.public, &key, encoding, now, || render(&readers))
+                    });
+                    finished(rendering).await?
+                }
             }
         }
     };

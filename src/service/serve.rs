@@ -162,7 +162,7 @@ pub(super) fn gateway(
             public: Arc::clone(&service.public),
             site,
             clock: service.log.clock(),
-            answers: Arc::default(),
+            rendered: Arc::default(),
         }),
         tokens: Arc::new(actor),
         health: Arc::new(Health::default()),

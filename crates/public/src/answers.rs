@@ -207,6 +207,29 @@ mod tests {
     }
 
     #[test]
+    fn who_asks_for_what_is_being_rendered_waits_for_it() {
+        let public = public(&[]);
+        let answers = Answers::default();
+        let (rendered, all) = (AtomicUsize::new(0), std::sync::Barrier::new(8));
+        let ask = |encoding| {
+            all.wait();
+            let render = || {
+                rendered.fetch_add(1, Ordering::Relaxed);
+                Ok::<_, ()>(Rendered::new(200, "text/plain", "x".repeat(2000)))
+            };
+            answers.get(&public, "/feed.json?", encoding, now(), render).unwrap()
+        };
+        let encodings = [Encoding::Identity, Encoding::Gzip, Encoding::Brotli, Encoding::Gzip];
+        std::thread::scope(|scope| {
+            let asking: Vec<_> =
+                encodings.iter().cycle().take(8).map(|encoding| scope.spawn(|| ask(*encoding))).collect();
+            let got = asking.into_iter().map(|it| it.join().unwrap());
+            assert!(got.zip(encodings.into_iter().cycle()).all(|(got, asked)| got.encoding == asked));
+        });
+        assert_eq!(rendered.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
     fn what_is_kept_has_a_bound_and_what_is_asked_for_stays() {
         let public = public(&[]);
         let answers = Answers::default();

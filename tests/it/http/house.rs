@@ -100,7 +100,7 @@ impl House {
             ..Site::default()
         };
         let (public, clock) = (Arc::clone(&service.public), service.log.clock());
-        let readers = Readers { public, site, clock, answers: Arc::default() };
+        let readers = Readers { public, site, clock, rendered: Arc::default() };
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),

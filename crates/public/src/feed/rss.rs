@@ -8,6 +8,7 @@ use rss::extension::dublincore::DublinCoreExtension;
 use rss::{Category, Channel, Guid};
 
 use super::{Feed, FeedError, Item, Params, item, xml};
+use crate::html::escape;
 use crate::listing::Entry;
 use crate::rendered::Rendered;
 use crate::store;
@@ -31,11 +32,13 @@ impl Feed<'_> {
         let next =
             listing.next.as_ref().map(|place| self.url("/feed.rss", params, Some(&super::cursor(place))));
         let links = std::iter::once(itself).chain(next.map(|next| link("next", next)));
+        let newest = listing.entries.first().map(|entry| entry.shown.changed);
         let channel = Channel {
             title: site.title.clone(),
             link: site.home(),
             description: site.title.clone(),
             language: Some(site.language.clone()).filter(|language| !language.is_empty()),
+            last_build_date: newest.or(listing.changed).map(|changed| changed.to_rfc2822()),
             generator: Some("copydesk".to_owned()),
             items: listing.entries.iter().map(|entry| self.rss_item(entry)).collect(),
             atom_ext: Some(AtomExtension { links: links.collect() }),
@@ -61,7 +64,8 @@ impl Feed<'_> {
         rss::Item {
             title: title.map(str::to_owned),
             link: Some(url),
-            description: Some(summary.map_or(content_text, str::to_owned)),
+            // Readers' software takes it for HTML.
+            description: Some(escape(summary.unwrap_or_else(|| opening(&content_text)))),
             categories: tags.iter().map(|tag| Category { name: (*tag).to_owned(), domain: None }).collect(),
             guid: Some(Guid { value: id, permalink: false }),
             pub_date: Some(entry.shown.first_published.to_rfc2822()),
@@ -70,4 +74,9 @@ impl Feed<'_> {
             ..rss::Item::default()
         }
     }
+}
+
+/// The first paragraph of a text.
+fn opening(text: &str) -> &str {
+    text.split("\n\n").next().unwrap_or_default()
 }

@@ -248,4 +248,6 @@ fn what_xml_has_no_place_for_never_gets_into_a_feed() {
     let rss = ::rss::Channel::read_from(rss.as_bytes()).unwrap();
     assert_eq!(norm(rss.items[0].title.as_deref().unwrap()), norm(&clean));
     assert!(rss.items[0].content.as_deref().unwrap().contains("]]&gt; &amp; &lt;b&gt; 🎉"));
+    let description = rss.items[0].description.as_deref().unwrap();
+    assert_eq!(norm(description), norm(&crate::html::escape(&clean)), "a description is HTML");
 }
