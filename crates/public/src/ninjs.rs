@@ -101,6 +101,16 @@ pub struct Association {
     pub usage_terms: Option<String>,
 }
 
+/// Codes of IPTC's digital source types for what machines made or had a part in; others tell of people's work.
+const BY_MACHINES: &[&str] = &[
+    "trainedAlgorithmicMedia",
+    "compositeWithTrainedAlgorithmicMedia",
+    "algorithmicMedia",
+    "algorithmicallyEnhanced",
+    "compositeSynthetic",
+    "dataDrivenMedia",
+];
+
 /// What readers are told of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
@@ -170,7 +180,9 @@ impl Ninjs {
 
     /// Whether machines wrote any of the words.
     pub fn is_machine_written(&self) -> bool {
-        self.digital_source_type.is_some()
+        let uri = self.digital_source_type.as_ref().and_then(|made| made.uri.as_deref());
+        let code = uri.and_then(|uri| uri.rsplit('/').next());
+        code.is_some_and(|code| BY_MACHINES.contains(&code))
     }
 
     /// Whether anything but a notice is in it: what a withdrawal must not have.
@@ -235,6 +247,17 @@ fn moment(date: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn machines_wrote_what_the_source_type_says_they_did() {
+        let made = |code: &str| {
+            let uri = Some(format!("http://cv.iptc.org/newscodes/digitalsourcetype/{code}"));
+            let digital_source_type = Some(Named { uri, ..Named::default() });
+            Ninjs { digital_source_type, ..Ninjs::default() }.is_machine_written()
+        };
+        assert!(made("compositeWithTrainedAlgorithmicMedia") && made("dataDrivenMedia"));
+        assert!(!made("humanEdits") && !made("digitalCreation") && !Ninjs::default().is_machine_written());
+    }
 
     #[test]
     fn a_note_gives_its_date_and_its_words() {

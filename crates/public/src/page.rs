@@ -275,7 +275,7 @@ pub(crate) mod tests {
         }
         ninjs["versionCreated"] = "2025-12-26T10:00:00Z".into();
         ninjs["descriptions"] = notes;
-        ninjs["digitalSourceType"] = json!({"uri": "http://cv.iptc.org/newscodes/digitalsourcetype/x"});
+        ninjs["digitalSourceType"] = json!({"uri": "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"});
         message(2, ARTICLE, 2, Kind::Correction, ninjs)
     }
 
