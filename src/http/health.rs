@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::watch;
+
 use crate::log::Seq;
 
 /// What an operator can be told at any moment. Everything in it is about positions and reasons, never about words.
@@ -22,7 +24,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 pub struct Health {
     caught_up: AtomicBool,
-    draining: AtomicBool,
+    draining: watch::Sender<bool>,
 }
 
 impl Health {
@@ -33,7 +35,7 @@ impl Health {
 
     /// The instance is about to end and takes nothing new.
     pub fn set_draining(&self) {
-        self.draining.store(true, Ordering::Release);
+        self.draining.send_replace(true);
     }
 
     /// Whether the fold has reached the end that the log had at the start.
@@ -43,6 +45,11 @@ impl Health {
 
     /// Whether the instance is about to end.
     pub fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Acquire)
+        *self.draining.borrow()
+    }
+
+    /// Says true once the instance is about to end.
+    pub fn draining(&self) -> watch::Receiver<bool> {
+        self.draining.subscribe()
     }
 }

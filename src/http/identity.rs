@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
-use copydesk_article::newsroom::{Person, PersonKind, Role};
+use copydesk_article::newsroom::{Newsroom, Person, PersonKind, Role};
 use copydesk_article::problem::{Code, Problem};
 use uuid::Uuid;
 
@@ -98,6 +98,16 @@ impl Reader {
             true => Ok(()),
             false => Err(Problem::not_found()),
         }
+    }
+
+    /// Their name in the newsroom.
+    pub(super) fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// Who they are in a newsroom, if they may still read there.
+    pub(super) fn still_in<'a>(&self, newsroom: &'a Newsroom) -> Option<&'a Person> {
+        newsroom.person(&self.actor).filter(|person| Reads::Articles.allows(person))
     }
 
     /// Who they are, for a search over what they may see.

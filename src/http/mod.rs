@@ -8,6 +8,7 @@
 //! - `readers`: the public routes. `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
+//! - [`stream`]: server-sent events: what moves at the desk, and every edition.
 //! - [`health`]: what the parts say of themselves. [`in_flight`]: the bound on commands under way.
 //! - [`server`]: connections, their time limits, and the end of them.
 
@@ -32,7 +33,7 @@ mod events;
 pub mod health;
 pub mod identity;
 pub mod in_flight;
-
+mod json_line;
 mod observe;
 mod openapi;
 mod operators;
@@ -40,6 +41,7 @@ mod problem;
 mod query;
 mod readers;
 pub mod server;
+pub mod stream;
 mod then;
 
 pub use health::{Health, Progress};
@@ -48,6 +50,7 @@ pub use in_flight::InFlight;
 
 pub use readers::{Kept, Readers};
 pub use server::{Patience, serve};
+pub use stream::{Followers, editions::Editions};
 
 use problem::Refusal;
 
@@ -67,6 +70,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// The bound on commands under way.
     pub in_flight: InFlight,
+    /// Those who follow streams.
+    pub followers: Followers,
 }
 
 impl fmt::Debug for Gateway {
@@ -106,6 +111,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/articles/{id}/diff", get(articles::diff))
         .route("/v1/events", get(events::events))
         .route("/", get(readers::front))
+        .route("/v1/stream", get(stream::moves::stream))
+        .route("/stream", get(stream::editions::stream))
         .route("/feed.json", get(readers::feed))
         .route("/feed.atom", get(readers::feed))
         .route("/feed.rss", get(readers::feed))

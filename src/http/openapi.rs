@@ -11,7 +11,7 @@ use copydesk_article::limits;
 use copydesk_article::problem::Code;
 use serde_json::{Map, Value, json};
 
-use super::{articles, server};
+use super::{articles, server, stream};
 
 /// `GET /openapi.json`
 pub(super) async fn openapi() -> Response {
@@ -48,6 +48,7 @@ fn limits() -> Value {
         ("board_rows", articles::MOST, "articles"),
         ("feed_items", copydesk_public::feed::MOST, "articles"),
         ("request_head", server::HEAD_BYTES, "bytes"),
+        ("stream_followers", stream::FOLLOWERS, "connections"),
     ];
     let all = limits::ALL.iter().copied().chain(of_http);
     let all = all.map(|(name, value, unit)| (name.to_owned(), json!({ "value": value, "unit": unit })));
@@ -58,7 +59,8 @@ fn paths() -> Value {
     let at = ["version", "revision", "time"];
     let board = ["stage", "status", "section", "assignee", "q", "cursor", "limit"];
     let feed = ["section", "keyword", "language", "subject", "limit", "cursor"];
-    let (json, page) = ("application/json", "text/html");
+    let stream = ["section", "keyword", "language", "subject"];
+    let (json, page, events) = ("application/json", "text/html", "text/event-stream");
     let mut paths = json!({
         "/v1/commands": { "post": command() },
         "/v1/articles": { "get": read("The board, newest change first.", &board, json) },
@@ -68,6 +70,8 @@ fn paths() -> Value {
         "/v1/articles/{id}/diff": { "get": read("What changed between two revisions, word by word, and who did it.", &["from", "to"], json) },
         "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq. Auditors and chiefs.", &["from", "article", "until"], "application/jsonl") },
         "/": { "get": public("The newest by section, or a section alone, as a page.", &["section", "cursor"], page) },
+        "/v1/stream": { "get": read("What moves, as server-sent events; Last-Event-ID goes on after it. Never words.", &["article", "assignee", "section"], events) },
+        "/stream": { "get": public("Every edition and withdrawal as server-sent events, the ninjs on one line; from after Last-Event-ID (0: all), else from now on.", &stream, events) },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },

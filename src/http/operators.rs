@@ -84,6 +84,7 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     let progress = gateway.progress.borrow().clone();
     let mut gauges = vec![
         gauge("commands_in_flight", "Commands under way.", gateway.in_flight.now()),
+        gauge("stream_followers", "Connections that follow a stream.", gateway.followers.now()),
         flag("ready", "1 where requests may come.", gateway.not_ready().is_none()),
         flag("diverged", "1 where the log isn't what was folded from it.", gateway.diverged().is_some()),
         flag("fold_stopped", "1 where folding stands still.", progress.fold_stopped.is_some()),

@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 
 use super::problem::Refusal;
 use super::query::Params;
-use super::{Gateway, no_such_route};
+use super::{Editions, Gateway, no_such_route};
 use crate::log::Clock;
 
 /// What the public routes read from.
@@ -33,6 +33,8 @@ use crate::log::Clock;
 pub struct Readers {
     /// The folded wire.
     pub public: Arc<Public>,
+    /// The wire, and those who follow it.
+    pub editions: Editions,
     /// The house.
     pub site: Site,
     /// What time it is: withdrawn articles leave the feeds after a while.
@@ -75,7 +77,7 @@ pub(super) async fn feed(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let readers = readers(&gateway)?;
+    let readers = of(&gateway)?;
     let asked = asked(&uri)?;
     let path = uri.path().to_owned();
     let key = key(&path, &asked);
@@ -97,7 +99,7 @@ pub(super) async fn front(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let readers = readers(&gateway)?;
+    let readers = of(&gateway)?;
     let asked = asked(&uri)?;
     let asked = feed::Params { section: asked.section, cursor: asked.cursor, ..feed::Params::default() };
     let key = key("/", &asked);
@@ -112,7 +114,7 @@ pub(super) async fn article(
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
-    let readers = readers(&gateway)?;
+    let readers = of(&gateway)?;
     let form = Form::negotiated(header(&headers, &ACCEPT));
     let Some(id) = path.ok().and_then(|Path(id)| parse_uuid(&id)) else {
         return Ok(respond(&headers, page::not_found(&readers.site, form)));
@@ -181,16 +183,18 @@ async fn answer(
     };
     let rendered = rendered.map_err(|error| match error {
         FeedError::Cursor => Problem::invalid("cursor", "cursor: none of ours; start without one"),
-        FeedError::Store(error) => {
-            tracing::error!(%error, "the public state can't be read");
-            Problem::new(Code::LogUnavailable, "what is public can't be read now")
-        }
+        FeedError::Store(error) => unreadable(&error),
     })?;
     Ok(respond(headers, rendered))
 }
 
-fn readers(gateway: &Gateway) -> Result<&Readers, Problem> {
+pub(super) fn of(gateway: &Gateway) -> Result<&Readers, Problem> {
     gateway.readers.as_ref().ok_or_else(no_such_route)
+}
+
+pub(super) fn unreadable(error: &store::Error) -> Problem {
+    tracing::error!(%error, "the public state can't be read");
+    Problem::new(Code::LogUnavailable, "what is public can't be read now")
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

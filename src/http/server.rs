@@ -13,10 +13,15 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use super::stream::FOLLOWERS;
 use super::{Gateway, router};
 
-/// How many connections there may be; more wait to be accepted.
-pub const CONNECTIONS: usize = 4096;
+/// How many connections there may be, those that follow streams included; more wait to be accepted.
+pub const CONNECTIONS: usize = FOLLOWERS + 4096;
+/// How long a peer may leave what was sent to it where it is, before its connection is given up: a reader of a stream
+/// who takes nothing any more would hold its place for ever.
+#[cfg(target_os = "linux")]
+const UNTAKEN: Duration = Duration::from_secs(60);
 /// How much of a request's head is taken, in bytes.
 pub const HEAD_BYTES: usize = 64 * 1024;
 /// How long no connection is accepted after the system refused one.
@@ -90,6 +95,8 @@ type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Rout
 fn connection(stream: TcpStream, app: Router, head: Duration) -> Connection {
     // Answers are small and awaited: held back to be sent together, they would only come late.
     let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)

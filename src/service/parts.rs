@@ -7,16 +7,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use copydesk_article::newsroom::NewsroomSet;
-use copydesk_public::{Public, WireMessage};
+use copydesk_public::Public;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Part;
 use crate::desk::{self, Desk, Proposal};
-use crate::http::Progress;
+use crate::http::{Editions, Progress};
 use crate::log::segments::{self, SegmentsLog};
-use crate::log::{Content, Entry, Log, LogError};
+use crate::log::{Log, LogError};
 use crate::store::fold::{self, FoldError};
 use crate::store::{Opened, Store, StoreError};
 use crate::wire::writer;
@@ -61,6 +61,8 @@ pub struct FoldCheck {
 pub struct Service {
     /// What readers get. It lies in the store's sled, and so is closed before it.
     pub public: Arc<Public>,
+    /// The wire, and those who follow it.
+    pub editions: Editions,
     /// The log.
     pub log: Arc<dyn Log>,
     /// The folded state.
@@ -140,10 +142,12 @@ impl Service {
             Err(error) => return Err(error.into()),
         }
         let public = Arc::new(Public::open(store.db(), log.identity())?);
+        let log_wire = log.wire();
         Ok(Arc::new(Service {
             log,
             store,
             desk: Arc::new(desk),
+            editions: Editions::new(Arc::clone(&public), log_wire),
             public,
             progress: watch::Sender::new(Progress::default()),
             tasks: Mutex::default(),
@@ -258,8 +262,7 @@ impl Service {
         self.progress.send_modify(|progress| progress.public_stopped = None);
         while let Some(group) = tail.next().await {
             let group = group.map_err(|error| error.to_string())?;
-            let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
-            self.public.apply(&messages).map_err(|error| error.to_string())?;
+            self.editions.show(group).map_err(|error| error.to_string())?;
         }
         Err("the wire's tail ended".to_owned())
     }
@@ -319,13 +322,4 @@ impl Service {
             tracing::warn!(%error, "the folded state was not flushed; it is folded anew where it is torn");
         }
     }
-}
-
-/// A message of the wire as the public side takes it.
-fn wire_message(entry: Entry) -> WireMessage {
-    let (headers, body) = match entry.content {
-        Content::Message { headers, body } => (headers, body),
-        Content::Erased { .. } => (Vec::new(), bytes::Bytes::new()),
-    };
-    WireMessage { seq: entry.seq, subject: entry.subject, headers, body }
 }

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::{Part, Service, open_embedded_log, reload};
 use crate::config::{Config, LogDurability, LogKind};
 use crate::desk::Proposal;
-use crate::http::{self, Gateway, Health, InFlight, Patience, Readers};
+use crate::http::{self, Followers, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
 use crate::metrics::Metrics;
@@ -160,6 +160,7 @@ pub(super) fn gateway(
         desk: parts.contains(&Part::Desk).then(|| Arc::clone(&service.desk)),
         readers: parts.contains(&Part::Feed).then(|| Readers {
             public: Arc::clone(&service.public),
+            editions: service.editions.clone(),
             site,
             clock: service.log.clock(),
             rendered: Arc::default(),
@@ -169,6 +170,7 @@ pub(super) fn gateway(
         progress: service.progresses(),
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
+        followers: Followers::default(),
     }
 }
 

@@ -124,11 +124,8 @@ impl Filter {
         let stage = row.stage(newsroom);
         let stage_fits =
             if self.stages.is_empty() { stage != Stage::Spiked } else { self.stages.contains(&stage) };
-        let section_fits = self.section.as_deref().is_none_or(|asked| {
-            row.section.as_deref().is_some_and(|section| {
-                section.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            })
-        });
+        let section_fits =
+            self.section.as_deref().is_none_or(|asked| is_in_section(row.section.as_deref(), asked));
         let visible = |restriction: &Restriction| {
             self.viewer.as_ref().is_none_or(|(actor, person)| restriction.admits(actor, person))
         };
@@ -141,6 +138,12 @@ impl Filter {
             && section_fits
             && (self.statuses.is_empty() || self.statuses.contains(&row.status))
     }
+}
+
+/// Whether a section is the one asked for or below it.
+pub fn is_in_section(section: Option<&str>, asked: &str) -> bool {
+    let rest = section.and_then(|section| section.strip_prefix(asked));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The key of a row: newest change first, then by article.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::recent::Recent;
 use super::{
-    Aside, Decided, EventRef, FOLD_VERSION, ForeignMessage, Outgoing, Position, SNAPSHOT_EVERY, Store,
+    Aside, Decided, EventRef, FOLD_VERSION, ForeignMessage, Move, Outgoing, Position, SNAPSHOT_EVERY, Store,
     StoreError, Stored,
 };
 use crate::log::{Content, Entry, Log, LogError, Stream};
@@ -312,6 +312,7 @@ impl<'a> Folder<'a> {
             command: event.command,
         };
         self.keep(&stored);
+        group.moved(Move::of(event, &stored));
         group.set(stored, || before, body_bytes(entry)).push(at);
         if event.wire.is_some() {
             group.send(Outgoing { seq: entry.seq, article, version });

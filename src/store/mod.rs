@@ -26,7 +26,7 @@ use copydesk_article::article::Article;
 use copydesk_article::event::Time;
 use copydesk_article::newsroom::Newsroom;
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 use crate::log::Seq;
@@ -36,12 +36,14 @@ mod decided;
 pub mod fold;
 mod keeper;
 mod line;
+mod moves;
 pub mod pieces;
 mod recent;
 mod shelf;
 
 pub use decided::Decided;
 pub use line::EventRef;
+pub use moves::{MOVES_KEPT, Move};
 
 use recent::Recent;
 use shelf::Shelf;
@@ -175,6 +177,8 @@ pub struct Store {
     on_the_way: decided::OnTheWay,
     /// Damage that a reader came upon, until everything is folded anew.
     damage: watch::Sender<Option<String>>,
+    /// Who wants to hear of each event as it is folded.
+    moves: broadcast::Sender<Move>,
     path: PathBuf,
     /// Last, so that it goes after every other handle of sled's.
     _keeper: keeper::Keeper,
@@ -279,6 +283,7 @@ impl Store {
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
             on_the_way: decided::OnTheWay::default(),
             damage: watch::Sender::new(None),
+            moves: broadcast::Sender::new(MOVES_KEPT),
             path: path.to_owned(),
             _keeper: keeper,
         };
@@ -546,13 +551,24 @@ impl Store {
         self.on_the_way.put(decided);
     }
 
+    /// Every event that is folded from now on, in order; one may come again after everything was folded anew.
+    /// Who is [`MOVES_KEPT`] behind loses some, and is told so.
+    pub fn moves(&self) -> broadcast::Receiver<Move> {
+        self.moves.subscribe()
+    }
+
     /// Lets readers see a group that was folded.
-    fn take(&self, group: Recent, position: Position) {
+    fn take(&self, mut group: Recent, position: Position) {
+        let moves = group.take_moves();
         if let Some(newsroom) = group.newsroom() {
             *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = newsroom;
         }
         self.recent.write().unwrap_or_else(PoisonError::into_inner).absorb(group);
         self.position.send_replace(position);
+        for moved in moves {
+            // Nobody need be listening.
+            let _ = self.moves.send(moved);
+        }
     }
 
     /// Writes what was folded since the last batch into sled, in one batch. For the one task that folds.

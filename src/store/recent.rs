@@ -15,8 +15,8 @@ use sled::Batch;
 use uuid::Uuid;
 
 use super::{
-    Aside, EventRef, ForeignMessage, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, due_key, line,
-    pieces, snapshot_key,
+    Aside, EventRef, ForeignMessage, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, due_key,
+    line, pieces, snapshot_key,
 };
 use crate::log::Seq;
 
@@ -37,6 +37,8 @@ pub(super) struct Recent {
     outgoing: Vec<Outgoing>,
     aside: BTreeMap<Uuid, Aside>,
     foreign: Vec<ForeignMessage>,
+    /// The events of one group, for those who want to hear of them.
+    moves: Vec<Move>,
     /// How many entries this comes of.
     entries: usize,
     /// How much it takes, about.
@@ -94,6 +96,15 @@ impl Recent {
         if let Some(touched) = self.articles.get_mut(&id) {
             touched.snapshots.push(Arc::clone(&touched.now.article));
         }
+    }
+
+    /// An event was folded.
+    pub(super) fn moved(&mut self, moved: Move) {
+        self.moves.push(moved);
+    }
+
+    pub(super) fn take_moves(&mut self) -> Vec<Move> {
+        std::mem::take(&mut self.moves)
     }
 
     pub(super) fn set_newsroom(&mut self, newsroom: Newsroom) {

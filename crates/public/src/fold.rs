@@ -31,6 +31,8 @@ pub struct Record {
     pub stamp: i64,
     /// What is shown; none in doubt.
     pub shown: Option<Shown>,
+    /// The number of its newest withdrawal; 0: none.
+    pub withdrawn: u32,
 }
 
 /// The newest state of an article, as far as feeds need it.
@@ -89,6 +91,9 @@ impl Record {
         let changed = ninjs.version_created.unwrap_or_default();
         self.known = received.edition;
         self.stamp = changed.timestamp().max(self.stamp + 1);
+        if received.kind == Kind::Withdrawal {
+            self.withdrawn = received.edition;
+        }
         self.marks.add(ninjs);
         self.shown = Some(Shown {
             edition: received.edition,

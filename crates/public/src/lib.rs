@@ -13,6 +13,7 @@
 //! - [`feed`], [`page`]: what readers get. `site`: the house; `words`: its words. `html`: escaping and cleaning.
 //! - [`rendered`]: an answer's bytes, validators, and conditional requests (RFC 9110); [`encoding`]: their compression;
 //!   [`answers`]: kept until something changes.
+//! - [`line`]: every edition and withdrawal in order, as those who follow all of them get it.
 
 pub mod answers;
 pub mod encoding;
@@ -21,6 +22,7 @@ pub mod filter;
 pub mod fold;
 mod html;
 mod index;
+pub mod line;
 pub mod listing;
 pub mod message;
 pub mod ninjs;
@@ -35,6 +37,7 @@ mod words;
 pub use answers::Answers;
 pub use encoding::Encoding;
 pub use feed::{Feed, Params};
+pub use line::Told;
 pub use message::{Kind, Received, WireMessage};
 pub use position::Position;
 pub use rendered::{Rendered, conditional};

@@ -1,10 +1,10 @@
 //! The folded state in sled, and how far it is folded.
 //!
-//! Five trees: `public.articles` has a [`Record`] for each article, `public.bodies` its newest ninjs,
+//! Six trees: `public.articles` has a [`Record`] for each article, `public.bodies` its newest ninjs,
 //! `public.order` the articles by newest change, `public.index` the same for each thing that articles are found by,
-//! `public.position` how far the wire is folded, in which
+//! `public.line` where on the wire each edition stands, `public.position` how far the wire is folded, in which
 //! version, of which wire. What a group of messages does is worked out first and written in one transaction
-//! over the five, so a crash leaves the state before the group or after it. State of another wire, of another
+//! over the six, so a crash leaves the state before the group or after it. State of another wire, of another
 //! fold version or damaged is cleared, and folded again from the wire's start: it is a cache.
 //!
 //! sled's reads take no snapshots. A reader would see one article's record with another edition's ninjs, so
@@ -66,6 +66,8 @@ pub struct Changed {
     pub kind: Kind,
     /// Its event's position in the log.
     pub log_seq: u64,
+    /// The message's position in the wire.
+    pub wire_seq: u64,
 }
 
 /// The public state. There must be one for a database.
@@ -75,6 +77,7 @@ pub struct Public {
     pub(crate) bodies: Tree,
     pub(crate) order: Tree,
     pub(crate) index: Tree,
+    pub(crate) line: Tree,
     place: Tree,
     position: RwLock<Position>,
     /// Counts what was written since this process opened it.
@@ -97,6 +100,7 @@ impl Public {
             bodies: db.open_tree("public.bodies")?,
             order: db.open_tree("public.order")?,
             index: db.open_tree("public.index")?,
+            line: db.open_tree("public.line")?,
             place: db.open_tree("public.position")?,
             position: RwLock::new(Position::start(identity)),
             generation: AtomicU64::new(0),
@@ -133,6 +137,7 @@ impl Public {
         self.place.flush()?;
         self.index.clear()?;
         self.order.clear()?;
+        self.line.clear()?;
         self.bodies.clear()?;
         self.articles.clear()?;
         *position = Position::start(position.wire);
@@ -198,7 +203,7 @@ impl Public {
             self.take(message, &mut next, &mut touched, &mut did)?;
         }
         if next.seq > position.seq {
-            self.save(&next, &touched)?;
+            self.save(&next, &touched, &did.changed)?;
             *position = next;
             self.generation.fetch_add(1, Ordering::Release);
         }
@@ -228,6 +233,7 @@ impl Public {
                         edition: received.edition,
                         kind: received.kind,
                         log_seq: received.log_seq,
+                        wire_seq: received.seq,
                     });
                 } else {
                     did.repeats += 1;
@@ -277,7 +283,12 @@ impl Public {
         })
     }
 
-    fn save(&self, position: &Position, touched: &BTreeMap<Uuid, Touched>) -> Result<(), Error> {
+    fn save(
+        &self,
+        position: &Position,
+        touched: &BTreeMap<Uuid, Touched>,
+        changed: &[Changed],
+    ) -> Result<(), Error> {
         let position = encode(position)?;
         let records: Vec<_> = touched
             .iter()
@@ -285,8 +296,8 @@ impl Public {
                 Ok((article, touched, encode(&touched.record)?, index::keys(&touched.record)))
             })
             .collect::<Result<_, Error>>()?;
-        let trees = (&self.articles, &self.bodies, &self.order, &self.index, &self.place);
-        let write = |(articles, bodies, order, index, place): &Trees| {
+        let trees = (&self.articles, &self.bodies, &self.order, &self.index, &self.line, &self.place);
+        let write = |(articles, bodies, order, index, line, place): &Trees| {
             for (article, touched, record, keys) in &records {
                 pieces::write(articles, article.as_bytes(), Some(record))?;
                 if let Some(body) = &touched.body {
@@ -304,6 +315,9 @@ impl Public {
                 for new in keys.difference(&touched.old_keys) {
                     index.insert(new.as_slice(), article.as_bytes())?;
                 }
+            }
+            for changed in changed {
+                line.insert(&changed.log_seq.to_be_bytes(), &changed.wire_seq.to_be_bytes())?;
             }
             place.insert(POSITION, position.as_slice())?;
             Ok::<(), ConflictableTransactionError<()>>(())
@@ -366,7 +380,14 @@ impl Public {
     }
 }
 
-type Trees = (TransactionalTree, TransactionalTree, TransactionalTree, TransactionalTree, TransactionalTree);
+type Trees = (
+    TransactionalTree,
+    TransactionalTree,
+    TransactionalTree,
+    TransactionalTree,
+    TransactionalTree,
+    TransactionalTree,
+);
 
 /// An article that a group changes.
 struct Touched {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
-use copydesk::http::{Gateway, InFlight, Readers, router};
+use copydesk::http::{Followers, Gateway, InFlight, Readers, router};
+use copydesk::log::Log;
 use copydesk::log::memory::MemoryLog;
-use copydesk::log::{Content, Log};
 use copydesk::service::Service;
 use copydesk::store::fold;
 use copydesk::wire::writer;
 use copydesk_article::newsroom::{Person, PersonKind, Role};
-use copydesk_public::{Public, Site, WireMessage};
+use copydesk_public::Site;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -99,8 +99,13 @@ impl House {
             withdrawn_title: "Withdrawn".into(),
             ..Site::default()
         };
-        let (public, clock) = (Arc::clone(&service.public), service.log.clock());
-        let readers = Readers { public, site, clock, rendered: Arc::default() };
+        let readers = Readers {
+            public: Arc::clone(&service.public),
+            editions: service.editions.clone(),
+            site,
+            clock: service.log.clock(),
+            rendered: Arc::default(),
+        };
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),
@@ -109,6 +114,7 @@ impl House {
             progress: service.progresses(),
             metrics: Arc::default(),
             in_flight: InFlight::new(commands),
+            followers: Followers::default(),
         });
         let router = router(Arc::clone(&gateway));
         let mut house = House { log, service, gateway, router, tasks: Vec::new(), _folder: folder };
@@ -126,11 +132,11 @@ impl House {
         };
         let desk = Arc::clone(&self.service.desk);
         let writing = async move { match writer::keep_running(desk, |_| {}, |_| {}).await {} };
-        let (wire, public) = (self.service.log.wire(), Arc::clone(&self.service.public));
+        let editions = self.service.editions.clone();
         let showing = async move {
-            let mut tail = wire.tail(0).await.unwrap();
+            let mut tail = editions.wire().tail(0).await.unwrap();
             while let Some(group) = tail.next().await {
-                show(&public, group.unwrap());
+                editions.show(group.unwrap()).unwrap();
             }
         };
         self.tasks = vec![tokio::spawn(folding), tokio::spawn(writing), tokio::spawn(showing)];
@@ -144,6 +150,16 @@ impl House {
         }
     }
 
+    /// Where the log ends.
+    pub async fn log_end(&self) -> u64 {
+        self.log.events().end().await.unwrap()
+    }
+
+    /// The answer to a request, its body still to be read.
+    pub async fn response(&self, request: Request<Body>) -> axum::response::Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Got {
         let (got, bytes) = self.send_raw(request).await;
         Got { text: String::from_utf8(bytes).unwrap(), ..got }
@@ -152,6 +168,7 @@ impl House {
     /// What came back, its bytes apart: they may be no text.
     pub async fn send_raw(&self, request: Request<Body>) -> (Got, Vec<u8>) {
         let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let (parts, body) = self.response(request).await.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         (Got { status: parts.status, headers: parts.headers, text: String::new() }, bytes.to_vec())
     }
@@ -208,15 +225,4 @@ pub fn request(method: &str, actor: &str, path: &str) -> axum::http::request::Bu
         "" => request,
         actor => request.header("authorization", format!("Bearer token-of-{actor}")),
     }
-}
-
-fn show(public: &Public, group: Vec<copydesk::log::Entry>) {
-    let messages: Vec<WireMessage> = group
-        .into_iter()
-        .map(|entry| {
-            let Content::Message { headers, body } = entry.content else { panic!("erased") };
-            WireMessage { seq: entry.seq, subject: entry.subject, headers, body }
-        })
-        .collect();
-    public.apply(&messages).unwrap();
 }

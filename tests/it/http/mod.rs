@@ -8,3 +8,4 @@ mod readers;
 mod reads;
 mod restricted;
 mod server;
+mod streams;

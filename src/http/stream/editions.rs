@@ -1,0 +1,158 @@
+//! `GET /stream`: every edition and withdrawal, for everybody.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::State;
+use axum::http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+use axum::http::{HeaderMap, HeaderValue, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use copydesk_public::filter::Filter;
+use copydesk_public::{Applied, Public, Told, WireMessage, store};
+use tokio::sync::broadcast;
+
+use super::{Ended, Line, Tail, event, follow, last_event_id};
+use crate::http::json_line::one_line;
+use crate::http::problem::Refusal;
+use crate::http::query::Params;
+use crate::http::{Gateway, readers};
+use crate::log::{Content, Entry, LogError, Seq, Stream, TAIL_GROUP};
+
+/// How many editions are kept for readers who are slow to take them: more than one group of the wire.
+const KEPT: usize = 2 * TAIL_GROUP;
+
+/// An edition as every reader of the stream gets it.
+struct Frame {
+    told: Told,
+    bytes: Bytes,
+}
+
+impl Frame {
+    fn of(told: Told) -> Self {
+        let bytes = event(told.log_seq, Some(told.kind.name()), &one_line(&told.body));
+        Self { told, bytes }
+    }
+}
+
+/// The wire folded into the public side, and those who follow it told.
+#[derive(Clone)]
+pub struct Editions {
+    public: Arc<Public>,
+    wire: Arc<dyn Stream>,
+    new: broadcast::Sender<Arc<Frame>>,
+}
+
+impl fmt::Debug for Editions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Editions({} follow)", self.new.receiver_count())
+    }
+}
+
+impl Editions {
+    /// Nobody follows yet.
+    pub fn new(public: Arc<Public>, wire: Arc<dyn Stream>) -> Self {
+        Self { public, wire, new: broadcast::Sender::new(KEPT) }
+    }
+
+    /// The wire.
+    pub fn wire(&self) -> &Arc<dyn Stream> {
+        &self.wire
+    }
+
+    /// Folds a group of the wire's messages, and tells those who follow.
+    ///
+    /// # Errors
+    /// As [`Public::apply`].
+    pub fn show(&self, group: Vec<Entry>) -> Result<Applied, store::Error> {
+        let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
+        let applied = self.public.apply(&messages)?;
+        if self.new.receiver_count() > 0 {
+            for message in &messages {
+                if let Some(told) = self.public.told(message)? {
+                    // Who followed may have gone meanwhile.
+                    let _ = self.new.send(Arc::new(Frame::of(told)));
+                }
+            }
+        }
+        Ok(applied)
+    }
+}
+
+/// A message of the wire as the public side takes it.
+fn wire_message(entry: Entry) -> WireMessage {
+    let (headers, body) = match entry.content {
+        Content::Message { headers, body } => (headers, body),
+        Content::Erased { .. } => (Vec::new(), Bytes::new()),
+    };
+    WireMessage { seq: entry.seq, subject: entry.subject, headers, body }
+}
+
+/// `GET /stream`
+pub(in crate::http) async fn stream(
+    State(gateway): State<Arc<Gateway>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let editions = readers::of(&gateway)?.editions.clone();
+    let params = Params::lenient(&uri)?;
+    let text = |name| params.get(name).map(str::to_owned);
+    let filter = Filter {
+        section: text("section"),
+        keyword: text("keyword"),
+        language: text("language"),
+        subject: text("subject"),
+    };
+    let had = last_event_id(&headers)?;
+    let new = editions.new.subscribe();
+    let after = match had {
+        Some(had) => {
+            let next = editions.public.wire_after(had).map_err(|error| readers::unreadable(&error))?;
+            // Nothing of it folded here yet: it comes as something new.
+            Some(next.map_or_else(|| editions.public.position().seq, |next| next.saturating_sub(1)))
+        }
+        None => None,
+    };
+    let line = Wire { editions, filter, had: had.unwrap_or(0) };
+    let mut response = follow(&gateway, line, new, after).await?;
+    // What is public may be shown by any site.
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    Ok(response)
+}
+
+/// The wire as readers may see it.
+struct Wire {
+    editions: Editions,
+    filter: Filter,
+    /// The last position in the log that the reader had; another instance may have been further than this one is.
+    had: Seq,
+}
+
+impl Wire {
+    fn wants(&self, told: &Told) -> bool {
+        told.log_seq > self.had && self.filter.matches(&told.marks)
+    }
+}
+
+#[async_trait]
+impl Line for Wire {
+    type New = Arc<Frame>;
+
+    fn new_one(&mut self, new: &Arc<Frame>) -> Result<(Seq, Option<Bytes>), Ended> {
+        Ok((new.told.wire_seq, self.wants(&new.told).then(|| new.bytes.clone())))
+    }
+
+    async fn old_one(&mut self, old: Entry) -> Result<Option<Bytes>, Ended> {
+        let told = self.editions.public.told(&wire_message(old)).map_err(|_| Ended)?;
+        Ok(told.filter(|told| self.wants(told)).map(|told| Frame::of(told).bytes))
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail, LogError> {
+        self.editions.wire.tail(after).await
+    }
+
+    fn folded(&self) -> Seq {
+        self.editions.public.position().seq
+    }
+}

@@ -1,0 +1,278 @@
+//! Server-sent events (WHATWG HTML, 9.2): a reader follows a line, from now on or from after what they had last.
+//!
+//! A **line** is a stream of the log as one kind of reader may see it: [`editions`] for everybody, [`moves`] for staff.
+//! Who follows one listens first and then reads what was before up to where the fold stands, so nothing falls between
+//! the two. What is new is made once and handed to all as the same bytes.
+//!
+//! A reader who doesn't keep up loses places in the queue of what is new. Then the connection ends: the reader's
+//! software comes back by itself with the last id that it had, and the rest is read from the log. One who is reading
+//! up on the past goes on doing so instead. A connection that takes nothing at all is ended by the system
+//! ([`super::server`]).
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::response::Response;
+use bytes::Bytes;
+use copydesk_article::problem::{Code, Problem};
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use tokio::sync::broadcast::{self, error::RecvError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Interval, MissedTickBehavior};
+
+use super::Gateway;
+use crate::log::{Entry, LogError, Seq};
+
+pub mod editions;
+pub(super) mod moves;
+
+/// How many readers may follow lines at once; the others are told that it is `busy`.
+pub const FOLLOWERS: usize = 8192;
+/// How often a reader hears something, so that neither side takes the other for gone.
+const BEAT: Duration = Duration::from_secs(15);
+/// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
+const OPENING: &str = "retry: 2000\n\n";
+/// A comment, which readers' software passes over.
+const HEARTBEAT: &[u8] = b":\n\n";
+
+/// The places for those who follow lines.
+#[derive(Debug, Clone)]
+pub struct Followers(Arc<Semaphore>);
+
+impl Default for Followers {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(FOLLOWERS)))
+    }
+}
+
+impl Followers {
+    /// How many there are.
+    pub fn now(&self) -> u64 {
+        u64::try_from(FOLLOWERS.saturating_sub(self.0.available_permits())).unwrap_or(0)
+    }
+
+    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+        let busy = |_| Problem::new(Code::Busy, "as many streams are open here as there may be: try again");
+        Arc::clone(&self.0).try_acquire_owned().map_err(busy)
+    }
+}
+
+/// Nothing more can be told on this connection.
+struct Ended;
+
+/// A stream of the log as a reader may see it.
+#[async_trait]
+trait Line: Send + 'static {
+    /// What is new, as it comes to all.
+    type New: Clone + Send + 'static;
+
+    /// Where something new stands in the stream, and what the reader is told of it, if anything.
+    fn new_one(&mut self, new: &Self::New) -> Result<(Seq, Option<Bytes>), Ended>;
+
+    /// What the reader is told of something that was there before.
+    async fn old_one(&mut self, old: Entry) -> Result<Option<Bytes>, Ended>;
+
+    /// The stream from after a position.
+    async fn tail(&self, after: Seq) -> Result<Tail, LogError>;
+
+    /// How far the stream is folded: what stands further on comes as something new.
+    fn folded(&self) -> Seq;
+}
+
+/// A stream of the log, in groups.
+type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
+
+/// What came of waiting.
+enum Came<N> {
+    Old(Option<Result<Vec<Entry>, LogError>>),
+    New(Result<N, RecvError>),
+}
+
+/// A reader who follows a line.
+struct Follower<L: Line> {
+    line: L,
+    new: broadcast::Receiver<L::New>,
+    /// What was before, and up to where it is read.
+    past: Option<(Tail, Seq)>,
+    /// The last position that is done with.
+    seen: Seq,
+    /// Whether something new was told already.
+    is_up_to_date: bool,
+    ready: VecDeque<Bytes>,
+    beat: Interval,
+    closing: watch::Receiver<bool>,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Follows a line from after a position in its stream; from now on where there is none. `new` must have been
+/// subscribed to before.
+async fn follow<L: Line>(
+    gateway: &Gateway,
+    line: L,
+    new: broadcast::Receiver<L::New>,
+    after: Option<Seq>,
+) -> Result<Response, Problem> {
+    let mut beat = tokio::time::interval(BEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick comes at once; the opening stands in its place.
+    beat.reset();
+    let folded = line.folded();
+    let mut follower = Follower {
+        _place: gateway.followers.place()?,
+        closing: gateway.health.draining(),
+        new,
+        past: None,
+        seen: after.unwrap_or(folded),
+        is_up_to_date: false,
+        ready: VecDeque::from([Bytes::from_static(OPENING.as_bytes())]),
+        beat,
+        line,
+    };
+    follower.catch_up().await.map_err(super::then::unavailable)?;
+    let told = stream::unfold(follower, |mut follower| async {
+        let bytes = follower.next().await.ok()?;
+        Some((Ok::<_, Infallible>(bytes), follower))
+    });
+    let mut response = Response::new(Body::from_stream(told));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // A proxy of nginx's kind would hold events back until it has a page of them.
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+impl<L: Line> Follower<L> {
+    /// Reads what was before, as far as the fold stands, where that isn't done with.
+    async fn catch_up(&mut self) -> Result<(), LogError> {
+        let folded = self.line.folded();
+        self.past = match self.seen < folded {
+            true => Some((self.line.tail(self.seen).await?, folded)),
+            false => None,
+        };
+        Ok(())
+    }
+
+    async fn next(&mut self) -> Result<Bytes, Ended> {
+        loop {
+            if let Some(bytes) = self.ready.pop_front() {
+                return Ok(bytes);
+            }
+            let is_reading = self.past.is_some();
+            let came = tokio::select! {
+                biased;
+                () = told_to_close(&mut self.closing) => return Err(Ended),
+                group = next_group(&mut self.past), if is_reading => Came::Old(group),
+                new = self.new.recv(), if !is_reading => Came::New(new),
+                _ = self.beat.tick() => return Ok(Bytes::from_static(HEARTBEAT)),
+            };
+            match came {
+                Came::Old(group) => self.read_up(group).await?,
+                Came::New(new) => self.take(new).await?,
+            }
+        }
+    }
+
+    async fn read_up(&mut self, group: Option<Result<Vec<Entry>, LogError>>) -> Result<(), Ended> {
+        let until = self.past.as_ref().map_or(0, |(_, until)| *until);
+        // The reader comes back and goes on where this ended.
+        let group = group.and_then(Result::ok).ok_or(Ended)?;
+        for entry in group.into_iter().take_while(|entry| entry.seq <= until) {
+            self.seen = entry.seq;
+            let told = self.line.old_one(entry).await?;
+            self.ready.extend(told);
+        }
+        if self.seen >= until {
+            self.past = None;
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, new: Result<L::New, RecvError>) -> Result<(), Ended> {
+        match new {
+            Ok(new) => {
+                let (seq, told) = self.line.new_one(&new)?;
+                if seq > self.seen {
+                    self.seen = seq;
+                    self.is_up_to_date = true;
+                    self.ready.extend(told);
+                }
+                Ok(())
+            }
+            // So much came while the past was read that some of it is past by now.
+            Err(RecvError::Lagged(_)) if !self.is_up_to_date => self.catch_up().await.map_err(|_| Ended),
+            Err(RecvError::Lagged(_) | RecvError::Closed) => Err(Ended),
+        }
+    }
+}
+
+/// The next group of what was before.
+async fn next_group(past: &mut Option<(Tail, Seq)>) -> Option<Result<Vec<Entry>, LogError>> {
+    match past {
+        Some((tail, _)) => tail.next().await,
+        None => None,
+    }
+}
+
+/// Returns once the instance is about to end.
+async fn told_to_close(closing: &mut watch::Receiver<bool>) {
+    // The sender lives as long as the gateway.
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Where a reader who comes back had got to: the id of the last event that they had.
+///
+/// # Errors
+/// `invalid` where it is none of ours: from now on would pass over what the reader lacks.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let digits = value.to_str().ok().filter(|id| id.bytes().all(|byte| byte.is_ascii_digit()));
+    match digits {
+        Some("") => Ok(None),
+        Some(id) if id.parse::<Seq>().is_ok() => Ok(id.parse().ok()),
+        _ => Err(Problem::invalid(
+            "Last-Event-ID",
+            "Last-Event-ID: expected the id of an event of this stream",
+        )),
+    }
+}
+
+/// An event as it is sent; `data` has no line ends.
+fn event(id: Seq, name: Option<&str>, data: &[u8]) -> Bytes {
+    let mut event = format!("id: {id}\n").into_bytes();
+    if let Some(name) = name {
+        event.extend_from_slice(format!("event: {name}\n").as_bytes());
+    }
+    event.extend_from_slice(b"data: ");
+    event.extend_from_slice(data);
+    event.extend_from_slice(b"\n\n");
+    event.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_position_or_none_at_all() {
+        let read = |id: &str| {
+            let headers = HeaderMap::from_iter([(
+                HeaderName::from_static("last-event-id"),
+                HeaderValue::from_str(id).unwrap(),
+            )]);
+            last_event_id(&headers).map_err(|problem| problem.code)
+        };
+        assert_eq!(last_event_id(&HeaderMap::new()).unwrap(), None);
+        assert_eq!((read(""), read("0"), read("17")), (Ok(None), Ok(Some(0)), Ok(Some(17))));
+        for bad in ["x", "-1", "+1", "1.0", "99999999999999999999999"] {
+            assert_eq!(read(bad), Err(Code::Invalid), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `GET /v1/stream`: what moves at the desk, for staff. Never words: who did what to which article, and how it stands.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::response::Response;
+use bytes::Bytes;
+use copydesk_article::article::{Article, Stage, Status};
+use copydesk_article::event::{self, Read};
+use copydesk_article::ids::parse_uuid;
+use copydesk_article::problem::Problem;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{Ended, Line, Tail, event as sse, follow, last_event_id};
+use crate::desk::{At, Desk};
+use crate::http::Gateway;
+use crate::http::identity::Reader;
+use crate::http::problem::Refusal;
+use crate::http::query::Params;
+use crate::log::{Content, Entry, LogError, Seq};
+use crate::store::board::is_in_section;
+use crate::store::fold::{Step, advance};
+use crate::store::{Move, Stored};
+
+/// How many articles are kept while the past is read.
+const KEPT_ARTICLES: usize = 256;
+
+/// What staff are told.
+#[derive(Serialize)]
+struct Moved<'a> {
+    article: Uuid,
+    version: u32,
+    revision: u32,
+    stage: Stage,
+    status: Status,
+    #[serde(rename = "type")]
+    kind: &'a str,
+    by: &'a str,
+}
+
+/// `GET /v1/stream`
+pub(in crate::http) async fn stream(
+    State(gateway): State<Arc<Gateway>>,
+    reader: Reader,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let params = Params::strict(&uri, &["article", "assignee", "section"])?;
+    let article = params.get("article").map(|id| {
+        parse_uuid(id)
+            .ok_or_else(|| Problem::invalid("article", "article: expected a UUID, lower-case and hyphenated"))
+    });
+    let article = article.transpose()?;
+    if let Some(article) = article {
+        reader.sees(article)?;
+    }
+    let line = Events {
+        article,
+        assignee: params.get("assignee").map(str::to_owned),
+        section: params.get("section").map(str::to_owned),
+        past: HashMap::new(),
+        desk: Arc::clone(&reader.desk),
+        reader,
+    };
+    let new = line.desk.store().moves();
+    Ok(follow(&gateway, line, new, last_event_id(&headers)?).await?)
+}
+
+/// The log as one of the staff may see it.
+struct Events {
+    article: Option<Uuid>,
+    assignee: Option<String>,
+    section: Option<String>,
+    reader: Reader,
+    desk: Arc<Desk>,
+    /// Articles as they were after the last event that was read of the past.
+    past: HashMap<Uuid, Stored>,
+}
+
+impl Events {
+    /// What the reader is told of an event, if anything: what they asked for and may see, as people, roles and
+    /// restrictions are now.
+    fn tell(&self, moved: &Move, now: &Article) -> Result<Option<Bytes>, Ended> {
+        let newsroom = self.desk.store().newsroom();
+        let Some(person) = self.reader.still_in(&newsroom) else { return Err(Ended) };
+        let article = &moved.article;
+        let asked = self.article.is_none_or(|asked| asked == article.id)
+            && self.assignee.as_ref().is_none_or(|asked| article.assignment.names(asked))
+            && self.section.as_ref().is_none_or(|asked| is_in_section(article.section(), asked));
+        if !asked || !now.may_be_seen_by(self.reader.actor(), person) {
+            return Ok(None);
+        }
+        let told = Moved {
+            article: article.id,
+            version: article.version,
+            revision: article.revision,
+            stage: article.stage(&newsroom.rules_for(article.section())),
+            status: article.status(),
+            kind: &moved.kind,
+            by: &moved.by,
+        };
+        let data = serde_json::to_vec(&told).map_err(|_| Ended)?;
+        Ok(Some(sse(moved.seq, None, &data)))
+    }
+
+    /// Folds an event of the past; none for what isn't one, or is of an article set aside.
+    async fn folded_with(&mut self, entry: &Entry) -> Result<Option<Move>, Ended> {
+        let Content::Message { body, .. } = &entry.content else { return Ok(None) };
+        let (Some(id), Read::Event(event)) = (parse_uuid(&entry.subject), event::read(&entry.subject, body))
+        else {
+            return Ok(None);
+        };
+        let known = self.past.get(&id).filter(|known| known.article.version + 1 == event.articleversion);
+        let before = match (known, event.articleversion) {
+            (Some(known), _) => Some(known.clone()),
+            (None, 1) => None,
+            (None, version) => {
+                let before = self.desk.as_it_was(id, At::Version(version - 1), 0).await.map_err(|_| Ended)?;
+                before.map(|article| Stored { article, seq: 0 })
+            }
+        };
+        let Step::Event(stored, event) = advance(before.as_ref(), entry) else { return Ok(None) };
+        let moved = Move::of(&event, &stored);
+        if self.past.len() >= KEPT_ARTICLES {
+            self.past.clear();
+        }
+        self.past.insert(id, stored);
+        Ok(Some(moved))
+    }
+}
+
+#[async_trait]
+impl Line for Events {
+    type New = Move;
+
+    fn new_one(&mut self, new: &Move) -> Result<(Seq, Option<Bytes>), Ended> {
+        Ok((new.seq, self.tell(new, &new.article)?))
+    }
+
+    async fn old_one(&mut self, old: Entry) -> Result<Option<Bytes>, Ended> {
+        if self.article.is_some_and(|asked| parse_uuid(&old.subject) != Some(asked)) {
+            return Ok(None);
+        }
+        let Some(moved) = self.folded_with(&old).await? else { return Ok(None) };
+        let now = self.desk.store().article(moved.article.id).map_err(|_| Ended)?;
+        now.map_or(Ok(None), |now| self.tell(&moved, &now.article))
+    }
+
+    async fn tail(&self, after: Seq) -> Result<Tail, LogError> {
+        self.desk.log().events().tail(after).await
+    }
+
+    fn folded(&self) -> Seq {
+        self.desk.store().position().seq
+    }
+}
