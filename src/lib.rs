@@ -11,9 +11,11 @@
 //! - [`wire`]: from events to editions, exactly once.
 //! - [`view`]: an article as newsroom tools read it.
 //! - [`http`], [`nats`]: the gateways, transport in, transport out. [`metrics`]: what is counted in both.
+//! - [`agency`]: stories from agencies' wires, on their way in.
 //! - [`config`]: the configuration file. [`service`]: the parts put together.
 //! - [`bench`]: what all of it costs beside the bare transport.
 
+pub mod agency;
 pub mod bench;
 pub mod config;
 pub mod desk;

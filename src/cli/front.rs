@@ -180,7 +180,7 @@ fn fields(front: &str) -> anyhow::Result<(Map<String, Value>, Vec<String>)> {
 }
 
 /// Letters and digits of any script, everything else a hyphen; none where nothing is left.
-fn slug_of(headline: &str) -> Option<String> {
+pub fn slug_of(headline: &str) -> Option<String> {
     let mut slug = String::new();
     for c in headline.to_lowercase().chars().take(SLUG_CHARS * 2) {
         if c == '\'' || c == '’' {

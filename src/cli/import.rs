@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
+use copydesk::agency::{self, Defaults, Item};
+use copydesk_article::fields::is_section;
 use copydesk_article::problem::Code;
 use serde_json::{Value, json};
 
@@ -12,34 +14,55 @@ use super::front::{Story, command_id};
 use super::members::Members;
 use super::refused::Refused;
 use super::screen::Screen;
-use super::{Ending, Global, complain, safe};
+use super::{Ending, Global, Misuse, complain, safe};
+
+mod wire;
 
 /// `copydesk import`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   copydesk import story.md
   copydesk import stories/*.md --data ./copydesk-data --as ana
+  copydesk import inbox/*.json --source dpa --section world
   copydesk import commands.jsonl
 
-Markdown (.md) with front matter, or JSON lines of commands (.jsonl). What is missing (language, slug) comes from
-the configuration and the headline; the rest is left to the gate.")]
+Markdown (.md) with front matter, IPTC ninjs 1.x to 3.x (.json: an item, a list of items, or {\"items\": […]}), or JSON
+lines of commands (.jsonl). What is missing (language, slug) comes from the configuration and the headline; the rest is
+left to the gate.
+
+What was imported before is skipped. A newer version of an agency's story becomes an edit of what the agency changed;
+where the newsroom changed the same, and where the agency takes its story back, a blocking question is raised on the
+article.")]
 pub struct Import {
     /// The files
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// For ninjs: whose the stories are, before what they say of it
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// For ninjs: the section of stories that come without one
+    #[arg(long)]
+    section: Option<String>,
 }
 
-/// A command on its way in, or why there is none.
-type Item = (String, anyhow::Result<Value>);
+/// What is on its way in.
+enum Work {
+    Command(Value),
+    Story(Box<Item>),
+}
+
+/// It, or why there is none, under its name.
+type Named = (String, anyhow::Result<Work>);
 
 impl Import {
     pub async fn run(&self, client: &Client, global: &Global, screen: &mut Screen) -> anyhow::Result<Ending> {
-        let language = global.config()?.desk.language;
+        let defaults = self.defaults(global.config()?.desk.language)?;
         let mut ending = Ending::Done;
         for file in &self.files {
-            for (name, command) in items(file, &language) {
-                let imported = match command {
-                    Ok(command) => one(client, &name, &command, screen).await,
+            for (name, work) in in_file(file, &defaults) {
+                let imported = match work {
+                    Ok(Work::Command(command)) => one(client, &name, &command, screen).await,
+                    Ok(Work::Story(item)) => wire::one(client, &name, &item, screen).await,
                     Err(error) => Err(error),
                 };
                 if let Err(error) = imported {
@@ -57,21 +80,31 @@ impl Import {
         }
         Ok(ending)
     }
+
+    fn defaults(&self, language: String) -> anyhow::Result<Defaults> {
+        if self.section.as_deref().is_some_and(|section| !is_section(section)) {
+            bail!(Misuse("--section: up to 4 tokens of a-z, 0-9 and -, joined by /".to_owned()));
+        }
+        let source = self.source.as_deref().map(str::trim);
+        if source.is_some_and(str::is_empty) {
+            bail!(Misuse("--source: a name can't be blank".to_owned()));
+        }
+        Ok(Defaults { source: source.map(str::to_owned), section: self.section.clone(), language })
+    }
 }
 
-/// The commands that a file holds.
-fn items(file: &Path, language: &str) -> Vec<Item> {
+/// What a file holds; each part under a name of its own where there are several.
+fn in_file(file: &Path, defaults: &Defaults) -> Vec<Named> {
     let name = safe::line(&file.display().to_string());
-    match read(file, language) {
-        Ok(commands) if commands.len() == 1 => {
-            commands.into_iter().map(|(_, item)| (name.clone(), item)).collect()
-        }
-        Ok(commands) => commands.into_iter().map(|(line, item)| (format!("{name}:{line}"), item)).collect(),
+    match read(file, defaults) {
+        Ok(parts) if parts.len() == 1 => parts.into_iter().map(|(_, part)| (name.clone(), part)).collect(),
+        Ok(parts) => parts.into_iter().map(|(at, part)| (format!("{name}:{at}"), part)).collect(),
         Err(error) => vec![(name, Err(error))],
     }
 }
 
-fn read(file: &Path, language: &str) -> anyhow::Result<Vec<(usize, anyhow::Result<Value>)>> {
+/// The parts of a file, by line or by number.
+fn read(file: &Path, defaults: &Defaults) -> anyhow::Result<Vec<(usize, anyhow::Result<Work>)>> {
     let extension = file.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let whole = || std::fs::read_to_string(file).context("it can't be read as text (UTF-8)");
     match extension.to_ascii_lowercase().as_str() {
@@ -85,17 +118,48 @@ fn read(file: &Path, language: &str) -> anyhow::Result<Vec<(usize, anyhow::Resul
                 ));
             }
             let stem = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-            Ok(vec![(1, Ok(story.draft(language, stem)))])
+            Ok(vec![(1, Ok(Work::Command(story.draft(&defaults.language, stem))))])
         }
         "jsonl" | "ndjson" => {
             let text = whole()?;
             let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-            Ok(lines.map(|(at, line)| (at + 1, command(line, language))).collect())
+            let command = |line| command(line, &defaults.language).map(Work::Command);
+            Ok(lines.map(|(at, line)| (at + 1, command(line))).collect())
         }
-        "json" => bail!(
-            "ninjs can't be imported by this build; JSON lines of commands are named .jsonl, one command a line"
-        ),
-        _ => bail!("what is it? Markdown is named .md, JSON lines of commands .jsonl"),
+        "json" | "ninjs" => {
+            let items = agency::items(&whole()?)?;
+            let read = |text: &str| Ok(Work::Story(Box::new(Item::read(text, defaults)?)));
+            let mut read: Vec<_> = (1..).zip(items.iter().map(|item| read(item.get()))).collect();
+            in_order(&mut read);
+            Ok(read)
+        }
+        _ => bail!("what is it? Markdown is named .md, ninjs .json, JSON lines of commands .jsonl"),
+    }
+}
+
+/// Puts the versions of a story that a file brings together the oldest first, each in a place of one of them.
+fn in_order(parts: &mut [(usize, anyhow::Result<Work>)]) {
+    let mut stories: std::collections::BTreeMap<uuid::Uuid, Vec<usize>> = std::collections::BTreeMap::new();
+    for (at, (_, part)) in parts.iter().enumerate() {
+        if let Ok(Work::Story(item)) = part {
+            stories.entry(item.article()).or_default().push(at);
+        }
+    }
+    let version = |part: &(usize, anyhow::Result<Work>)| match part {
+        (_, Ok(Work::Story(item))) => item.version.clone(),
+        _ => String::new(),
+    };
+    for places in stories.into_values().filter(|places| places.len() > 1) {
+        // Versions without an order between them stay as they come.
+        for end in 1..places.len() {
+            for pair in places.get(..=end).unwrap_or_default().windows(2).rev() {
+                let [a, b] = *pair else { continue };
+                let (Some(first), Some(second)) = (parts.get(a), parts.get(b)) else { continue };
+                if agency::compare(&version(first), &version(second)) == Some(std::cmp::Ordering::Greater) {
+                    parts.swap(a, b);
+                }
+            }
+        }
     }
 }
 
@@ -138,6 +202,11 @@ async fn one(client: &Client, name: &str, command: &Value, screen: &mut Screen) 
     };
     let line = format!("{name}: {what} {} {slug}", answer.text("article"));
     screen.line(safe::line(&line))?;
+    warnings(&answer, screen)
+}
+
+/// What an answer warns of.
+fn warnings(answer: &Value, screen: &mut Screen) -> anyhow::Result<()> {
     for warning in answer.list("warnings") {
         screen.line(format!(
             "  {}: {}",
@@ -180,11 +249,5 @@ mod tests {
         assert_eq!(given, json!({"id": "x", "type": "edit", "data": {}}));
         assert!(command(r#"{"id":1,"id":2}"#, "en").is_err());
         assert!(command("[1]", "en").is_err() && command("{", "en").is_err());
-    }
-
-    #[test]
-    fn ninjs_is_refused_by_name() {
-        let error = read(Path::new("a.json"), "en").unwrap_err();
-        assert!(error.to_string().contains("ninjs"));
     }
 }

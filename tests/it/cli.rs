@@ -11,6 +11,8 @@ use uuid::Uuid;
 use crate::harness::Serving;
 use crate::instance::uuid_of;
 
+mod import;
+
 /// How a verb ended.
 #[derive(Debug)]
 struct Ended {

@@ -7,6 +7,7 @@ use std::process::Command;
 /// Each room of `src/`, with the rooms that it may use.
 const FLOORS: &[(&str, &[&str])] = &[
     ("metrics", &[]),
+    ("agency", &[]),
     ("log", &[]),
     ("store", &["log"]),
     ("desk", &["log", "store"]),

@@ -1,20 +1,21 @@
 //! From one whole body to another: what goes, what comes, and as few moves as can be.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::content::same_as_sent;
 use super::{Anchor, BlockOp, Wanted};
-use crate::article::Article;
+use crate::article::{Article, Block};
 use crate::ids::BlockId;
 use crate::text::{Content, Spans, Text, align};
 
 /// The operations that lead from a body to a whole new one: what each new block continues is found by
 /// [`align::blocks`]. With them, which block each of the new body will be.
-pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> (Vec<Wanted>, Vec<Anchor>) {
-    let old: Vec<&Content<Text>> = base.blocks.iter().map(|block| &block.content).collect();
+pub fn towards(base: &[Arc<Block>], new: Vec<Content<Spans>>) -> (Vec<Wanted>, Vec<Anchor>) {
+    let old: Vec<&Content<Text>> = base.iter().map(|block| &block.content).collect();
     let matched = align::blocks(&old, &new);
     let items = new.into_iter().zip(matched).map(|(content, old)| {
-        let block = old.and_then(|at| base.blocks.get(at));
+        let block = old.and_then(|at| base.get(at));
         let content = match block {
             Some(block) => keep_unsaid(content, &block.content),
             None => content,
@@ -40,7 +41,8 @@ pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> (Vec<Wanted>, Vec<An
                 if order.moved.contains(&block) {
                     wanted.push(Wanted::Move { block, after: before });
                 }
-                if base.block(block).is_some_and(|now| !same_as_sent(&now.content, &content)) {
+                let now = base.iter().find(|now| now.id == block);
+                if now.is_some_and(|now| !same_as_sent(&now.content, &content)) {
                     wanted.push(Wanted::Replace { block, content });
                 }
                 before = Anchor::Block(block);
@@ -55,7 +57,7 @@ pub fn towards(base: &Article, new: Vec<Content<Spans>>) -> (Vec<Wanted>, Vec<An
 pub fn back_to(now: &Article, then: &Article) -> Vec<BlockOp> {
     let ids: Vec<Option<BlockId>> =
         then.blocks.iter().map(|block| now.block(block.id).map(|block| block.id)).collect();
-    let order = Reordering::new(now, &ids);
+    let order = Reordering::new(&now.blocks, &ids);
     let mut ops: Vec<BlockOp> = order.deleted.iter().map(|block| BlockOp::Delete { block: *block }).collect();
     let mut after = None;
     for block in &then.blocks {
@@ -83,15 +85,15 @@ struct Reordering {
 
 impl Reordering {
     /// As few moves as can be: the blocks on a longest rising run of old positions stay where they are.
-    fn new(old: &Article, new: &[Option<BlockId>]) -> Self {
+    fn new(old: &[Arc<Block>], new: &[Option<BlockId>]) -> Self {
         let positions: BTreeMap<BlockId, usize> =
-            old.blocks.iter().enumerate().map(|(at, block)| (block.id, at)).collect();
+            old.iter().enumerate().map(|(at, block)| (block.id, at)).collect();
         let kept: Vec<(BlockId, usize)> =
             new.iter().flatten().filter_map(|id| positions.get(id).map(|at| (*id, *at))).collect();
         let staying = longest_rising(&kept.iter().map(|(_, at)| *at).collect::<Vec<_>>());
         let kept_ids: std::collections::BTreeSet<BlockId> = kept.iter().map(|(id, _)| *id).collect();
         Self {
-            deleted: old.blocks.iter().map(|block| block.id).filter(|id| !kept_ids.contains(id)).collect(),
+            deleted: old.iter().map(|block| block.id).filter(|id| !kept_ids.contains(id)).collect(),
             moved: kept
                 .iter()
                 .enumerate()

@@ -43,6 +43,11 @@ pub fn write_spans(spans: &[Span]) -> String {
     inline::write(spans, Dialect::Marks)
 }
 
+/// The nearest spans that marks can say, in their one form: what [`write_spans`] writes of them reads back to them.
+pub fn settled(spans: Spans) -> Spans {
+    inline::settle(spans)
+}
+
 /// The spans in their one form, not yet such that they read back the same.
 pub(super) fn parse(source: &str) -> Spans {
     canonical(parse_with_warnings(source).0)

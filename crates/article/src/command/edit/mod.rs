@@ -129,7 +129,7 @@ impl Decide for Edit {
         let fields = self.set.clone().checked("/data/set", by, &article.fields)?;
         let wanted = match &self.body {
             Some(body) => {
-                let (wanted, blocks) = change::towards(base, body.blocks.clone());
+                let (wanted, blocks) = change::towards(&base.blocks, body.blocks.clone());
                 let place = |at: usize| blocks.get(at).copied();
                 dropped
                     .extend(body.dropped.iter().map(|one| (one.warning.clone(), one.block.and_then(place))));
