@@ -81,7 +81,8 @@ fn kind_of(named: &str, value: &str) -> Kind {
     }
 }
 
-fn looks_like_html(value: &str) -> bool {
+/// Whether tags stand in it that no plain text has.
+pub fn looks_like_html(value: &str) -> bool {
     ["<p>", "<p ", "<div", "<br", "</p>"].iter().any(|tag| value.contains(tag))
 }
 

@@ -17,15 +17,10 @@ const KNOWN: &[&str] = &[
     "byline",
     "copyrightholder",
     "creditline",
-    "descriptions",
-    "description_text",
-    "description_xhtml",
     "dateline",
     "ednote",
     "embargoed",
     "embargoeduntil",
-    "headline",
-    "headlines",
     "infosource",
     "infosources",
     "keywords",
@@ -89,12 +84,12 @@ pub struct Read {
 /// Reads an item's metadata. `pictures` are the addresses of those in its body.
 pub fn read(item: &Value, pictures: &[String]) -> Read {
     let mut read = Read { data: Map::new(), left_out: Vec::new() };
-    let headline = read.texts(item, "headline", &["headlines"], HEADLINES);
-    let headline = headline.or_else(|| item.text(&["headline", "title"]));
-    let lead = read.texts(item, "description", &["descriptions"], LEADS);
-    let lead = lead.or_else(|| item.text(&["standfirst", "description_text"])).or_else(|| {
-        Some(picture::one_line(&item.text(&["description_xhtml"])?, Some("text/html".to_owned())))
-    });
+    let pictures = picture::associated(item, pictures);
+    let caption = pictures.image.as_ref().and_then(|image| image.text(&["caption"]));
+    let headline = read.texts(item, ("headline", "headlines"), HEADLINES, None);
+    let headline = headline.or_else(|| item.text(&["title"]));
+    let lead = read.texts(item, ("description", "descriptions"), LEADS, caption.as_deref());
+    let lead = lead.or_else(|| item.text(&["standfirst"]));
     read.put("slug", item.text(&["slugline"]).map(Value::from));
     read.put("headline", headline.map(Value::from));
     read.put("standfirst", lead.map(Value::from));
@@ -110,14 +105,13 @@ pub fn read(item: &Value, pictures: &[String]) -> Read {
     ] {
         read.list(field, item.each(&names).into_iter().filter_map(name).collect());
     }
-    let associated = picture::associated(item, pictures);
-    read.put("image", associated.image);
+    read.put("image", pictures.image);
     let mut related: Vec<String> = item.each(&["related"]).into_iter().filter_map(said).collect();
-    related.extend(associated.related);
+    related.extend(pictures.related);
     read.list("related", related);
     let unnamed =
         |name: String| if name.is_empty() { "a picture".to_owned() } else { format!("association {name}") };
-    read.left_out.extend(associated.left_out.into_iter().map(unnamed));
+    read.left_out.extend(pictures.left_out.into_iter().map(unnamed));
     read.unknown(item);
     read
 }
@@ -148,20 +142,45 @@ impl Read {
         }
     }
 
-    /// Of several texts by role the best; the others are reported where they say something else.
-    fn texts(&mut self, item: &Value, what: &str, names: &[&str], roles: &[&str]) -> Option<String> {
+    /// Of several texts by role the best; the others are reported where they say something else than it and than
+    /// `known`. Before 2.0 each was a member of its own: `headline`, `headline_short`.
+    fn texts(
+        &mut self,
+        item: &Value,
+        (one, all): (&str, &str),
+        roles: &[&str],
+        known: Option<&str>,
+    ) -> Option<String> {
         let mut texts: Vec<(usize, String, String)> = Vec::new();
-        for sent in item.each(names) {
-            let Some(value) = sent.text(&["value"]).or_else(|| said(sent)) else { continue };
-            let role = sent.text(&["role"]).unwrap_or_default().to_ascii_lowercase();
+        let mut add = |role: &str, kind: Option<String>, text: String| {
+            let role = role.to_ascii_lowercase();
             let rank = roles.iter().position(|known| *known == role).unwrap_or(roles.len());
-            texts.push((rank, role, picture::one_line(&value, sent.text(&["contenttype"]))));
+            texts.push((rank, role, picture::one_line(&text, kind)));
+        };
+        for sent in item.each(&[all]) {
+            if let Some(value) = sent.text(&["value"]).or_else(|| said(sent)) {
+                add(&sent.text(&["role"]).unwrap_or_default(), sent.text(&["contenttype"]), value);
+            }
+        }
+        for (name, value) in item.as_object().into_iter().flatten() {
+            let name = name.to_ascii_lowercase();
+            if let (Some(role), Some(text)) = (name.strip_prefix(one), said(value))
+                && (role.is_empty() || role.starts_with('_'))
+            {
+                let role = role.trim_start_matches('_');
+                let html = role.ends_with("html").then(|| "text/html".to_owned());
+                add(
+                    role.trim_end_matches("xhtml").trim_end_matches("text").trim_end_matches('_'),
+                    html,
+                    text,
+                );
+            }
         }
         texts.sort_by_key(|(rank, ..)| *rank);
         let mut texts = texts.into_iter().filter(|(_, _, text)| !copydesk_article::text::is_blank(text));
         let (_, _, best) = texts.next()?;
-        for (_, role, text) in texts.filter(|(_, _, text)| *text != best) {
-            self.left_out.push(format!("{what} {role:?}: {text}"));
+        for (_, role, text) in texts.filter(|(_, _, text)| *text != best && Some(text.as_str()) != known) {
+            self.left_out.push(format!("{one} {role:?}: {text}"));
         }
         Some(best)
     }
@@ -194,9 +213,8 @@ impl Read {
     fn unknown(&mut self, item: &Value) {
         for (name, value) in item.as_object().into_iter().flatten() {
             let plain = name.to_ascii_lowercase();
-            let known = KNOWN.contains(&plain.as_str())
-                || TECHNICAL.contains(&plain.as_str())
-                || plain.starts_with("body_");
+            let read = ["body", "description", "headline"].iter().any(|start| plain.starts_with(start));
+            let known = read || KNOWN.contains(&plain.as_str()) || TECHNICAL.contains(&plain.as_str());
             if !known && says(value) {
                 self.left_out.push(name.clone());
             }

@@ -96,30 +96,28 @@ fn is_web_type(rendition: &Value) -> Option<bool> {
 
 /// The address of the largest rendition made for a page, or of the smallest that is larger; else the picture's own.
 fn best(picture: &Value) -> Option<String> {
-    let mut fitting = None;
-    let mut larger = None;
+    // Longest side, pixels, address.
+    let mut found: Vec<(u64, u64, String)> = Vec::new();
     for rendition in picture.each(&["renditions"]) {
         let Some(uri) = rendition.text(&["href"]).and_then(|href| image_uri(&href)) else { continue };
         if is_web_type(rendition) == Some(false) {
             continue;
         }
-        let side =
-            |name| rendition.text(&[name]).and_then(|side| side.parse::<f64>().ok()).unwrap_or_default();
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
-        let (width, height) = (side("width") as u64, side("height") as u64);
-        let pixels = width.saturating_mul(height.max(1));
-        let (best, better): (&mut Option<(u64, String)>, fn(u64, u64) -> bool) =
-            if width.max(height) <= WEB_PIXELS {
-                (&mut fitting, |new, old| new > old)
-            } else {
-                (&mut larger, |new, old| new < old)
-            };
-        if best.as_ref().is_none_or(|(old, _)| better(pixels, *old)) {
-            *best = Some((pixels, uri));
-        }
+        let (width, height) = (side(rendition, "width"), side(rendition, "height"));
+        found.push((width.max(height), width.saturating_mul(height.max(1)), uri));
     }
-    let own = || image_uri(&picture.text(&["uri"])?);
-    fitting.or(larger).map(|(_, uri)| uri).or_else(own)
+    let fitting = found.iter().filter(|(side, ..)| *side <= WEB_PIXELS);
+    let largest = fitting.reduce(|best, one| if one.1 > best.1 { one } else { best });
+    let best = largest.or_else(|| found.iter().min_by_key(|(_, pixels, _)| *pixels));
+    best.map(|(.., uri)| uri.clone()).or_else(|| image_uri(&picture.text(&["uri"])?))
+}
+
+/// A side in pixels, 0 where it isn't said.
+fn side(rendition: &Value, name: &str) -> u64 {
+    let side = rendition.text(&[name]).and_then(|side| side.parse::<f64>().ok()).unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float cast saturates")]
+    let side = side as u64;
+    side
 }
 
 fn image(picture: &Value, uri: String) -> Value {
@@ -130,7 +128,10 @@ fn image(picture: &Value, uri: String) -> Value {
     };
     let words = |one: &Value| Some(one_line(&one.text(&["value"])?, one.text(&["contenttype"])));
     let alt = picture.text(&["alttext", "alt"]).or_else(|| words(described.iter().find(is_alt)?));
-    let caption = described.iter().find(|one| !is_alt(one)).and_then(|one| words(one));
+    let is_caption =
+        |one: &&&Value| one.text(&["role"]).is_some_and(|role| role.to_ascii_lowercase().contains("caption"));
+    let caption = described.iter().find(is_caption).or_else(|| described.iter().find(|one| !is_alt(one)));
+    let caption = caption.and_then(|one| words(one));
     let caption = caption
         .or_else(|| picture.text(&["caption", "description_text"]))
         .or_else(|| Some(one_line(&picture.text(&["description_xhtml"])?, Some("text/html".to_owned()))));
@@ -148,7 +149,7 @@ fn image(picture: &Value, uri: String) -> Value {
 
 /// Words on one line, without the tags that they may come with.
 pub fn one_line(text: &str, kind: Option<String>) -> String {
-    if !kind.is_some_and(|kind| kind.contains("html")) {
+    if !kind.is_some_and(|kind| kind.contains("html")) && !super::body::looks_like_html(text) {
         return text.to_owned();
     }
     super::body::words_of(&html::read(text).blocks).join(" ")

@@ -39,7 +39,10 @@ pub async fn one(client: &Client, name: &str, item: &Item, screen: &mut Screen) 
     let mut asked = Vec::new();
     if let Came::In(..) = came {
         for question in [Question::embargo(item, Utc::now()), Question::note(item)].into_iter().flatten() {
-            asked.push(client.command(&question).await?.text("created").to_owned());
+            let answer = client.command(&question).await?;
+            if answer.at("duplicate") != true {
+                asked.push(answer.text("created").to_owned());
+            }
         }
     }
     let (what, answer) = match &came {
