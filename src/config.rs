@@ -118,6 +118,8 @@ pub struct Nats {
     pub answer_credentials: Option<PathBuf>,
     /// Credentials file of the connection that writes events and the wire.
     pub write_credentials: Option<PathBuf>,
+    /// Credentials file of a process that serves readers alone (`--parts feed`), and may read the wire and no more.
+    pub feed_credentials: Option<PathBuf>,
     /// Copies of each stream, 1 to 5.
     pub replicas: u8,
     /// Whether absent streams are made.
@@ -126,7 +128,14 @@ pub struct Nats {
 
 impl Default for Nats {
     fn default() -> Self {
-        Self { url: None, answer_credentials: None, write_credentials: None, replicas: 1, create: true }
+        Self {
+            url: None,
+            answer_credentials: None,
+            write_credentials: None,
+            feed_credentials: None,
+            replicas: 1,
+            create: true,
+        }
     }
 }
 

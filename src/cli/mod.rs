@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use copydesk::config::Config;
+use copydesk::config::{Config, ConfigError};
 use copydesk::service;
 use copydesk_article::newsroom::Role;
 
@@ -327,7 +327,12 @@ impl Global {
 
 /// Reads a configuration; its problems come a line each, below the file's name.
 fn read_config(file: &Path) -> anyhow::Result<Config> {
-    Config::open(file).map_err(|error| {
+    read_config_with(file, Config::open)
+}
+
+/// The same, read and checked in a certain way.
+fn read_config_with(file: &Path, read: fn(&Path) -> Result<Config, ConfigError>) -> anyhow::Result<Config> {
+    read(file).map_err(|error| {
         let error = anyhow::Error::new(error);
         anyhow::anyhow!("{}:\n{error:#}", file.display())
     })

@@ -15,10 +15,7 @@ impl Config {
     /// Everything that is wrong with it; empty means that it can be used. To be asked again after an option of
     /// the command line took the place of a key.
     pub fn check(&self) -> Vec<Problem> {
-        let mut found = Found(Vec::new());
-        self.check_desk(&mut found);
-        self.check_log(&mut found);
-        self.check_http(&mut found);
+        let mut found = Found(self.check_for_feed());
         self.check_people(&mut found);
         for section in self.rules.section.keys().filter(|section| !is_section(section)) {
             found.at(
@@ -26,6 +23,16 @@ impl Config {
                 "a section is up to 4 tokens of a-z, 0-9 and -, joined by /",
             );
         }
+        found.0
+    }
+
+    /// Everything that is wrong with it for a process that serves readers alone: such a file needs no people, and
+    /// is better without.
+    pub fn check_for_feed(&self) -> Vec<Problem> {
+        let mut found = Found(Vec::new());
+        self.check_desk(&mut found);
+        self.check_log(&mut found);
+        self.check_http(&mut found);
         found.0
     }
 

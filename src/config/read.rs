@@ -65,9 +65,15 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with every problem that was found.
     pub fn open(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Config::parse(&text)
+        Config::parse(&text_of(path)?)
+    }
+
+    /// Reads a file for a process that serves readers alone, and checks what that needs.
+    ///
+    /// # Errors
+    /// As [`Config::open`].
+    pub fn open_for_feed(path: &Path) -> Result<Config, ConfigError> {
+        Config::parse_with(&text_of(path)?, Config::check_for_feed)
     }
 
     /// Reads and checks the text of a file.
@@ -75,16 +81,24 @@ impl Config {
     /// # Errors
     /// As [`Config::open`].
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse_with(text, Config::check)
+    }
+
+    fn parse_with(text: &str, check: fn(&Config) -> Vec<Problem>) -> Result<Config, ConfigError> {
         let table: toml::Table =
             toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
         let mut reader = Reader { problems: Vec::new() };
         let config = reader.config(table);
         let mut problems = reader.problems;
         if problems.is_empty() {
-            problems = config.check();
+            problems = check(&config);
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
     }
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 struct Reader {

@@ -26,6 +26,7 @@ struct Healthz {
     public_stopped: Option<String>,
     durability: Option<Durability>,
     fold: Option<Fold>,
+    public: Option<PublicFold>,
     in_flight: u64,
 }
 
@@ -34,6 +35,15 @@ struct Fold {
     seq: Seq,
     aside: u64,
     foreign: u64,
+}
+
+/// How far the public side has folded the wire, and what it could not show.
+#[derive(Serialize)]
+struct PublicFold {
+    seq: Seq,
+    foreign: u64,
+    not_understood: u64,
+    missed: u64,
 }
 
 /// `GET /healthz`: 200 as long as the process answers; a restart wouldn't mend what else it says.
@@ -59,6 +69,11 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         fold: gateway.desk.as_ref().map(|desk| {
             let position = desk.store().position();
             Fold { seq: position.seq, aside: position.aside, foreign: position.foreign }
+        }),
+        public: gateway.readers.as_ref().map(|readers| {
+            let at = readers.public.position();
+            let (seq, foreign, missed) = (at.seq, at.foreign, at.missed);
+            PublicFold { seq, foreign, not_understood: at.not_understood, missed }
         }),
         in_flight: gateway.in_flight.now(),
     };
@@ -104,11 +119,16 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
         }
     }
     if let Some(readers) = &gateway.readers {
-        gauges.push(gauge(
-            "public_fold_seq",
-            "The wire's last folded position.",
-            readers.public.position().seq,
-        ));
+        let position = readers.public.position();
+        let not_understood = position.not_understood;
+        gauges.extend([
+            gauge("public_fold_seq", "The wire's last folded position.", position.seq),
+            gauge("public_not_understood", "Editions that the public side could not read.", not_understood),
+            gauge("public_missed", "Editions that the wire should have had and hadn't.", position.missed),
+        ]);
+        if let Ok(end) = readers.wire.end().await {
+            gauges.push(gauge("wire_end_seq", "The wire's last position.", end));
+        }
     }
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let body = gateway.metrics.render(&gauges);

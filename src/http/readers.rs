@@ -20,7 +20,7 @@ use copydesk_public::{Feed, Public, Rendered, Site, conditional, feed, page, sto
 use super::problem::Refusal;
 use super::query::Params;
 use super::{Gateway, no_such_route};
-use crate::log::Clock;
+use crate::log::{Clock, Stream};
 
 /// What the public routes read from.
 #[derive(Clone)]
@@ -31,6 +31,8 @@ pub struct Readers {
     pub site: Site,
     /// What time it is: withdrawn articles leave the feeds after a while.
     pub clock: Arc<dyn Clock>,
+    /// What is folded, whose end says how far behind that is.
+    pub wire: Arc<dyn Stream>,
 }
 
 impl fmt::Debug for Readers {

@@ -7,16 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use copydesk_article::newsroom::NewsroomSet;
-use copydesk_public::{Public, WireMessage};
-use futures::{FutureExt, StreamExt};
+use copydesk_public::Public;
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Part;
+use super::public::WireFold;
 use crate::desk::{self, Desk, Proposal};
 use crate::http::Progress;
 use crate::log::segments::{self, SegmentsLog};
-use crate::log::{Content, Entry, Log, LogError};
+use crate::log::{Log, LogError};
 use crate::store::fold::{self, FoldError};
 use crate::store::{Opened, Store, StoreError};
 use crate::wire::writer;
@@ -192,8 +193,13 @@ impl Service {
             tasks.push(self.write_wire());
         }
         if parts.contains(&Part::Feed) {
-            let service = Arc::clone(self);
-            tasks.push(tokio::spawn(async move { service.fold_public().await }));
+            let folding = WireFold {
+                wire: self.log.wire(),
+                public: Arc::clone(&self.public),
+                clock: self.log.clock(),
+                progress: self.progress.clone(),
+            };
+            tasks.push(tokio::spawn(async move { match folding.run().await {} }));
         }
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
         Ok(())
@@ -240,28 +246,6 @@ impl Service {
             }
             self.log.clock().sleep(PAUSE).await;
         }
-    }
-
-    async fn fold_public(&self) {
-        const PAUSE: Duration = Duration::from_millis(500);
-        loop {
-            let Err(why) = self.fold_wire().await;
-            tracing::warn!(%why, "the public side waits");
-            self.progress.send_modify(|progress| progress.public_stopped = Some(why));
-            self.log.clock().sleep(PAUSE).await;
-        }
-    }
-
-    async fn fold_wire(&self) -> Result<std::convert::Infallible, String> {
-        let mut tail =
-            self.log.wire().tail(self.public.position().seq).await.map_err(|error| error.to_string())?;
-        self.progress.send_modify(|progress| progress.public_stopped = None);
-        while let Some(group) = tail.next().await {
-            let group = group.map_err(|error| error.to_string())?;
-            let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
-            self.public.apply(&messages).map_err(|error| error.to_string())?;
-        }
-        Err("the wire's tail ended".to_owned())
     }
 
     /// What an operator can be told now.
@@ -319,13 +303,4 @@ impl Service {
             tracing::warn!(%error, "the folded state was not flushed; it is folded anew where it is torn");
         }
     }
-}
-
-/// A message of the wire as the public side takes it.
-fn wire_message(entry: Entry) -> WireMessage {
-    let (headers, body) = match entry.content {
-        Content::Message { headers, body } => (headers, body),
-        Content::Erased { .. } => (Vec::new(), bytes::Bytes::new()),
-    };
-    WireMessage { seq: entry.seq, subject: entry.subject, headers, body }
 }

@@ -39,6 +39,9 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let stop = stop_signal()?;
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    if Part::is_feed_alone(&options.parts) {
+        return super::public::serve(&config, listener, stop).await;
+    }
     let address = listener.local_addr()?;
     let log = open_log(&config).await?;
     let service = open(&config, log).await?;
@@ -162,6 +165,7 @@ pub(super) fn gateway(
             public: Arc::clone(&service.public),
             site,
             clock: service.log.clock(),
+            wire: service.log.wire(),
         }),
         tokens: Arc::new(actor),
         health: Arc::new(Health::default()),
@@ -226,11 +230,11 @@ fn stop_signal() -> anyhow::Result<watch::Sender<bool>> {
     Ok(stop)
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn ready(url: &str) -> anyhow::Result<()> {
+pub(super) fn ready(url: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "copydesk ready {url}")?;
     out.flush()?;

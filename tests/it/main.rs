@@ -11,6 +11,7 @@
 mod cli;
 mod deploy;
 mod faults;
+mod feed_alone;
 mod harness;
 mod hours;
 mod house;

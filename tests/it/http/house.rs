@@ -98,7 +98,8 @@ impl House {
             language: "en".into(),
             withdrawn_title: "Withdrawn".into(),
         };
-        let readers = Readers { public: Arc::clone(&service.public), site, clock: service.log.clock() };
+        let (clock, wire) = (service.log.clock(), service.log.wire());
+        let readers = Readers { public: Arc::clone(&service.public), site, clock, wire };
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),
