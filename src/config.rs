@@ -7,6 +7,7 @@
 //! - this file: the shapes and their defaults.
 //! - `read`: from TOML to the shapes, collecting problems rather than stopping at the first.
 //! - `check`: what the shapes alone can't say.
+//! - [`webhook`]: subscribers that editions are sent to.
 //! - [`token`]: bearer tokens and their hashes; [`trial`]: the made-up newsroom of `serve` without a file.
 
 use std::collections::BTreeMap;
@@ -21,9 +22,11 @@ mod check;
 mod read;
 pub mod token;
 pub mod trial;
+pub mod webhook;
 
 pub use read::{ConfigError, Problem};
 use token::{TokenHash, Tokens};
+use webhook::Webhook;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +45,8 @@ pub struct Config {
     pub people: BTreeMap<String, Staff>,
     /// `[rules]`: what the gate judges by.
     pub rules: Rules,
+    /// `[webhooks.<name>]`: subscribers that editions are sent to.
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 /// `[desk]`

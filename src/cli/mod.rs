@@ -24,6 +24,7 @@ mod bench;
 mod board;
 mod check_config;
 mod client;
+mod deliveries;
 mod demo;
 mod diff;
 mod feed;
@@ -114,6 +115,8 @@ enum Verb {
     Gate(gate::Gate),
     /// Show what readers get
     Feed(feed::Feed),
+    /// Say which subscribers have which edition
+    Deliveries(deliveries::Deliveries),
     /// Write events as JSON lines
     Replay(replay::Replay),
     /// Fold the state afresh from the log
@@ -257,6 +260,11 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Feed(feed) => {
             let client = global.client(Sends::No).await?;
             let ended = feed.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Deliveries(deliveries) => {
+            let client = global.client(Sends::No).await?;
+            let ended = deliveries.run(&client, screen).await;
             closing(&client, ended).await
         }
         Verb::Replay(replay) => {

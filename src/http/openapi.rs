@@ -67,6 +67,7 @@ fn paths() -> Value {
         "/v1/articles/{id}/history": { "get": read("An article's events, as stored, with seq.", &[], json) },
         "/v1/articles/{id}/diff": { "get": read("What changed between two revisions, word by word, and who did it.", &["from", "to"], json) },
         "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq. Auditors and chiefs.", &["from", "article", "until"], "application/jsonl") },
+        "/v1/deliveries": { "get": deliveries() },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },
@@ -104,6 +105,18 @@ fn command() -> Value {
             "default": { "$ref": "#/components/responses/problem" },
         },
     })
+}
+
+fn deliveries() -> Value {
+    let mut read = read(
+        "Who has which edition and withdrawal, the newest first: webhooks and durable consumers on the wire.",
+        &["article", "limit", "cursor"],
+        "application/json",
+    );
+    if let Some(content) = read.pointer_mut("/responses/200/content/application~1json/schema") {
+        *content = json!({ "$ref": "#/components/schemas/Deliveries" });
+    }
+    read
 }
 
 fn read(summary: &str, query: &[&str], media_type: &str) -> Value {
@@ -162,6 +175,7 @@ fn schemas() -> Value {
             },
             "additionalProperties": false,
         },
+        "Deliveries": deliveries_schema(),
         "Answer": {
             "type": "object",
             "required": ["article", "version", "revision", "event", "type", "seq", "stage", "status", "duplicate"],
@@ -184,6 +198,44 @@ fn schemas() -> Value {
                 "reasons": { "type": "array", "items": { "type": "object" } },
                 "conflicts": { "type": "array", "items": conflict },
             },
+        },
+    })
+}
+
+fn deliveries_schema() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let position = json!({ "type": "integer", "minimum": 0 });
+    let subscriber = json!({
+        "type": "object",
+        "required": ["name", "kind", "state"],
+        "properties": {
+            "name": text,
+            "kind": { "enum": ["webhook", "consumer"] },
+            "state": { "enum": ["taken", "pending", "failing", "parked", "disabled"] },
+            "attempts": position, "since": time, "next": time,
+            "why": { "type": "string", "description": "A status, timeout, unreachable, tls or protocol." },
+        },
+    });
+    let delivery = json!({
+        "type": "object",
+        "required": ["article", "edition", "kind", "seq", "wire", "time", "subscribers"],
+        "properties": {
+            "article": { "type": "string", "format": "uuid" },
+            "edition": { "type": ["integer", "null"] },
+            "kind": { "enum": ["first", "update", "correction", "reinstatement", "withdrawal"] },
+            "seq": { "type": ["integer", "null"] },
+            "wire": position,
+            "time": time,
+            "subscribers": { "type": "array", "items": subscriber },
+        },
+    });
+    json!({
+        "type": "object",
+        "required": ["deliveries", "next"],
+        "properties": {
+            "deliveries": { "type": "array", "items": delivery },
+            "next": { "type": ["string", "null"] },
         },
     })
 }

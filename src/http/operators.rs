@@ -130,6 +130,12 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
             gauges.push(gauge("wire_end_seq", "The wire's last position.", end));
         }
     }
+    if let Some(roll) = &gateway.roll
+        && let Ok(Some(count)) = roll.withdrawals_outstanding().await
+    {
+        let help = "Withdrawals that some known subscriber has not taken.";
+        gauges.push(gauge("withdrawals_outstanding", help, count));
+    }
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let body = gateway.metrics.render(&gauges);
     ([(CACHE_CONTROL, NO_STORE), (CONTENT_TYPE, text)], body).into_response()

@@ -101,6 +101,7 @@ pub(super) async fn serve(
     let gateway = Arc::new(Gateway {
         desk: None,
         readers: Some(readers),
+        roll: None,
         tokens: Arc::new(|_| None),
         health: Arc::new(Health::default()),
         progress: folding.progress.subscribe(),

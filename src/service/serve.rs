@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::couriers::{self, Couriers};
 use super::{Part, Service, open_embedded_log, reload};
 use crate::config::{Config, LogDurability, LogKind};
 use crate::desk::Proposal;
@@ -66,6 +67,10 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         (LogKind::Nats, true) => Some(answer_nats(&config, &service, &gateway.metrics, stop.clone()).await?),
         _ => None,
     };
+    let couriers = match options.parts.contains(&Part::Wire) {
+        true => Some(Couriers::start(&config, &service.log, &gateway.metrics)?),
+        false => None,
+    };
     ready(&format!("http://{address}"))?;
 
     http::serve(listener, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
@@ -73,6 +78,9 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         answers.await??;
     }
     reloading.abort();
+    if let Some(couriers) = couriers {
+        couriers.stop().await;
+    }
     service.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -167,6 +175,7 @@ pub(super) fn gateway(
             clock: service.log.clock(),
             wire: service.log.wire(),
         }),
+        roll: Some(couriers::roll(config, &service.log)),
         tokens: Arc::new(actor),
         health: Arc::new(Health::default()),
         progress: service.progresses(),

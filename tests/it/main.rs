@@ -27,3 +27,4 @@ mod segments;
 mod serve;
 mod simulation;
 mod store;
+mod webhooks;

@@ -83,7 +83,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Clock, Durability, Log, LogError, Stream, clock::SystemClock, keys::Keys};
+use super::{Clock, Consumer, Durability, Log, LogError, Stream, clock::SystemClock, keys::Keys};
 use api::{Failure, Info, Raw, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
 use check::Plan;
 use erasures::Erasures;
@@ -92,6 +92,7 @@ use tail::{Tail, groups};
 
 mod api;
 pub mod check;
+mod consumers;
 mod erasures;
 mod headers;
 mod stream;
@@ -395,5 +396,9 @@ impl Log for JetStreamLog {
 
     fn durability(&self) -> Durability {
         self.options.durability.clone()
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        consumers::durable(&self.wire.raw).await
     }
 }

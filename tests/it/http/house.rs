@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use copydesk::deliver::Roll;
 use copydesk::http::{Gateway, InFlight, Readers, router};
 use copydesk::log::memory::MemoryLog;
 use copydesk::log::{Content, Log};
@@ -103,6 +104,7 @@ impl House {
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),
+            roll: Some(Arc::new(Roll::new(Arc::clone(&service.log), Vec::new()))),
             tokens: Arc::new(tokens),
             health: Arc::default(),
             progress: service.progresses(),
