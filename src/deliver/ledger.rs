@@ -222,6 +222,8 @@ fn pause(attempt: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn noon() -> DateTime<Utc> {
@@ -350,6 +352,48 @@ mod tests {
             ledger.read(seq, Some(id(seq.into())));
         }
         assert_eq!(ledger.counts(), (1000, 0));
+    }
+
+    proptest! {
+        /// Whatever fails, is erased, or is written down and read again with what was taken since forgotten: every
+        /// message is sent until it is taken, and none before an earlier one of its article.
+        #[test]
+        fn nothing_is_lost_and_nothing_is_overtaken(
+            articles in prop::collection::vec(1..5u128, 1..40),
+            steps in prop::collection::vec(0..6u8, 0..200),
+        ) {
+            let (mut ledger, mut now) = (Ledger::beginning(0), noon());
+            let mut kept = ledger.clone();
+            let mut taken: BTreeMap<u128, Vec<Seq>> = BTreeMap::new();
+            let of = |seq: Seq| articles[usize::try_from(seq).unwrap() - 1];
+            let idle = BTreeSet::new();
+            // At the end nothing fails any more. All of it within a day, so that nothing is parked.
+            let calm = std::iter::repeat_n(5, articles.len() * 4 + 10);
+            for step in steps.into_iter().chain(calm) {
+                now += TimeDelta::minutes(3);
+                if usize::try_from(ledger.read).unwrap() < articles.len() {
+                    let seq = ledger.read + 1;
+                    ledger.read(seq, Some(id(of(seq))));
+                }
+                let Some(due) = ledger.due(now, &idle).first().copied() else { continue };
+                match step {
+                    0 => ledger = serde_json::from_slice(&serde_json::to_vec(&kept).unwrap()).unwrap(),
+                    1 => kept = ledger.clone(),
+                    2 | 3 => drop(ledger.failed(due.article, due.seq, Why::Timeout, now, 0.5)),
+                    _ => {
+                        let before = taken.entry(of(due.seq)).or_default();
+                        let next = (1..=articles.len() as Seq).find(|seq| of(*seq) == of(due.seq) && !before.contains(seq));
+                        prop_assert!(before.contains(&due.seq) || next == Some(due.seq), "{due:?} {before:?}");
+                        before.push(due.seq);
+                        ledger.taken(due.article, due.seq, now);
+                    }
+                }
+            }
+            for seq in 1..=articles.len() as Seq {
+                prop_assert!(taken.get(&of(seq)).is_some_and(|taken| taken.contains(&seq)), "{seq}");
+            }
+            prop_assert!(ledger.queues.is_empty());
+        }
     }
 
     #[test]

@@ -101,6 +101,8 @@ fn why(error: &ureq::Error) -> Why {
     match error {
         ureq::Error::StatusCode(status) => Why::Status(*status),
         ureq::Error::Timeout(_) => Why::Timeout,
+        // What rustls says comes as an error of the stream that it sits on.
+        ureq::Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => Why::Tls,
         ureq::Error::Io(_) | ureq::Error::HostNotFound | ureq::Error::ConnectionFailed => Why::Unreachable,
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) | ureq::Error::Pem(_) => Why::Tls,
         _ => Why::Protocol,

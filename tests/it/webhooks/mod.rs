@@ -7,6 +7,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::faults::Dice;
 use crate::harness::{Serving, send, token};
 use crate::nats_server::{NatsServer, Setup};
 
@@ -274,6 +275,90 @@ fn what_comes_while_a_receiver_is_down_waits_over_a_kill_and_a_restart() {
     let page = deliveries_until(&desk, "", |page| (0..4).all(|n| state(page, n, "archive") == "taken"));
     assert_eq!(page["deliveries"].as_array().unwrap().len(), 4);
     assert_eq!(metric(&desk, "copydesk_withdrawals_outstanding").as_deref(), Some("0"));
+}
+
+/// Every message at least once, by one id, an article's in order.
+fn has_everything(receiver: &Receiver, desk: &Serving) {
+    let everything = |page: &Value| -> Vec<(String, String)> {
+        let all = page["deliveries"].as_array().unwrap().iter();
+        all.map(|one| (one["article"].as_str().unwrap().to_owned(), one["edition"].to_string())).collect()
+    };
+    let page = deliveries_until(desk, "?limit=200", |page| {
+        (0..everything(page).len()).all(|n| state(page, n, "archive") == "taken")
+    });
+    let (taken, got) = (receiver.taken(), receiver.got());
+    for (article, edition) in everything(&page) {
+        let first = |edition: &str| {
+            let wanted = (article.clone(), edition.to_owned());
+            taken.iter().position(|there| *there == wanted)
+        };
+        let at = first(&edition);
+        assert!(at.is_some(), "{article}/{edition} never came");
+        if edition == "2" {
+            assert!(first("1") < at, "{article}/2 came before its first edition");
+        }
+        let of_it = got.iter().filter(|got| got.edition() == (article.clone(), edition.clone()));
+        let mut ids: Vec<&str> = of_it.map(|got| got.header("webhook-id")).collect();
+        ids.dedup();
+        assert_eq!(ids.len(), 1, "{article}/{edition} came by several ids");
+    }
+    got.iter().for_each(receiver::Got::is_signed);
+}
+
+#[test]
+fn a_service_killed_at_any_moment_misses_no_message() {
+    let mut dice = Dice::new();
+    let receiver = Receiver::start();
+    let mut moods = dice.another(1);
+    receiver.does(move |_| match moods.roll(8) {
+        0 => Act::Say(503),
+        1 => Act::Cut,
+        2 => Act::Twice,
+        _ => Act::Say(200),
+    });
+    let mut desk = Serving::start(&receiver.table("archive", ""), Vec::new());
+    let newsroom = Newsroom::new();
+    for _ in 0..6 {
+        for _ in 0..3 {
+            let article = newsroom.publish(&desk, "world");
+            if dice.roll(2) == 0 {
+                newsroom.withdraw(&desk, &article, 1);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(dice.roll(1200)));
+        desk.kill();
+        desk.start_again();
+    }
+    has_everything(&receiver, &desk);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nats_server_killed_and_started_again_holds_nothing_back_for_good() {
+    let mut server = NatsServer::with(&Setup { sync_always: true, ..Setup::default() });
+    let receiver = Receiver::start();
+    let arguments = vec!["--nats".to_owned(), server.url()];
+    let desk = Serving::start(&receiver.table("archive", ""), arguments);
+    let newsroom = Newsroom::new();
+    let first = newsroom.publish(&desk, "world");
+    receiver.took(1);
+    receiver.goes_down();
+    newsroom.publish(&desk, "world");
+    deliveries_until(&desk, "", |page| state(page, 0, "archive") == "failing");
+    server.kill();
+    receiver.comes_back();
+    server.start_again();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while desk.get("ana", "/v1/deliveries").0 != 200 {
+        assert!(Instant::now() < deadline, "the log is not there again");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let withdraw = json!({"id": Uuid::new_v4(), "type": "withdraw", "article": first, "base": 1,
+                          "data": {"notice": "It was wrong."}});
+    while send(&newsroom.0, desk.url(), "pia", &withdraw).is_none_or(|(status, _)| status != 200) {
+        assert!(Instant::now() < deadline, "nothing can be withdrawn");
+    }
+    deliveries_until(&desk, "", |page| page["deliveries"].as_array().unwrap().len() == 3);
+    has_everything(&receiver, &desk);
 }
 
 #[test]
