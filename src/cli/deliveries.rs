@@ -1,12 +1,14 @@
 //! `deliveries`: which subscribers have which edition.
 
+use axum::http::Method;
 use clap::Args;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Ending;
-use super::client::{Client, with_query};
+use super::client::{Client, escape, with_query};
 use super::history::moment;
 use super::members::Members;
+use super::refused::Refused;
 use super::safe;
 use super::screen::{DIM, Screen, WIDTH};
 
@@ -15,7 +17,8 @@ use super::screen::{DIM, Screen, WIDTH};
 #[command(after_help = "Examples:
   copydesk deliveries                       the newest editions and withdrawals, and who has them
   copydesk deliveries --article ID
-  copydesk deliveries --outstanding --json  what some subscriber has not taken")]
+  copydesk deliveries --outstanding --json  what some subscriber has not taken
+  copydesk deliveries --retry archive       send a webhook again what is parked")]
 pub struct Deliveries {
     /// Only this article's
     #[arg(long, value_name = "ID")]
@@ -23,6 +26,9 @@ pub struct Deliveries {
     /// Of a page, only what some subscriber has not taken
     #[arg(long)]
     outstanding: bool,
+    /// Have this webhook sent again, now, all that it has not taken (chiefs)
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["article", "outstanding"])]
+    retry: Option<String>,
     /// At most this many
     #[arg(long, value_name = "N")]
     limit: Option<u32>,
@@ -33,6 +39,9 @@ pub struct Deliveries {
 
 impl Deliveries {
     pub async fn run(&self, client: &Client, screen: &mut Screen) -> anyhow::Result<Ending> {
+        if let Some(name) = &self.retry {
+            return self.again(client, screen, name).await;
+        }
         let path = with_query(
             "/v1/deliveries",
             &[
@@ -64,6 +73,20 @@ impl Deliveries {
         }
         if let Some(cursor) = page.at("next").as_str() {
             screen.line(format!("\nMore: --cursor {}", safe::line(cursor)))?;
+        }
+        Ok(Ending::Done)
+    }
+
+    async fn again(&self, client: &Client, screen: &mut Screen, name: &str) -> anyhow::Result<Ending> {
+        let path = format!("/v1/deliveries/{}/retry", escape(name));
+        let reply = client.call(Method::POST, &path, None).await?;
+        if reply.status != 204 {
+            return Err(Refused::read(reply.status, &reply.body).into());
+        }
+        if screen.json {
+            screen.value(&json!({"retry": name}))?;
+        } else {
+            screen.line(format!("{} is sent again what it has not taken.", safe::line(name)))?;
         }
         Ok(Ending::Done)
     }

@@ -31,6 +31,8 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// How long there must have been something to do before an instance takes the page over.
 const GRACE: Duration = Duration::from_secs(4);
+/// How often an instance that has nothing to do looks whether the account was changed meanwhile.
+const CHECK_EVERY: Duration = Duration::from_secs(5);
 /// How long attempts under way are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(3);
 /// The pause after the log failed.
@@ -58,6 +60,8 @@ pub struct Courier {
 enum Halt {
     #[error("another instance sends")]
     Lost,
+    #[error("the account was changed: everything is tried again")]
+    Changed,
     #[error(transparent)]
     Log(#[from] LogError),
     #[error("the account can't be kept: {0}")]
@@ -209,6 +213,7 @@ impl Courier {
         let mut busy: BTreeSet<Uuid> = BTreeSet::new();
         let mut retries = 0;
         let mut leaving: Option<Instant> = None;
+        let mut checked = Instant::now();
         loop {
             if leaving.is_none() && *self.stop.borrow() {
                 leaving = Some(Instant::now() + FAREWELL);
@@ -237,6 +242,10 @@ impl Courier {
             }
             if held.changed.is_some_and(|since| since.elapsed() >= WRITE_EVERY) {
                 self.write(held, &busy).await?;
+            }
+            if held.changed.is_none() && checked.elapsed() >= CHECK_EVERY {
+                checked = Instant::now();
+                self.check(held).await?;
             }
             let reads = leaving.is_none() && held.page.ledger.has_room();
             match (reads, &tail) {
@@ -280,7 +289,7 @@ impl Courier {
         under_way: usize,
         leaving: Option<Instant>,
     ) -> Duration {
-        let mut wait = LEASE;
+        let mut wait = CHECK_EVERY;
         if let Some(since) = held.changed {
             wait = wait.min(WRITE_EVERY.saturating_sub(since.elapsed()));
         }
@@ -378,6 +387,16 @@ impl Courier {
         held.written = began;
         held.changed = None;
         Ok(())
+    }
+
+    /// Whether the page is still as it was written: an operator may have asked for another try, or another instance
+    /// have taken it while this one stood still.
+    async fn check(&self, held: &Held) -> Result<(), Halt> {
+        match page::read(&self.log.keys(), &self.subscriber.name).await? {
+            Some((revision, _)) if revision == held.revision => Ok(()),
+            Some((_, page)) if page.holder == self.me => Err(Halt::Changed),
+            _ => Err(Halt::Lost),
+        }
     }
 
     /// Lets another instance take over at once.

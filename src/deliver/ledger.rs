@@ -185,6 +185,13 @@ impl Ledger {
         }
     }
 
+    /// Everything is tried again, now, as if nothing had been tried: what is parked, and a receiver that was gone.
+    pub fn try_again(&mut self) {
+        self.gone = None;
+        self.failures = 0;
+        self.queues.values_mut().for_each(Queue::afresh);
+    }
+
     /// There is nothing to send any more at a position: its bytes were erased.
     pub fn done_with(&mut self, article: Uuid, seq: Seq) {
         let Some(queue) = self.queues.get_mut(&article) else { return };
@@ -402,5 +409,16 @@ mod tests {
         ledger.gone = Some("x".into());
         assert!(due(&ledger, noon(), &[]).is_empty() && !ledger.has_room());
         assert_eq!(ledger.next_due(&BTreeSet::new()), None);
+        ledger.try_again();
+        assert_eq!((due(&ledger, noon(), &[]), ledger.has_room()), (vec![1, 2, 5], true));
+    }
+
+    #[test]
+    fn what_is_parked_is_tried_again_where_someone_asks_for_it() {
+        let mut ledger = ledger();
+        ledger.taken(id(3), 5, noon() + TimeDelta::hours(1));
+        let parked = fail_until_parked(&mut ledger, 1);
+        ledger.try_again();
+        assert_eq!((due(&ledger, parked, &[]), ledger.counts()), (vec![1, 2], (3, 0)));
     }
 }

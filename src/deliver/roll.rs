@@ -1,7 +1,7 @@
 //! Who has what: for each message of the wire, which of the known subscribers has taken it. Known are the webhooks of
 //! the configuration, by their accounts, and the log's durable consumers, by what they have acknowledged.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,12 +15,16 @@ use super::ledger::Ledger;
 use super::letter::Letter;
 use super::page;
 use super::{Why, is_within};
+use crate::log::keys::KeyError;
 use crate::log::{Consumer, Log, LogError, Seq};
 
 /// How many positions of the wire are looked at for one page of the list.
 const MOST_LOOKS: u64 = 2_000;
 /// How long the wire is read for the withdrawals that are outstanding, before the rest is left to the next time.
 const READ_FOR: Duration = Duration::from_secs(2);
+
+/// How often an account is read again that is being written meanwhile.
+const TRIES: usize = 10;
 
 /// A webhook of the configuration.
 #[derive(Debug, Clone)]
@@ -201,6 +205,30 @@ impl Roll {
     /// Of a log, with the webhooks of the configuration.
     pub fn new(log: Arc<dyn Log>, webhooks: Vec<Known>) -> Self {
         Self { log, webhooks, withdrawals: Mutex::default() }
+    }
+
+    /// Has a webhook tried again with everything that it has not taken: what is parked, and a receiver that said that
+    /// it is gone. Whoever sends sees it within seconds. False where there is no such webhook, or it was never served.
+    ///
+    /// # Errors
+    /// [`KeyError`].
+    pub async fn try_again(&self, name: &str) -> Result<bool, KeyError> {
+        let keys = self.log.keys();
+        if !self.webhooks.iter().any(|known| known.name == name) {
+            return Ok(false);
+        }
+        for _ in 0..TRIES {
+            let Some((revision, mut page)) = page::read(&keys, name).await? else { return Ok(false) };
+            page.ledger.try_again();
+            // So that another instance takes it up where nobody is at it.
+            page.wake = page.ledger.next_due(&BTreeSet::new());
+            page.full = false;
+            match page::write(&keys, name, revision, &page).await {
+                Err(KeyError::Conflict) => {}
+                written => return written.map(|_| true),
+            }
+        }
+        Err(KeyError::Conflict)
     }
 
     async fn takers(&self) -> Result<Vec<Taker>, LogError> {

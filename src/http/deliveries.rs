@@ -1,14 +1,15 @@
-//! `GET /v1/deliveries`: who has which edition.
+//! `/v1/deliveries`: who has which edition, and another try for those who haven't.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
-use axum::http::Uri;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use copydesk_article::event::Frozen;
 use copydesk_article::ids::parse_uuid;
-use copydesk_article::problem::Problem;
+use copydesk_article::problem::{Code, Problem};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -21,6 +22,7 @@ use super::{Gateway, no_such_route};
 use crate::deliver::Roll;
 use crate::deliver::roll::Delivery;
 use crate::desk::Desk;
+use crate::log::keys::KeyError;
 use crate::log::{Content, Entry, LogError, Seq};
 
 #[derive(Serialize)]
@@ -55,6 +57,25 @@ pub(super) async fn deliveries(
         }
     };
     Ok(Json(page.map_err(unavailable)?).into_response())
+}
+
+/// `POST /v1/deliveries/{subscriber}/retry`: a webhook is sent again, now, all that it has not taken; for chiefs.
+pub(super) async fn retry(
+    State(gateway): State<Arc<Gateway>>,
+    reader: Reader,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    reader.is_chief()?;
+    let roll = gateway.roll.as_ref().ok_or_else(no_such_route)?;
+    let name = path.map(|Path(name)| name).unwrap_or_default();
+    match roll.try_again(&name).await {
+        Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(false) => Err(Problem::not_found().into()),
+        Err(KeyError::Log(error)) => Err(unavailable(error).into()),
+        Err(_) => {
+            Err(Problem::new(Code::Busy, "its account is being written all the time: try again").into())
+        }
+    }
 }
 
 /// Those of one article. The cursor is then a position of the log, before which its events are to lie.

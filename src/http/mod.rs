@@ -110,6 +110,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/articles/{id}/diff", get(articles::diff))
         .route("/v1/events", get(events::events))
         .route("/v1/deliveries", get(deliveries::deliveries))
+        .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
         .route("/feed.json", get(readers::feed))
         .route("/feed.atom", get(readers::feed))
         .route("/feed.rss", get(readers::feed))

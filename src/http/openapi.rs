@@ -68,6 +68,7 @@ fn paths() -> Value {
         "/v1/articles/{id}/diff": { "get": read("What changed between two revisions, word by word, and who did it.", &["from", "to"], json) },
         "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq. Auditors and chiefs.", &["from", "article", "until"], "application/jsonl") },
         "/v1/deliveries": { "get": deliveries() },
+        "/v1/deliveries/{id}/retry": { "post": retry() },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },
@@ -79,8 +80,11 @@ fn paths() -> Value {
         "/openapi.json": { "get": public("This document.", &[], json) },
     });
     if let Value::Object(paths) = &mut paths {
-        for path in paths.iter_mut().filter(|(path, _)| path.contains("{id}")).map(|(_, path)| path) {
-            let id = json!({ "type": "string", "format": "uuid" });
+        for (name, path) in paths.iter_mut().filter(|(path, _)| path.contains("{id}")) {
+            let id = match name.starts_with("/v1/deliveries") {
+                true => json!({ "type": "string", "description": "A webhook's name." }),
+                false => json!({ "type": "string", "format": "uuid" }),
+            };
             path["parameters"] = json!([{ "name": "id", "in": "path", "required": true, "schema": id }]);
         }
     }
@@ -102,6 +106,17 @@ fn command() -> Value {
         },
         "responses": {
             "200": answers("application/json", &json!({ "$ref": "#/components/schemas/Answer" })),
+            "default": { "$ref": "#/components/responses/problem" },
+        },
+    })
+}
+
+fn retry() -> Value {
+    json!({
+        "summary": "Has a webhook sent again all that it has not taken, parked editions included. Chiefs.",
+        "security": [{ "token": [] }],
+        "responses": {
+            "204": { "description": "Done: it is tried within seconds." },
             "default": { "$ref": "#/components/responses/problem" },
         },
     })
