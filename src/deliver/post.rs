@@ -110,7 +110,7 @@ fn why(error: &ureq::Error) -> Why {
 }
 
 /// The certificates that this machine trusts; where it has none, Mozilla's.
-fn trust() -> ureq::tls::TlsConfig {
+pub fn trust() -> ureq::tls::TlsConfig {
     let own = rustls_native_certs::load_native_certs().certs;
     let roots = if own.is_empty() {
         ureq::tls::RootCerts::WebPki
