@@ -7,6 +7,7 @@
 //! - this file: the shapes and their defaults.
 //! - `read`: from TOML to the shapes, collecting problems rather than stopping at the first.
 //! - `check`: what the shapes alone can't say.
+//! - [`webhook`]: subscribers that editions are sent to.
 //! - [`token`]: bearer tokens and their hashes; [`trial`]: the made-up newsroom of `serve` without a file.
 
 use std::collections::BTreeMap;
@@ -21,9 +22,11 @@ mod check;
 mod read;
 pub mod token;
 pub mod trial;
+pub mod webhook;
 
 pub use read::{ConfigError, Problem};
 use token::{TokenHash, Tokens};
+use webhook::Webhook;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default)]
@@ -42,6 +45,8 @@ pub struct Config {
     pub people: BTreeMap<String, Staff>,
     /// `[rules]`: what the gate judges by.
     pub rules: Rules,
+    /// `[webhooks.<name>]`: subscribers that editions are sent to.
+    pub webhooks: BTreeMap<String, Webhook>,
 }
 
 /// `[desk]`
@@ -118,6 +123,8 @@ pub struct Nats {
     pub answer_credentials: Option<PathBuf>,
     /// Credentials file of the connection that writes events and the wire.
     pub write_credentials: Option<PathBuf>,
+    /// Credentials file of a process that serves readers alone (`--parts feed`), and may read the wire and no more.
+    pub feed_credentials: Option<PathBuf>,
     /// Copies of each stream, 1 to 5.
     pub replicas: u8,
     /// Whether absent streams are made.
@@ -126,7 +133,14 @@ pub struct Nats {
 
 impl Default for Nats {
     fn default() -> Self {
-        Self { url: None, answer_credentials: None, write_credentials: None, replicas: 1, create: true }
+        Self {
+            url: None,
+            answer_credentials: None,
+            write_credentials: None,
+            feed_credentials: None,
+            replicas: 1,
+            create: true,
+        }
     }
 }
 

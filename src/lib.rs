@@ -9,6 +9,7 @@
 //! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
 //! - [`wire`]: from events to editions, exactly once.
+//! - [`deliver`]: editions sent to webhooks, and who has taken what.
 //! - [`view`]: an article as newsroom tools read it.
 //! - [`http`], [`nats`]: the gateways, transport in, transport out. [`metrics`]: what is counted in both.
 //! - [`agency`]: stories from agencies' wires, on their way in.
@@ -18,6 +19,7 @@
 pub mod agency;
 pub mod bench;
 pub mod config;
+pub mod deliver;
 pub mod desk;
 pub mod http;
 pub mod log;

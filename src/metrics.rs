@@ -21,6 +21,15 @@ pub struct Metrics {
     buckets: [AtomicU64; BUCKETS.len()],
     micros: AtomicU64,
     timed: AtomicU64,
+    webhooks: Mutex<BTreeMap<String, Webhook>>,
+}
+
+/// What is counted of a webhook's subscriber. Its name is one of the configuration's.
+#[derive(Debug, Default)]
+struct Webhook {
+    attempts: BTreeMap<&'static str, u64>,
+    /// How many messages wait and how many are parked; none where another instance sends.
+    waits: Option<(u64, u64)>,
 }
 
 /// One value of a metric that is measured when it is asked for.
@@ -60,6 +69,17 @@ impl Metrics {
         *locked(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
     }
 
+    /// Counts an attempt to send a webhook's subscriber a message.
+    pub fn webhook_attempt(&self, subscriber: &str, outcome: &'static str) {
+        let mut webhooks = locked(&self.webhooks);
+        *webhooks.entry(subscriber.to_owned()).or_default().attempts.entry(outcome).or_default() += 1;
+    }
+
+    /// Notes how many of a webhook's messages wait, and how many are parked; none where another instance sends.
+    pub fn webhook_waits(&self, subscriber: &str, waits: Option<(u64, u64)>) {
+        locked(&self.webhooks).entry(subscriber.to_owned()).or_default().waits = waits;
+    }
+
     /// Everything counted, and what was measured just now.
     pub fn render(&self, gauges: &[Gauge]) -> String {
         let mut text = String::new();
@@ -87,9 +107,39 @@ impl Metrics {
         for ((route, status), count) in &*locked(&self.requests) {
             writeln!(to, "copydesk_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}")?;
         }
+        self.write_webhooks(to)?;
         for Gauge { name, help, value } in gauges {
             head(to, name, "gauge", help)?;
             writeln!(to, "copydesk_{name} {value}")?;
+        }
+        Ok(())
+    }
+
+    fn write_webhooks(&self, to: &mut String) -> std::fmt::Result {
+        let webhooks = locked(&self.webhooks);
+        if webhooks.is_empty() {
+            return Ok(());
+        }
+        head(
+            to,
+            "webhook_attempts_total",
+            "counter",
+            "Messages sent to webhooks, by subscriber and outcome.",
+        )?;
+        for (name, webhook) in &*webhooks {
+            for (outcome, count) in &webhook.attempts {
+                let labels = format!("subscriber=\"{name}\",outcome=\"{outcome}\"");
+                writeln!(to, "copydesk_webhook_attempts_total{{{labels}}} {count}")?;
+            }
+        }
+        let sending = || webhooks.iter().filter_map(|(name, webhook)| Some((name, webhook.waits?)));
+        head(to, "webhook_waiting", "gauge", "Messages that wait for a webhook this instance sends.")?;
+        for (name, (waiting, _)) in sending() {
+            writeln!(to, "copydesk_webhook_waiting{{subscriber=\"{name}\"}} {waiting}")?;
+        }
+        head(to, "webhook_parked", "gauge", "Messages that were given up after a day.")?;
+        for (name, (_, parked)) in sending() {
+            writeln!(to, "copydesk_webhook_parked{{subscriber=\"{name}\"}} {parked}")?;
         }
         Ok(())
     }

@@ -5,17 +5,23 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use copydesk::config::{Config, ConfigError, LogKind};
+use copydesk::service::Part;
 use serde_json::json;
 
 use super::screen::Screen;
-use super::{Ending, Global, Misuse, read_config};
+use super::{Ending, Global, Misuse, read_config_with};
 
 /// `copydesk check-config`
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  copydesk check-config copydesk.toml")]
+#[command(after_help = "Examples:
+  copydesk check-config copydesk.toml
+  copydesk check-config feed.toml --parts feed")]
 pub struct CheckConfig {
     /// The file
     file: Option<PathBuf>,
+    /// What the process is to do: with feed alone, the file needs no people
+    #[arg(long, value_delimiter = ',', value_name = "PARTS", default_values_t = Part::ALL.to_vec())]
+    parts: Vec<Part>,
 }
 
 impl CheckConfig {
@@ -23,15 +29,16 @@ impl CheckConfig {
         let Some(file) = self.file.as_ref().or(global.config.as_ref()) else {
             bail!(Misuse("which file? copydesk check-config copydesk.toml".to_owned()));
         };
+        let read = if Part::is_feed_alone(&self.parts) { Config::open_for_feed } else { Config::open };
         if screen.json
-            && let Err(ConfigError::Invalid(problems)) = Config::open(file)
+            && let Err(ConfigError::Invalid(problems)) = read(file)
         {
             let problem = |p: &copydesk::config::Problem| json!({"key": p.key, "what": p.what, "suggestion": p.suggestion});
             let problems: Vec<_> = problems.iter().map(problem).collect();
             screen.value(&json!({"ok": false, "problems": problems}))?;
             return Ok(Ending::Refused);
         }
-        let config = read_config(file)?;
+        let config = read_config_with(file, read)?;
         let log = match config.log.kind {
             LogKind::Embedded => format!("embedded log in {}", config.store.path.display()),
             LogKind::Nats => format!("NATS at {}", config.nats.url.as_deref().unwrap_or_default()),

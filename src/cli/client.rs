@@ -10,6 +10,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use bytes::Bytes;
+use copydesk::deliver::post::trust;
 use copydesk::service::{ActingAs, Embedded};
 use futures::StreamExt;
 use serde_json::Value;
@@ -204,19 +205,6 @@ impl Reply {
         }
         serde_json::from_slice(&self.body).context("the answer isn't JSON: is this a copydesk service?")
     }
-}
-
-/// The certificates that this machine trusts; where it has none, Mozilla's.
-fn trust() -> ureq::tls::TlsConfig {
-    let own = rustls_native_certs::load_native_certs().certs;
-    let roots = if own.is_empty() {
-        ureq::tls::RootCerts::WebPki
-    } else {
-        let certificates =
-            own.iter().map(|certificate| ureq::tls::Certificate::from_der(certificate).to_owned());
-        ureq::tls::RootCerts::from(certificates)
-    };
-    ureq::tls::TlsConfig::builder().root_certs(roots).build()
 }
 
 /// A value for a path or query, with everything escaped that isn't plainly harmless (RFC 3986, section 2.3).

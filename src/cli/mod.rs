@@ -16,7 +16,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use copydesk::config::Config;
+use copydesk::config::{Config, ConfigError};
 use copydesk::service;
 use copydesk_article::newsroom::Role;
 
@@ -24,6 +24,7 @@ mod bench;
 mod board;
 mod check_config;
 mod client;
+mod deliveries;
 mod demo;
 mod diff;
 mod feed;
@@ -114,6 +115,8 @@ enum Verb {
     Gate(gate::Gate),
     /// Show what readers get
     Feed(feed::Feed),
+    /// Say which subscribers have which edition
+    Deliveries(deliveries::Deliveries),
     /// Write events as JSON lines
     Replay(replay::Replay),
     /// Fold the state afresh from the log
@@ -259,6 +262,11 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
             let ended = feed.run(&client, screen).await;
             closing(&client, ended).await
         }
+        Verb::Deliveries(deliveries) => {
+            let client = global.client(Sends::No).await?;
+            let ended = deliveries.run(&client, screen).await;
+            closing(&client, ended).await
+        }
         Verb::Replay(replay) => {
             let client = global.client(Sends::No).await?;
             let ended = replay.run(&client, screen).await;
@@ -327,7 +335,12 @@ impl Global {
 
 /// Reads a configuration; its problems come a line each, below the file's name.
 fn read_config(file: &Path) -> anyhow::Result<Config> {
-    Config::open(file).map_err(|error| {
+    read_config_with(file, Config::open)
+}
+
+/// The same, read and checked in a certain way.
+fn read_config_with(file: &Path, read: fn(&Path) -> Result<Config, ConfigError>) -> anyhow::Result<Config> {
+    read(file).map_err(|error| {
         let error = anyhow::Error::new(error);
         anyhow::anyhow!("{}:\n{error:#}", file.display())
     })

@@ -2,11 +2,16 @@
 
 use std::net::SocketAddr;
 
+use anyhow::bail;
 use clap::Args;
 use copydesk::config::{Config, ConfigError, LogKind};
 use copydesk::service::{self, Part, ServeOptions};
 
-use super::{Ending, Global, complain, read_config};
+use super::{Ending, Global, Misuse, complain, read_config, read_config_with};
+
+/// What is said to who would serve readers apart from an embedded log.
+const FEED_NEEDS_NATS: &str = "--parts feed alone reads the wire from NATS: an embedded log is open in one process \
+    only, and that one serves readers too. Leave --parts out, or keep the log in NATS (--nats URL)";
 
 /// `copydesk serve`
 #[derive(Debug, Args)]
@@ -15,6 +20,7 @@ use super::{Ending, Global, complain, read_config};
   copydesk serve --config copydesk.toml
   copydesk serve --listen 127.0.0.1:0 --data /tmp/desk
   copydesk serve --config copydesk.toml --nats nats://127.0.0.1:4222 --parts desk,wire
+  copydesk serve --config feed.toml --parts feed   readers alone, with rights to nothing but the wire
 
 When ready it prints one line on stdout: copydesk ready http://ADDRESS. SIGTERM drains and exits 0.")]
 pub struct Serve {
@@ -31,8 +37,11 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(self, global: &Global) -> anyhow::Result<Ending> {
+        let feed_alone = Part::is_feed_alone(&self.parts);
         let (mut config, tokens) = match &global.config {
+            Some(file) if feed_alone => (read_config_with(file, Config::open_for_feed)?, Vec::new()),
             Some(file) => (read_config(file)?, Vec::new()),
+            None if feed_alone => (Config::default(), Vec::new()),
             None => Config::trial()?,
         };
         if let Some(listen) = self.listen {
@@ -45,7 +54,10 @@ impl Serve {
             config.log.kind = LogKind::Nats;
             config.nats.url = Some(nats);
         }
-        let problems = config.check();
+        if feed_alone && config.log.kind == LogKind::Embedded {
+            bail!(Misuse(FEED_NEEDS_NATS.to_owned()));
+        }
+        let problems = if feed_alone { config.check_for_feed() } else { config.check() };
         if !problems.is_empty() {
             return Err(ConfigError::Invalid(problems).into());
         }

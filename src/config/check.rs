@@ -13,21 +13,28 @@ use super::{Config, LogKind, Problem};
 /// Copies that JetStream can keep of a stream.
 const REPLICAS: std::ops::RangeInclusive<u8> = 1..=5;
 
+const A_SECTION: &str = "a section is up to 4 tokens of a-z, 0-9 and -, joined by /";
+
 impl Config {
     /// Everything that is wrong with it; empty means that it can be used. To be asked again after an option of
     /// the command line took the place of a key.
     pub fn check(&self) -> Vec<Problem> {
+        let mut found = Found(self.check_for_feed());
+        self.check_people(&mut found);
+        self.check_webhooks(&mut found);
+        for section in self.rules.section.keys().filter(|section| !is_section(section)) {
+            found.at(format!("rules.section.{section:?}"), A_SECTION);
+        }
+        found.0
+    }
+
+    /// Everything that is wrong with it for a process that serves readers alone: such a file needs no people, and
+    /// is better without.
+    pub fn check_for_feed(&self) -> Vec<Problem> {
         let mut found = Found(Vec::new());
         self.check_desk(&mut found);
         self.check_log(&mut found);
         self.check_http(&mut found);
-        self.check_people(&mut found);
-        for section in self.rules.section.keys().filter(|section| !is_section(section)) {
-            found.at(
-                format!("rules.section.{section:?}"),
-                "a section is up to 4 tokens of a-z, 0-9 and -, joined by /",
-            );
-        }
         found.0
     }
 
@@ -98,6 +105,18 @@ impl Config {
             found.at("http.limits.in_flight", "expected at least 1");
         }
         found.url("http.public_url", http.public_url.as_deref());
+    }
+
+    fn check_webhooks(&self, found: &mut Found) {
+        for (name, webhook) in &self.webhooks {
+            found.url(&format!("webhooks.{name}.url"), Some(&webhook.url));
+            if let Err(what) = webhook.key() {
+                found.at(format!("webhooks.{name}.secret"), &what);
+            }
+            if webhook.section.as_deref().is_some_and(|section| !is_section(section)) {
+                found.at(format!("webhooks.{name}.section"), A_SECTION);
+            }
+        }
     }
 
     fn check_people(&self, found: &mut Found) {

@@ -57,7 +57,7 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 /// The tables of a configuration.
-const TABLES: &[&str] = &["desk", "log", "nats", "http", "store", "people", "rules"];
+const TABLES: &[&str] = &["desk", "log", "nats", "http", "store", "people", "rules", "webhooks"];
 
 impl Config {
     /// Reads and checks a file.
@@ -65,9 +65,15 @@ impl Config {
     /// # Errors
     /// [`ConfigError`], with every problem that was found.
     pub fn open(path: &Path) -> Result<Config, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        Config::parse(&text)
+        Config::parse(&text_of(path)?)
+    }
+
+    /// Reads a file for a process that serves readers alone, and checks what that needs.
+    ///
+    /// # Errors
+    /// As [`Config::open`].
+    pub fn open_for_feed(path: &Path) -> Result<Config, ConfigError> {
+        Config::parse_with(&text_of(path)?, Config::check_for_feed)
     }
 
     /// Reads and checks the text of a file.
@@ -75,16 +81,24 @@ impl Config {
     /// # Errors
     /// As [`Config::open`].
     pub fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse_with(text, Config::check)
+    }
+
+    fn parse_with(text: &str, check: fn(&Config) -> Vec<Problem>) -> Result<Config, ConfigError> {
         let table: toml::Table =
             toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
         let mut reader = Reader { problems: Vec::new() };
         let config = reader.config(table);
         let mut problems = reader.problems;
         if problems.is_empty() {
-            problems = config.check();
+            problems = check(&config);
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
     }
+}
+
+fn text_of(path: &Path) -> Result<String, ConfigError> {
+    std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })
 }
 
 struct Reader {
@@ -107,29 +121,40 @@ impl Reader {
             nats: self.table(take("nats"), "/nats"),
             http: self.table(take("http"), "/http"),
             store: self.table(take("store"), "/store"),
-            people: self.people(take("people")),
+            people: self.named(take("people"), "people", "expected a table for each person: [people.ana]"),
             rules: self.table(take("rules"), "/rules"),
+            webhooks: self.named(
+                take("webhooks"),
+                "webhooks",
+                "expected a table for each subscriber: [webhooks.archive]",
+            ),
         }
     }
 
-    fn people(&mut self, node: Option<Node>) -> BTreeMap<String, super::Staff> {
+    /// Reads a table of tables by name.
+    fn named<T: DeserializeOwned + Default>(
+        &mut self,
+        node: Option<Node>,
+        table: &str,
+        expected: &str,
+    ) -> BTreeMap<String, T> {
         match node {
             None => BTreeMap::new(),
-            Some(Node::Object(people)) => {
-                let read = |(name, staff): (String, Node)| {
+            Some(Node::Object(members)) => {
+                let read = |(name, member): (String, Node)| {
                     if !is_actor_name(&name) {
                         self.problem(
-                            format!("people.{name}"),
+                            format!("{table}.{name}"),
                             "a name is 1 to 32 of a-z, 0-9, _ and -, and not `desk`",
                         );
                     }
-                    let staff = self.table(Some(staff), &format!("/people/{name}"));
-                    (name, staff)
+                    let member = self.table(Some(member), &format!("/{table}/{name}"));
+                    (name, member)
                 };
-                people.into_iter().map(read).collect()
+                members.into_iter().map(read).collect()
             }
             Some(_) => {
-                self.problem("people".to_owned(), "expected a table for each person: [people.ana]");
+                self.problem(table.to_owned(), expected);
                 BTreeMap::new()
             }
         }

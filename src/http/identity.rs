@@ -110,6 +110,17 @@ impl Reader {
         newsroom.person(&self.actor).filter(|person| Reads::Articles.allows(person))
     }
 
+    /// That they are chief: for what operators ask of the service.
+    ///
+    /// # Errors
+    /// `forbidden`.
+    pub(super) fn is_chief(&self) -> Result<(), Problem> {
+        match self.person.holds(&[Role::Chief]) {
+            true => Ok(()),
+            false => Err(Problem::new(Code::Forbidden, "a chief may do this")),
+        }
+    }
+
     /// Who they are, for a search over what they may see.
     pub(super) fn viewer(&self) -> (Arc<str>, Person) {
         (Arc::clone(&self.actor), self.person.clone())

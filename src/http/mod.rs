@@ -4,7 +4,7 @@
 //! # Layout
 //! - `commands`: `POST /v1/commands`.
 //! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
-//!   stored, as JSON lines and as an article's history.
+//!   stored, as JSON lines and as an article's history; `deliveries`: who has which edition.
 //! - `readers`: the public routes. `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
@@ -24,11 +24,13 @@ use axum::routing::{get, post};
 use copydesk_article::problem::{Code, Problem};
 use tokio::sync::watch;
 
+use crate::deliver::Roll;
 use crate::desk::Desk;
 use crate::metrics::Metrics;
 
 mod articles;
 mod commands;
+mod deliveries;
 mod events;
 pub mod health;
 pub mod identity;
@@ -60,6 +62,8 @@ pub struct Gateway {
     pub desk: Option<Arc<Desk>>,
     /// The public side.
     pub readers: Option<Readers>,
+    /// Who has which edition.
+    pub roll: Option<Arc<Roll>>,
     /// Whose a bearer token is.
     pub tokens: Tokens,
     /// Where the instance is in its life.
@@ -113,6 +117,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/", get(readers::front))
         .route("/v1/stream", get(stream::moves::stream))
         .route("/stream", get(stream::editions::stream))
+        .route("/v1/deliveries", get(deliveries::deliveries))
+        .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
         .route("/feed.json", get(readers::feed))
         .route("/feed.atom", get(readers::feed))
         .route("/feed.rss", get(readers::feed))

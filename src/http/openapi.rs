@@ -72,6 +72,8 @@ fn paths() -> Value {
         "/": { "get": public("The newest by section, or a section alone, as a page.", &["section", "cursor"], page) },
         "/v1/stream": { "get": read("What moves, as server-sent events; Last-Event-ID goes on after it. Never words.", &["article", "assignee", "section"], events) },
         "/stream": { "get": public("Every edition and withdrawal as server-sent events, the ninjs on one line; from after Last-Event-ID (0: all), else from now on.", &stream, events) },
+        "/v1/deliveries": { "get": deliveries() },
+        "/v1/deliveries/{id}/retry": { "post": retry() },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },
@@ -83,8 +85,11 @@ fn paths() -> Value {
         "/openapi.json": { "get": public("This document.", &[], json) },
     });
     if let Value::Object(paths) = &mut paths {
-        for path in paths.iter_mut().filter(|(path, _)| path.contains("{id}")).map(|(_, path)| path) {
-            let id = json!({ "type": "string", "format": "uuid" });
+        for (name, path) in paths.iter_mut().filter(|(path, _)| path.contains("{id}")) {
+            let id = match name.starts_with("/v1/deliveries") {
+                true => json!({ "type": "string", "description": "A webhook's name." }),
+                false => json!({ "type": "string", "format": "uuid" }),
+            };
             path["parameters"] = json!([{ "name": "id", "in": "path", "required": true, "schema": id }]);
         }
     }
@@ -109,6 +114,29 @@ fn command() -> Value {
             "default": { "$ref": "#/components/responses/problem" },
         },
     })
+}
+
+fn retry() -> Value {
+    json!({
+        "summary": "Has a webhook sent again all that it has not taken, parked editions included. Chiefs.",
+        "security": [{ "token": [] }],
+        "responses": {
+            "204": { "description": "Done: it is tried within seconds." },
+            "default": { "$ref": "#/components/responses/problem" },
+        },
+    })
+}
+
+fn deliveries() -> Value {
+    let mut read = read(
+        "Who has which edition and withdrawal, the newest first: webhooks and durable consumers on the wire.",
+        &["article", "limit", "cursor"],
+        "application/json",
+    );
+    if let Some(content) = read.pointer_mut("/responses/200/content/application~1json/schema") {
+        *content = json!({ "$ref": "#/components/schemas/Deliveries" });
+    }
+    read
 }
 
 fn read(summary: &str, query: &[&str], media_type: &str) -> Value {
@@ -167,6 +195,7 @@ fn schemas() -> Value {
             },
             "additionalProperties": false,
         },
+        "Deliveries": deliveries_schema(),
         "Answer": {
             "type": "object",
             "required": ["article", "version", "revision", "event", "type", "seq", "stage", "status", "duplicate"],
@@ -189,6 +218,44 @@ fn schemas() -> Value {
                 "reasons": { "type": "array", "items": { "type": "object" } },
                 "conflicts": { "type": "array", "items": conflict },
             },
+        },
+    })
+}
+
+fn deliveries_schema() -> Value {
+    let text = json!({ "type": "string" });
+    let time = json!({ "type": "string", "format": "date-time" });
+    let position = json!({ "type": "integer", "minimum": 0 });
+    let subscriber = json!({
+        "type": "object",
+        "required": ["name", "kind", "state"],
+        "properties": {
+            "name": text,
+            "kind": { "enum": ["webhook", "consumer"] },
+            "state": { "enum": ["taken", "pending", "failing", "parked", "disabled"] },
+            "attempts": position, "since": time, "next": time,
+            "why": { "type": "string", "description": "A status, timeout, unreachable, tls or protocol." },
+        },
+    });
+    let delivery = json!({
+        "type": "object",
+        "required": ["article", "edition", "kind", "seq", "wire", "time", "subscribers"],
+        "properties": {
+            "article": { "type": "string", "format": "uuid" },
+            "edition": { "type": ["integer", "null"] },
+            "kind": { "enum": ["first", "update", "correction", "reinstatement", "withdrawal"] },
+            "seq": { "type": ["integer", "null"] },
+            "wire": position,
+            "time": time,
+            "subscribers": { "type": "array", "items": subscriber },
+        },
+    });
+    json!({
+        "type": "object",
+        "required": ["deliveries", "next"],
+        "properties": {
+            "deliveries": { "type": "array", "items": delivery },
+            "next": { "type": ["string", "null"] },
         },
     })
 }

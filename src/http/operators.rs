@@ -1,12 +1,14 @@
 //! What operators look at: is it alive, should it get requests, what has it counted. No newsroom text, no ids.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
 use serde::Serialize;
 
 use super::{Gateway, Progress};
@@ -14,6 +16,8 @@ use crate::log::{Durability, Seq};
 use crate::metrics::Gauge;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// How long the log is waited for, in all, before what it alone can say is left out.
+const LOG_PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Serialize)]
 struct Healthz {
@@ -26,6 +30,7 @@ struct Healthz {
     public_stopped: Option<String>,
     durability: Option<Durability>,
     fold: Option<Fold>,
+    public: Option<PublicFold>,
     in_flight: u64,
 }
 
@@ -34,6 +39,15 @@ struct Fold {
     seq: Seq,
     aside: u64,
     foreign: u64,
+}
+
+/// How far the public side has folded the wire, and what it could not show.
+#[derive(Serialize)]
+struct PublicFold {
+    seq: Seq,
+    foreign: u64,
+    not_understood: u64,
+    missed: u64,
 }
 
 /// `GET /healthz`: 200 as long as the process answers; a restart wouldn't mend what else it says.
@@ -59,6 +73,11 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         fold: gateway.desk.as_ref().map(|desk| {
             let position = desk.store().position();
             Fold { seq: position.seq, aside: position.aside, foreign: position.foreign }
+        }),
+        public: gateway.readers.as_ref().map(|readers| {
+            let at = readers.public.position();
+            let (seq, foreign, missed) = (at.seq, at.foreign, at.missed);
+            PublicFold { seq, foreign, not_understood: at.not_understood, missed }
         }),
         in_flight: gateway.in_flight.now(),
     };
@@ -99,21 +118,38 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
             gauge("articles_aside", "Articles set aside.", position.aside),
             gauge("foreign_messages", "Messages on event subjects that are no events.", position.foreign),
         ]);
-        // Where the log can't be asked, the metric is left out: an older end would be a guess.
-        if let Ok(end) = desk.log().events().end().await {
-            gauges.push(gauge("log_end_seq", "The log's last position.", end));
-        }
     }
     if let Some(readers) = &gateway.readers {
-        gauges.push(gauge(
-            "public_fold_seq",
-            "The wire's last folded position.",
-            readers.public.position().seq,
-        ));
+        let position = readers.public.position();
+        let not_understood = position.not_understood;
+        gauges.extend([
+            gauge("public_fold_seq", "The wire's last folded position.", position.seq),
+            gauge("public_not_understood", "Editions that the public side could not read.", not_understood),
+            gauge("public_missed", "Editions that the wire should have had and hadn't.", position.missed),
+        ]);
     }
+    gauges.extend(of_the_log(&gateway).await);
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     let body = gateway.metrics.render(&gauges);
     ([(CACHE_CONTROL, NO_STORE), (CONTENT_TYPE, text)], body).into_response()
+}
+
+/// What only the log can say. Where it doesn't in time, a metric is left out: an older value would be a guess.
+async fn of_the_log(gateway: &Gateway) -> Vec<Gauge> {
+    let log_end = async { gateway.desk.as_ref()?.log().events().end().await.ok() };
+    let wire_end = async { gateway.readers.as_ref()?.editions.wire().end().await.ok() };
+    let withdrawals = async { gateway.roll.as_ref()?.withdrawals_outstanding().await.ok().flatten() };
+    let within = |value| tokio::time::timeout(LOG_PATIENCE, value);
+    let (log_end, wire_end, withdrawals) =
+        tokio::join!(within(log_end.boxed()), within(wire_end.boxed()), within(withdrawals.boxed()));
+    [
+        ("log_end_seq", "The log's last position.", log_end),
+        ("wire_end_seq", "The wire's last position.", wire_end),
+        ("withdrawals_outstanding", "Withdrawals that some known subscriber has not taken.", withdrawals),
+    ]
+    .into_iter()
+    .filter_map(|(name, help, value)| Some(gauge(name, help, value.ok().flatten()?)))
+    .collect()
 }
 
 fn gauge(name: &'static str, help: &'static str, value: u64) -> Gauge {

@@ -19,7 +19,7 @@ use copydesk_article::ids::parse_uuid;
 use copydesk_article::problem::{Code, Problem};
 use copydesk_public::feed::FeedError;
 use copydesk_public::page::{self, Form};
-use copydesk_public::{Answers, Encoding, Feed, Public, Rendered, Site, conditional, feed};
+use copydesk_public::{Answers, Encoding, Feed, Public, Rendered, Site, conditional, feed, store};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 

@@ -207,6 +207,55 @@ pub trait Log: Send + Sync + fmt::Debug {
     async fn skew(&self) -> Result<TimeDelta, LogError>;
     /// What answers from this log survive.
     fn durability(&self) -> Durability;
+    /// Whether other processes may have this log open at the same time.
+    fn is_shared(&self) -> bool {
+        true
+    }
+    /// Those who read the wire and whose progress the log itself keeps: durable consumers, where it has such.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log can't be asked.
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Someone who reads the wire from the log itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer {
+    /// Its name.
+    pub name: String,
+    /// The homes it reads, `*` and `>` standing for one token and for all that follow; empty: all.
+    pub homes: Vec<String>,
+    /// It began after this position, as far as is known.
+    pub began: Seq,
+    /// It began with what came from then on, as far as is known.
+    pub since: Option<DateTime<Utc>>,
+    /// Everything for it up to here is acknowledged.
+    pub taken: Seq,
+}
+
+impl Consumer {
+    /// Whether a message is for it: by its position, when the log took it, and its home.
+    pub fn reads(&self, seq: Seq, time: DateTime<Utc>, home: &str) -> bool {
+        seq > self.began
+            && self.since.is_none_or(|since| since <= time)
+            && (self.homes.is_empty() || self.homes.iter().any(|pattern| matches(pattern, home)))
+    }
+}
+
+/// Whether a subject fits a pattern.
+fn matches(pattern: &str, subject: &str) -> bool {
+    let mut tokens = subject.split('.');
+    for wanted in pattern.split('.') {
+        match (wanted, tokens.next()) {
+            (">", Some(_)) => return true,
+            ("*", Some(_)) => {}
+            (wanted, Some(token)) if wanted == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
 }
 
 pub mod clock;
@@ -217,3 +266,33 @@ pub mod segments;
 pub mod settle;
 
 pub use settle::{Settled, append};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_reads_the_homes_that_fit_its_patterns() {
+        let consumer = |homes: &[&str]| Consumer {
+            name: "site".into(),
+            homes: homes.iter().map(|home| (*home).to_owned()).collect(),
+            began: 2,
+            since: Some(DateTime::UNIX_EPOCH),
+            taken: 0,
+        };
+        for (homes, home, reads) in [
+            (&[][..], "world", true),
+            (&["world"], "world", true),
+            (&["world"], "world.asia", false),
+            (&["world.>"], "world.asia.east", true),
+            (&["world.>"], "world", false),
+            (&["world.*"], "world.asia", true),
+            (&["world.*"], "world.asia.east", false),
+            (&["sport", "world.>"], "world.asia", true),
+        ] {
+            assert_eq!(consumer(homes).reads(3, DateTime::UNIX_EPOCH, home), reads, "{homes:?} {home}");
+        }
+        assert!(!consumer(&[]).reads(2, DateTime::UNIX_EPOCH, "world"));
+        assert!(!consumer(&[]).reads(3, DateTime::UNIX_EPOCH - TimeDelta::seconds(1), "world"));
+    }
+}

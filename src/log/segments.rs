@@ -253,6 +253,10 @@ impl Log for SegmentsLog {
             Syncing::Within(interval) => Durability::Interval { detail: format!("{interval:?}") },
         }
     }
+
+    fn is_shared(&self) -> bool {
+        false
+    }
 }
 
 /// A stream that was read and checked, and not yet changed.

@@ -20,6 +20,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// What the service's own inboxes begin with: apart from everybody's, so that the server's permissions can keep
 /// others from reading there, or answering in the place of JetStream.
 const INBOXES: &str = "_INBOX.copydesk";
+/// What the inboxes of a process begin with that serves readers alone: apart from the service's, where events pass.
+pub const FEED_INBOXES: &str = "_INBOX.copydesk-feed";
 
 /// Why there is no connection. Names servers, never what a URL holds beside them.
 #[derive(Debug, thiserror::Error)]
@@ -56,11 +58,24 @@ pub async fn connect(
     credentials: Option<&Path>,
     role: &'static str,
 ) -> Result<Client, ConnectError> {
+    connect_with(url, credentials, role, INBOXES).await
+}
+
+/// The same, with inboxes of its own.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_with(
+    url: &str,
+    credentials: Option<&Path>,
+    role: &'static str,
+    inboxes: &str,
+) -> Result<Client, ConnectError> {
     let servers: Result<Vec<ServerAddr>, _> = url.split(',').map(|one| one.trim().parse()).collect();
     let servers = servers.map_err(|_| ConnectError::Url)?;
     let mut options = ConnectOptions::new()
         .name(format!("copydesk {role}"))
-        .custom_inbox_prefix(INBOXES)
+        .custom_inbox_prefix(inboxes)
         .connection_timeout(CONNECT_WITHIN)
         .ping_interval(PING_INTERVAL)
         .request_timeout(Some(REQUEST_WITHIN))

@@ -57,7 +57,7 @@ mod intake;
 mod stats;
 mod turns;
 
-pub use connect::{ConnectError, connect};
+pub use connect::{ConnectError, FEED_INBOXES, connect, connect_with};
 pub use stats::Stats;
 
 use discovery::Discovery;

@@ -2,14 +2,17 @@
 //!
 //! # Layout
 //! - [`parts`]: log, store, desk, wire and public side put together, and the tasks that keep them going.
-//! - [`serve`]: a process that answers until it is told to stop.
+//! - [`serve`]: a process that answers until it is told to stop; `public`: one that serves readers and opens nothing
+//!   but the wire; `couriers`: the webhooks.
 //! - [`embedded`]: the same parts in the command line's own process, on a folder that no service has open.
 
 use std::fmt;
 use std::str::FromStr;
 
+mod couriers;
 pub mod embedded;
 pub mod parts;
+mod public;
 pub mod reload;
 mod serve;
 
@@ -35,6 +38,11 @@ pub enum Part {
 impl Part {
     /// Every part: what a process does where nothing else is said.
     pub const ALL: &'static [Part] = &[Part::Desk, Part::Wire, Part::Feed, Part::Audit];
+
+    /// Whether a process with these parts serves readers and nothing else: then it opens nothing but the wire.
+    pub fn is_feed_alone(parts: &[Part]) -> bool {
+        !parts.is_empty() && parts.iter().all(|part| *part == Part::Feed)
+    }
 
     /// The part's name on the command line.
     pub fn name(self) -> &'static str {

@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use copydesk_article::newsroom::NewsroomSet;
 use copydesk_public::Public;
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::Part;
+use super::public::WireFold;
 use crate::desk::{self, Desk, Proposal};
 use crate::http::{Editions, Progress};
 use crate::log::segments::{self, SegmentsLog};
@@ -196,8 +197,13 @@ impl Service {
             tasks.push(self.write_wire());
         }
         if parts.contains(&Part::Feed) {
-            let service = Arc::clone(self);
-            tasks.push(tokio::spawn(async move { service.fold_public().await }));
+            let folding = WireFold {
+                editions: self.editions.clone(),
+                public: Arc::clone(&self.public),
+                clock: self.log.clock(),
+                progress: self.progress.clone(),
+            };
+            tasks.push(tokio::spawn(async move { match folding.run().await {} }));
         }
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).extend(tasks);
         Ok(())
@@ -244,27 +250,6 @@ impl Service {
             }
             self.log.clock().sleep(PAUSE).await;
         }
-    }
-
-    async fn fold_public(&self) {
-        const PAUSE: Duration = Duration::from_millis(500);
-        loop {
-            let Err(why) = self.fold_wire().await;
-            tracing::warn!(%why, "the public side waits");
-            self.progress.send_modify(|progress| progress.public_stopped = Some(why));
-            self.log.clock().sleep(PAUSE).await;
-        }
-    }
-
-    async fn fold_wire(&self) -> Result<std::convert::Infallible, String> {
-        let mut tail =
-            self.log.wire().tail(self.public.position().seq).await.map_err(|error| error.to_string())?;
-        self.progress.send_modify(|progress| progress.public_stopped = None);
-        while let Some(group) = tail.next().await {
-            let group = group.map_err(|error| error.to_string())?;
-            self.editions.show(group).map_err(|error| error.to_string())?;
-        }
-        Err("the wire's tail ended".to_owned())
     }
 
     /// What an operator can be told now.

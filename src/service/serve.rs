@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::couriers::{self, Couriers};
 use super::{Part, Service, open_embedded_log, reload};
 use crate::config::{Config, LogDurability, LogKind};
 use crate::desk::Proposal;
@@ -39,6 +40,9 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let stop = stop_signal()?;
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    if Part::is_feed_alone(&options.parts) {
+        return super::public::serve(&config, listener, stop).await;
+    }
     let address = listener.local_addr()?;
     let log = open_log(&config).await?;
     let service = open(&config, log).await?;
@@ -63,6 +67,10 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         (LogKind::Nats, true) => Some(answer_nats(&config, &service, &gateway.metrics, stop.clone()).await?),
         _ => None,
     };
+    let couriers = match options.parts.contains(&Part::Wire) {
+        true => Some(Couriers::start(&config, &service.log, &gateway.metrics)?),
+        false => None,
+    };
     ready(&format!("http://{address}"))?;
 
     http::serve(listener, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
@@ -70,6 +78,9 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         answers.await??;
     }
     reloading.abort();
+    if let Some(couriers) = couriers {
+        couriers.stop().await;
+    }
     service.stop().await;
     tracing::info!("stopped");
     Ok(())
@@ -165,6 +176,7 @@ pub(super) fn gateway(
             clock: service.log.clock(),
             rendered: Arc::default(),
         }),
+        roll: Some(couriers::roll(config, &service.log)),
         tokens: Arc::new(actor),
         health: Arc::new(Health::default()),
         progress: service.progresses(),
@@ -230,11 +242,11 @@ fn stop_signal() -> anyhow::Result<watch::Sender<bool>> {
     Ok(stop)
 }
 
-async fn stopped(mut stop: watch::Receiver<bool>) {
+pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-fn ready(url: &str) -> anyhow::Result<()> {
+pub(super) fn ready(url: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "copydesk ready {url}")?;
     out.flush()?;

@@ -265,6 +265,16 @@ fn a_folder_that_a_service_has_open_is_neither_rebuilt_nor_read() {
 }
 
 #[test]
+fn readers_alone_are_not_served_from_an_embedded_log() {
+    let desk = Desk::new();
+    let why = desk.run("serve --parts feed --listen 127.0.0.1:0").failed(2);
+    assert!(why.contains("--nats URL") && !why.contains("Tokens"), "{why}");
+    desk.file("feed.toml", "[log]\nkind = \"nats\"\n[nats]\nurl = \"nats://127.0.0.1:1\"\n");
+    assert!(desk.run("check-config feed.toml").failed(1).contains("someone must be chief"));
+    assert!(desk.run("check-config feed.toml --parts feed").done().contains("good"));
+}
+
+#[test]
 fn a_configuration_is_checked_whole() {
     let desk = Desk::new();
     let token = "sha256:".to_owned() + &"0".repeat(64);

@@ -22,8 +22,9 @@ fn deploy(file: &str) -> PathBuf {
 }
 
 /// The keys that nats.conf asks for, new ones.
-fn keys() -> [(&'static str, KeyPair); 3] {
-    ["COPYDESK_ANSWERS", "COPYDESK_WRITES", "COPYDESK_ANA"].map(|name| (name, KeyPair::new_user()))
+pub fn keys() -> [(&'static str, KeyPair); 4] {
+    ["COPYDESK_ANSWERS", "COPYDESK_WRITES", "COPYDESK_ANA", "COPYDESK_FEED"]
+        .map(|name| (name, KeyPair::new_user()))
 }
 
 fn nats_server_takes(arguments: &[String]) {
@@ -42,7 +43,7 @@ fn the_servers_configuration_is_one() {
 }
 
 /// A nats-server on deploy/nats.conf, but for where it listens and stores.
-fn server(keys: &[(&'static str, KeyPair)]) -> NatsServer {
+pub fn server(keys: &[(&'static str, KeyPair)]) -> NatsServer {
     let shipped = std::fs::read_to_string(deploy("nats.conf")).unwrap();
     let mut config = String::new();
     for line in shipped.lines() {

@@ -41,30 +41,36 @@ pub struct Serving {
 impl Serving {
     /// On an embedded log in a folder of its own.
     pub fn embedded() -> Self {
-        Self::start(Vec::new(), "")
+        Self::start("", Vec::new())
     }
 
     /// The same, with more in its configuration file.
     pub fn embedded_with(more: &str) -> Self {
-        Self::start(Vec::new(), more)
+        Self::start(more, Vec::new())
     }
 
     /// On a NATS server's log, its folded state in a folder of its own.
     pub fn on_nats(url: &str) -> Self {
-        Self::start(vec!["--nats".to_owned(), url.to_owned()], "")
+        Self::start("", vec!["--nats".to_owned(), url.to_owned()])
     }
 
-    fn start(arguments: Vec<String>, more: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = format!(
-            "[desk]\nname = \"Test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n",
-            folder.path().join("data")
-        );
+    /// With more in its configuration file, and with these arguments.
+    pub fn start(more: &str, arguments: Vec<String>) -> Self {
+        let mut more = format!("{more}\n");
         for (name, role) in PEOPLE {
             let hash = TokenHash::of(&token(name));
-            write!(config, "[people.{name}]\nroles = [{role:?}]\ntoken = \"{hash}\"\n").unwrap();
+            write!(more, "[people.{name}]\nroles = [{role:?}]\ntoken = \"{hash}\"\n").unwrap();
         }
-        config.push_str(more);
+        Self::without_people(&more, arguments)
+    }
+
+    /// With nobody but those that the configuration's further lines name.
+    pub fn without_people(more: &str, arguments: Vec<String>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "[desk]\nname = \"Test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n{more}",
+            folder.path().join("data")
+        );
         std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();
         let (child, url) = launch(folder.path(), &arguments);
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));

@@ -12,11 +12,12 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("store", &["log"]),
     ("desk", &["log", "store"]),
     ("wire", &["log", "store", "desk"]),
+    ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
     ("nats", &["log", "desk", "metrics"]),
     ("config", &[]),
-    ("http", &["log", "store", "desk", "view", "wire", "metrics"]),
-    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view", "metrics"]),
+    ("http", &["log", "store", "desk", "view", "wire", "deliver", "metrics"]),
+    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver", "metrics"]),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),
 ];
 

@@ -74,18 +74,24 @@ struct Known {
 /// The records of all erased messages of a log.
 #[derive(Debug)]
 pub(super) struct Erasures {
-    raw: Raw,
+    /// The stream of records; none for a process that may not read it.
+    raw: Option<Raw>,
     known: RwLock<Known>,
 }
 
 impl Erasures {
     pub(super) fn new(raw: Raw) -> Self {
-        Self { raw, known: RwLock::default() }
+        Self { raw: Some(raw), known: RwLock::default() }
     }
 
-    /// The stream of records.
-    pub(super) fn raw(&self) -> &Raw {
-        &self.raw
+    /// For a process without the right to read records: that a message is gone is all it can tell.
+    pub(super) fn unread() -> Self {
+        Self { raw: None, known: RwLock::default() }
+    }
+
+    /// The stream of records, where it may be read.
+    pub(super) fn raw(&self) -> Option<&Raw> {
+        self.raw.as_ref()
     }
 
     fn known(&self) -> RwLockReadGuard<'_, Known> {
@@ -121,7 +127,8 @@ impl Erasures {
 
     /// Reads the records that are not known yet, from their leader.
     pub(super) async fn refresh(&self) -> Result<(), LogError> {
-        while let Some(entry) = self.raw.get(Ask::Next(self.upto() + 1, ">")).await? {
+        let Some(raw) = &self.raw else { return Ok(()) };
+        while let Some(entry) = raw.get(Ask::Next(self.upto() + 1, ">")).await? {
             self.learn(&entry);
         }
         Ok(())
@@ -148,12 +155,15 @@ impl Erasures {
 
     /// Writes the record of a message that is about to be erased. The first record of a position stays.
     pub(super) async fn record(&self, stream: &str, record: &Record) -> Result<(), LogError> {
-        let unavailable = |why: String| LogError::Unavailable(format!("stream {}: {why}", self.raw.name));
+        let Some(raw) = &self.raw else {
+            return Err(LogError::Unsuitable("this connection may not erase".to_owned()));
+        };
+        let unavailable = |why: String| LogError::Unavailable(format!("stream {}: {why}", raw.name));
         let subject = key(stream, record.seq);
         let body = serde_json::to_vec(record).map_err(|e| unavailable(e.to_string()))?;
         let guard = Guard { subject: Some(0), stream: None };
         let published =
-            self.raw.publish(&subject, &subject, &Vec::new(), Bytes::from(body), guard, ACK_TIMEOUT).await;
+            raw.publish(&subject, &subject, &Vec::new(), Bytes::from(body), guard, ACK_TIMEOUT).await;
         match published {
             // There is a record of this position, this one or an equal one.
             Ok(_) | Err(Meaning::WrongLast(Some(1..))) => self.refresh().await,
@@ -164,7 +174,7 @@ impl Erasures {
                 | Meaning::Unavailable(_)
                 | Meaning::Refused(_)
                 | Meaning::Unknown(_),
-            ) => match self.raw.get(Ask::Last(&subject)).await? {
+            ) => match raw.get(Ask::Last(&subject)).await? {
                 Some(_) => self.refresh().await,
                 None => {
                     Err(unavailable(format!("the record of {stream} {} could not be written", record.seq)))

@@ -83,7 +83,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-use super::{Clock, Durability, Log, LogError, Stream, clock::SystemClock, keys::Keys};
+use super::{Clock, Consumer, Durability, Log, LogError, Stream, clock::SystemClock, keys::Keys};
 use api::{Failure, Info, Raw, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
 use check::Plan;
 use erasures::Erasures;
@@ -92,12 +92,15 @@ use tail::{Tail, groups};
 
 mod api;
 pub mod check;
+mod consumers;
 mod erasures;
 mod headers;
 mod stream;
 mod tail;
+mod wire;
 
 pub use api::ACK_TIMEOUT;
+pub use wire::WireAlone;
 
 /// The names that are no small stream's.
 const RESERVED: [&str; 5] = ["event", "events", "wire", "erased", "command"];
@@ -159,16 +162,7 @@ impl JetStreamLog {
     /// promises on; it says what is wrong, what it has to be and what to do. [`LogError::Unavailable`] where
     /// JetStream can't be asked.
     pub async fn open(client: Client, options: Options) -> Result<Self, LogError> {
-        let unsuitable = |why: String| Err(LogError::Unsuitable(why));
-        let is_prefix_char = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
-        if options.prefix.is_empty() || !options.prefix.bytes().all(is_prefix_char) {
-            return unsuitable(format!("the prefix {:?} is not made of [a-z0-9_-]", options.prefix));
-        }
-        let Some(server) = client.try_server_info() else {
-            return Err(LogError::Unavailable("not connected to NATS".to_owned()));
-        };
-        check::server(&server.version, server.max_payload).map_err(LogError::Unsuitable)?;
-
+        check_server(&client, &options.prefix)?;
         let maker = Maker { client: &client, options: &options };
         let identity = maker.identity().await?;
         let wire = maker.open("wire", identity).await?;
@@ -197,12 +191,25 @@ impl JetStreamLog {
     }
 }
 
+/// Whether the prefix and the server that the connection is made to can be used.
+fn check_server(client: &Client, prefix: &str) -> Result<(), LogError> {
+    let is_prefix_char = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
+    if prefix.is_empty() || !prefix.bytes().all(is_prefix_char) {
+        return Err(LogError::Unsuitable(format!("the prefix {prefix:?} is not made of [a-z0-9_-]")));
+    }
+    let Some(server) = client.try_server_info() else {
+        return Err(LogError::Unavailable("not connected to NATS".to_owned()));
+    };
+    check::server(&server.version, server.max_payload).map_err(LogError::Unsuitable)
+}
+
 /// Keeps the records of erasures up to date for as long as the log is open.
 async fn follow(erasures: Arc<Erasures>) {
+    let Some(raw) = erasures.raw().cloned() else { return };
     loop {
         // The stream of records as a stream like any other; nothing erases from it.
         let records = JetStream {
-            raw: erasures.raw().clone(),
+            raw: raw.clone(),
             name: "erased".into(),
             one_token: false,
             erasures: Arc::clone(&erasures),
@@ -389,5 +396,9 @@ impl Log for JetStreamLog {
 
     fn durability(&self) -> Durability {
         self.options.durability.clone()
+    }
+
+    async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
+        consumers::durable(&self.wire.raw).await
     }
 }

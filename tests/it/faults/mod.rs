@@ -30,7 +30,7 @@ pub struct Dice(u64);
 
 impl Dice {
     /// From `COPYDESK_SEED`, or another in each run. It is printed, for the one who looks into a run that failed.
-    fn new() -> Self {
+    pub fn new() -> Self {
         let seed = std::env::var("COPYDESK_SEED").ok().map(|seed| seed.parse().unwrap());
         let seed = seed.unwrap_or_else(|| Uuid::new_v4().as_u64_pair().0);
         println!("COPYDESK_SEED={seed}");
@@ -38,7 +38,7 @@ impl Dice {
     }
 
     /// Dice that go their own way from here.
-    fn another(&mut self, number: u64) -> Self {
+    pub fn another(&mut self, number: u64) -> Self {
         Self(self.next() ^ number << 32)
     }
 
@@ -50,7 +50,7 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         self.next() % sides
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use copydesk::deliver::Roll;
 use copydesk::http::{Followers, Gateway, InFlight, Readers, router};
 use copydesk::log::Log;
 use copydesk::log::memory::MemoryLog;
@@ -109,6 +110,7 @@ impl House {
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),
+            roll: Some(Arc::new(Roll::new(Arc::clone(&service.log), Vec::new()))),
             tokens: Arc::new(tokens),
             health: Arc::default(),
             progress: service.progresses(),
@@ -167,7 +169,6 @@ impl House {
 
     /// What came back, its bytes apart: they may be no text.
     pub async fn send_raw(&self, request: Request<Body>) -> (Got, Vec<u8>) {
-        let (parts, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let (parts, body) = self.response(request).await.into_parts();
         let bytes = to_bytes(body, usize::MAX).await.unwrap();
         (Got { status: parts.status, headers: parts.headers, text: String::new() }, bytes.to_vec())

@@ -1,0 +1,133 @@
+//! The task that folds the wire into what readers get, and a process that does nothing else.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use copydesk_public::{Public, Site};
+use futures::StreamExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::serve::{public_url, ready, site, stopped};
+use crate::config::Config;
+use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
+use crate::log::jetstream::WireAlone;
+use crate::log::{Clock, Seq};
+use crate::metrics::Metrics;
+use crate::nats;
+use crate::store::Store;
+
+/// How long the fold waits before it reads the wire again.
+const PAUSE: Duration = Duration::from_millis(500);
+/// How often a process that starts looks how far the fold has come.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The wire, folded into the public state.
+#[derive(Clone)]
+pub(super) struct WireFold {
+    pub editions: Editions,
+    pub public: Arc<Public>,
+    pub clock: Arc<dyn Clock>,
+    pub progress: watch::Sender<Progress>,
+}
+
+impl WireFold {
+    /// Folds for ever: a wire that fails is read again from the last message folded.
+    pub(super) async fn run(self) -> Infallible {
+        loop {
+            let Err(why) = self.fold().await;
+            tracing::warn!(%why, "the public side waits");
+            self.progress.send_modify(|progress| progress.public_stopped = Some(why));
+            self.clock.sleep(PAUSE).await;
+        }
+    }
+
+    async fn fold(&self) -> Result<Infallible, String> {
+        let tail = self.editions.wire().tail(self.public.position().seq).await;
+        let mut tail = tail.map_err(|error| error.to_string())?;
+        self.progress.send_modify(|progress| progress.public_stopped = None);
+        while let Some(group) = tail.next().await {
+            let group = group.map_err(|error| error.to_string())?;
+            self.editions.show(group).map_err(|error| error.to_string())?;
+        }
+        Err("the wire's tail ended".to_owned())
+    }
+
+    /// Returns once everything up to a position is folded.
+    async fn folded(&self, seq: Seq) {
+        while self.public.position().seq < seq {
+            self.clock.sleep(LOOK).await;
+        }
+    }
+}
+
+/// Serves the public routes until the process is told to stop, with rights to nothing but the wire: no log is opened,
+/// no command taken, no newsroom proposed, and there is nobody whose token would be known.
+pub(super) async fn serve(
+    config: &Config,
+    listener: TcpListener,
+    stop: watch::Sender<bool>,
+) -> anyhow::Result<()> {
+    let address = listener.local_addr()?;
+    let url = config.nats.url.as_deref().context("nats.url is missing: where is the NATS server?")?;
+    let credentials = config.nats.feed_credentials.as_deref();
+    let client = nats::connect_with(url, credentials, "reading the wire", nats::FEED_INBOXES).await?;
+    let log = WireAlone::open(client, &config.desk.prefix)
+        .await
+        .context("the wire can't be read (deploy/README.md lists the rights that this takes)")?;
+    let cache = config.store.cache_mb.saturating_mul(1024 * 1024);
+    // A store in which nothing is folded but the wire: it looks after sled, whose files it knows not to trust.
+    let (store, _) = Store::open(&config.store.path.join("public"), cache)?;
+    let public = Arc::new(Public::open(store.db(), log.identity())?);
+    let folding = WireFold {
+        editions: Editions::new(Arc::clone(&public), log.wire()),
+        public,
+        clock: log.clock(),
+        progress: watch::Sender::new(Progress::default()),
+    };
+    let site = Site { public_url: public_url(config, &format!("http://{address}")), ..site(config) };
+    let readers = Readers {
+        public: Arc::clone(&folding.public),
+        editions: folding.editions.clone(),
+        site,
+        clock: log.clock(),
+        rendered: Arc::default(),
+    };
+    let gateway = Arc::new(Gateway {
+        desk: None,
+        readers: Some(readers),
+        roll: None,
+        tokens: Arc::new(|_| None),
+        health: Arc::new(Health::default()),
+        progress: folding.progress.subscribe(),
+        metrics: Arc::new(Metrics::default()),
+        in_flight: InFlight::new(config.http.limits.in_flight),
+        followers: Followers::default(),
+    });
+    let end = folding.editions.wire().end().await?;
+    let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
+    let hearing = tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            tracing::info!("SIGHUP: this process only serves readers, and has no newsroom to change");
+        }
+    });
+    let fold = tokio::spawn(folding.clone().run());
+    let mut told = stop.subscribe();
+    tokio::select! {
+        () = folding.folded(end) => gateway.health.set_caught_up(),
+        _ = told.wait_for(|stop| *stop) => {}
+    }
+    ready(&format!("http://{address}"))?;
+    http::serve(listener, gateway, Patience::default(), stopped(stop.subscribe())).await;
+    hearing.abort();
+    fold.abort();
+    let _ = fold.await;
+    if let Err(error) = store.flush().await {
+        tracing::warn!(%error, "the public state was not flushed; it is folded anew where it is torn");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
