@@ -71,8 +71,14 @@ pub fn in_words(text: &str, language: &str, as_quotation: bool) -> Vec<(usize, R
         Some(whole) => Vec::from([whole]),
         None => quotations::quotations(text, language),
     };
+    let mut quoted = quoted.as_slice();
     let checkable = |(at, range): (usize, Range<usize>)| {
-        let in_quotation = quoted.iter().any(|quoted| {
+        // Both stand in order: what ends before this sentence is of none of those to come.
+        while quoted.first().is_some_and(|first| first.end <= range.start) {
+            quoted = quoted.get(1..).unwrap_or_default();
+        }
+        let mut near = quoted.iter().take_while(|quoted| quoted.start < range.end);
+        let in_quotation = near.any(|quoted| {
             let shared = quoted.start.max(range.start)..quoted.end.min(range.end);
             text.get(shared).is_some_and(|shared| shared.contains(char::is_alphabetic))
         });

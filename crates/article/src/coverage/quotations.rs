@@ -81,18 +81,29 @@ pub fn quotations(text: &str, language: &str) -> Vec<Range<usize>> {
     let titles = matches!(main, "zh" | "ja" | "ko" | "yue") && language != "ko-kp";
     let mut found: Vec<Range<usize>> = said.map(|at| at + ": ".len()..text.len()).into_iter().collect();
     let mut from = 0;
-    while let Some((marks, range)) = next(text, from, titles) {
+    let mut absent = Absent::default();
+    while let Some((marks, range)) = next(text, from, titles, &mut absent) {
         let closed_by = text.get(range.end..).and_then(|rest| rest.chars().next());
         from = range.end + closed_by.map_or(0, char::len_utf8);
         if says(text.get(range.clone()).unwrap_or_default(), marks.also) {
             found.push(range);
         }
     }
+    found.sort_by_key(|range| range.start);
     found
 }
 
+/// Closing marks that don't come any more, so that a text full of marks that are never closed isn't looked through for
+/// each of them: what closes, what it would close, and whether that stands apart from words.
+type Absent = std::collections::HashSet<(char, char, bool)>;
+
 /// The next quotation that opens at `from` or later.
-fn next(text: &str, from: usize, titles: bool) -> Option<(&'static Marks, Range<usize>)> {
+fn next(
+    text: &str,
+    from: usize,
+    titles: bool,
+    absent: &mut Absent,
+) -> Option<(&'static Marks, Range<usize>)> {
     for (offset, c) in text.get(from..)?.char_indices() {
         let at = from + offset;
         let Some(marks) = MARKS.iter().find(|marks| marks.opens == c) else { continue };
@@ -100,7 +111,7 @@ fn next(text: &str, from: usize, titles: bool) -> Option<(&'static Marks, Range<
             continue;
         }
         let start = at + c.len_utf8();
-        match closing(text, start, marks) {
+        match closing(text, start, marks, absent) {
             Some(end) => return Some((marks, start..end)),
             // One that is never closed goes on to the end; one that may be something else is that.
             None if goes_on(marks) => return Some((marks, start..text.len())),
@@ -129,12 +140,16 @@ fn opens(text: &str, at: usize, marks: &Marks) -> bool {
 }
 
 /// Where the quotation that starts here is closed.
-fn closing(text: &str, start: usize, marks: &Marks) -> Option<usize> {
+fn closing(text: &str, start: usize, marks: &Marks, absent: &mut Absent) -> Option<usize> {
     let rest = text.get(start..)?;
     let apart = rest.starts_with(char::is_whitespace);
     marks.closes.iter().find_map(|closes| {
+        let key = (*closes, marks.opens, apart);
+        if absent.contains(&key) {
+            return None;
+        }
         let mut depth = 0_usize;
-        rest.char_indices().find_map(|(offset, c)| {
+        let end = rest.char_indices().find_map(|(offset, c)| {
             if c == marks.opens && *closes != c && marks.also != Also::Neutral {
                 depth += 1;
             } else if c == *closes && (marks.also == Also::Nothing || stands_at_end(rest, offset, c, apart)) {
@@ -144,7 +159,11 @@ fn closing(text: &str, start: usize, marks: &Marks) -> Option<usize> {
                 depth -= 1;
             }
             None
-        })
+        });
+        if end.is_none() {
+            absent.insert(key);
+        }
+        end
     })
 }
 
@@ -220,6 +239,18 @@ mod tests {
             ("– Vi är glada, säger hon.", "sv", "– Vi är glada, säger hon."),
         ] {
             assert_eq!(quoted(text, language), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_full_of_marks_costs_what_its_length_says() {
+        for piece in
+            [" 'a", " ‘a", "“a ", "„a ", " \"a", "« a", "»a ", "《a", "\" a", " ’a", "“a”. ", "『a「"]
+        {
+            let text = piece.repeat(128 * 1024 / piece.len());
+            let started = std::time::Instant::now();
+            let found = super::super::in_words(&text, "en", false).len();
+            assert!(started.elapsed() < std::time::Duration::from_secs(10), "{piece}: {found}");
         }
     }
 
