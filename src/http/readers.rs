@@ -10,8 +10,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::extract::{Path, State, rejection::PathRejection};
 use axum::http::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-    IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY,
+    ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING,
+    CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
@@ -213,6 +213,8 @@ fn respond(asked: &HeaderMap, rendered: Rendered) -> Response {
         }
     };
     set(CACHE_CONTROL, CACHING);
+    // What is public may be read by any site's scripts.
+    set(ACCESS_CONTROL_ALLOW_ORIGIN, "*");
     set(ETAG, &rendered.etag);
     if let Some(modified) = rendered.last_modified_header() {
         set(LAST_MODIFIED, &modified);

@@ -47,6 +47,10 @@ const REVIVAL: Duration = Duration::from_secs(30);
 /// How long it waits between two tries.
 const REVIVAL_PAUSE: Duration = Duration::from_millis(100);
 
+/// While one group follows the other, how long is waited for more to join it: to wake for each message by itself costs
+/// more than to take it in. A message that comes after a pause is handed on at once.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// What a pull brought.
 enum Pulled {
     /// A message and where it stands.
@@ -280,6 +284,8 @@ pub(super) struct Tail {
     began: Option<Seq>,
     /// When the end was last compared.
     compared: Instant,
+    /// When the last message of the last group came.
+    came: Instant,
 }
 
 impl Tail {
@@ -295,6 +301,7 @@ impl Tail {
             is_all_delivered: false,
             began: None,
             compared: Instant::now(),
+            came: Instant::now(),
         };
         tail.connect().await?;
         Ok(tail)
@@ -332,6 +339,9 @@ impl Tail {
                 self.accept(place, entry).await?;
             }
         }
+        if self.came.elapsed() < 2 * GATHER {
+            tokio::time::sleep(GATHER).await;
+        }
         while self.ready.len() < TAIL_GROUP
             && let Some(pull) = &mut self.pull
             && let Some(pulled) = pull.ready()
@@ -345,6 +355,7 @@ impl Tail {
                 }
             }
         }
+        self.came = Instant::now();
         Ok(())
     }
 

@@ -29,6 +29,10 @@ async fn an_edition_is_in_the_feed_and_on_its_page_and_nothing_else_is() {
     assert!(page.status == 200 && page.text.contains("<h1>Rivers rise</h1>"));
     assert!(page.header("content-security-policy").contains("default-src 'none'"));
     assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(
+        (feed.header("access-control-allow-origin"), page.header("access-control-allow-origin")),
+        ("*", "*")
+    );
     let ninjs = public(&house, &format!("/articles/{out}"), &[("accept", "application/json")]).await;
     assert_eq!(
         (ninjs.json()["uri"].as_str(), ninjs.header("vary")),

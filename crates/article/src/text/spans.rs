@@ -103,15 +103,13 @@ pub(super) fn canonical(spans: Spans) -> Spans {
 
 /// Whether these are ASCII words with one space between them and none at the ends: nothing to change.
 fn is_collapsed_ascii(text: &str) -> bool {
-    let mut after_space = true;
-    for byte in text.bytes() {
-        let is_space = byte == b' ';
-        if !byte.is_ascii() || is_space && after_space || !is_space && byte.is_ascii_whitespace() {
-            return false;
-        }
-        after_space = is_space;
-    }
-    !after_space
+    // Other white space of ASCII is below the space; so is what was refused before.
+    let is_word_or_space = |byte: u8| byte.is_ascii() && byte >= b' ';
+    !text.is_empty()
+        && text.bytes().all(is_word_or_space)
+        && !text.starts_with(' ')
+        && !text.ends_with(' ')
+        && !text.contains("  ")
 }
 
 fn joined(spans: Spans) -> Spans {
