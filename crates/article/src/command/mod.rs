@@ -398,6 +398,16 @@ pub fn decide(
     conclude(article, &author, context, present, outcome).map_err(Undecided::from)
 }
 
+/// What someone is told of an article that is restricted to others: the same as of one that isn't there. None where
+/// they may see it.
+pub fn outside(article: &Article, command: &Command, context: &Context<'_>) -> Option<Problem> {
+    let person = context.newsroom.person(context.actor);
+    if person.is_some_and(|person| article.may_be_seen_by(context.actor, person)) {
+        return None;
+    }
+    Some(may(command, context).err().unwrap_or_else(Problem::not_found))
+}
+
 /// Whether the decision on a command turns on the time: it can't be made where the clock is off.
 pub fn turns_on_time(article: Option<&Article>, command: &Command) -> bool {
     command.not_after.is_some() || command.ask.turns_on_time(article)
