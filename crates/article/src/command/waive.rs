@@ -176,7 +176,8 @@ mod tests {
         let ask = || json!({"type": "ask", "data": {"text": "Is it so?"}});
         desk.given("eva", ask());
         desk.given("pia", ask());
-        let event = desk.given("carl", waive(json!([{"code": "query_open"}, {"code": "query_open", "query": "q1"}])));
+        let event =
+            desk.given("carl", waive(json!([{"code": "query_open"}, {"code": "query_open", "query": "q1"}])));
         let Data::Waived(waived) = &event.data else { panic!() };
         let named: Vec<_> = waived.reasons.iter().map(|reason| reason.query.unwrap().to_string()).collect();
         assert_eq!(named, ["q1", "q2"]);
