@@ -21,7 +21,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use copydesk_article::answer::Answer;
 use copydesk_article::article::Article;
-use copydesk_article::command::{Command, Context, Decision, Past, Undecided, decide};
+use copydesk_article::command::{Command, Context, Decision, Past, Undecided, decide, outside};
 use copydesk_article::event::{self, Hex, Read, Time};
 use copydesk_article::ids::DESK;
 use copydesk_article::problem::{Code, Problem};
@@ -168,7 +168,12 @@ impl Desk {
     ) -> Result<Attempt, Problem> {
         self.know(command.article, known)?;
         if let Some(seq) = known.commands.get(&command.id).copied() {
-            return Ok(Attempt::done(self.repeat(actor, command, seq).await));
+            let under = self.store.newsroom().version;
+            let first = self.repeat(actor, command, seq, known).await;
+            // Whether someone else may know of the article turns on what it is now.
+            let rests_on_the_end = first.as_ref().is_err_and(|refused| refused.code.status() < 500);
+            let again = rests_on_the_end && !self.is_newest(command.article, known, under).await?;
+            return Ok(if again { Attempt::Again } else { Attempt::done(first) });
         }
         if let Some(why) = &known.aside {
             let detail = format!("the article holds an event that this build doesn't understand ({why})");
@@ -209,8 +214,16 @@ impl Desk {
         Ok(())
     }
 
-    /// The first answer again, for the same command of the same actor (promise 2).
-    async fn repeat(&self, actor: &Arc<str>, command: &Command, seq: Seq) -> Result<Answer, Problem> {
+    /// The first answer again, for the same command of the same actor (promise 2). Others learn that the id was used,
+    /// unless they may not know that the article is there.
+    async fn repeat(
+        &self,
+        actor: &Arc<str>,
+        command: &Command,
+        seq: Seq,
+        known: &Known,
+    ) -> Result<Answer, Problem> {
+        let outside = self.outside(actor, command, known);
         let entry = self.log.events().get(seq).await.map_err(unavailable)?;
         let event = match entry.map(|entry| (entry.subject, entry.content)) {
             Some((subject, Content::Message { body, .. })) => match event::read(&subject, &body) {
@@ -219,12 +232,18 @@ impl Desk {
                     return Err(Problem::new(Code::SetAside, "the first answer can't be read by this build"));
                 }
             },
-            Some(_) => return Err(Problem::new(Code::IdReused, "this id was used before: draw a new one")),
+            Some(_) => {
+                let reused = Problem::new(Code::IdReused, "this id was used before: draw a new one");
+                return Err(outside.unwrap_or(reused));
+            }
             None => {
                 let detail = "the log ends before what was folded from it: nothing is decided on it";
                 return Err(Problem::new(Code::LogUnavailable, detail));
             }
         };
+        if let (true, Some(refusal)) = (event.actor != *actor, outside) {
+            return Err(refusal);
+        }
         if &*event.actor == DESK {
             return Err(Problem::invalid("/id", "this id is the clock's own: draw a new one"));
         }
@@ -235,6 +254,15 @@ impl Desk {
             ));
         }
         Ok(Answer::of(&event, seq, true))
+    }
+
+    /// What an actor is told who may not know that the article is there.
+    fn outside(&self, actor: &Arc<str>, command: &Command, known: &Known) -> Option<Problem> {
+        let newsroom = self.store.newsroom();
+        let stored = known.stored.as_ref()?;
+        let salt = Hex([0; 16]);
+        let context = Context { now: self.now(), actor, newsroom: &newsroom, salt, source: &self.source };
+        outside(&stored.article, command, &context)
     }
 
     /// The decision on what is known, with the article as it was where that is asked for; and the version of the

@@ -121,6 +121,13 @@ impl WaivedReason {
     }
 }
 
+impl From<&Reason> for WaivedReason {
+    fn from(reason: &Reason) -> Self {
+        let Reason { code, claim, query, field, block, detail: _ } = reason.clone();
+        Self { code, claim, query, field, block }
+    }
+}
+
 /// A chief's lifting of named gate reasons, for one revision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

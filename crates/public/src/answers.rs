@@ -2,7 +2,9 @@
 //! compressed once.
 //!
 //! An answer holds as long as [`Public::generation`] is what it was before it was rendered, and for a minute at most:
-//! notices leave the feeds by the clock. Whoever asks for one that someone else is rendering waits for it.
+//! notices leave the feeds by the clock. One without a date holds for its second only: in a burst of changes the date
+//! lies ahead at first, and can be given as soon as it has come. Whoever asks for one that someone else is rendering
+//! waits for it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -42,13 +44,14 @@ struct Slot {
 #[derive(Debug)]
 struct Answer {
     generation: u64,
-    minute: i64,
+    rendered_at: DateTime<Utc>,
     rendered: Rendered,
 }
 
 impl Answer {
     fn holds(&self, generation: u64, now: DateTime<Utc>) -> bool {
-        self.generation == generation && self.minute == minute(now)
+        let same = |seconds| stretch(self.rendered_at, seconds) == stretch(now, seconds);
+        self.generation == generation && same(if self.rendered.last_modified.is_some() { 60 } else { 1 })
     }
 }
 
@@ -115,7 +118,7 @@ impl Answers {
         let keeps = made.as_ref().is_ok_and(|rendered| rendered.status != 404);
         *answer = match &made {
             Ok(rendered) if keeps => {
-                Some(Answer { generation, minute: minute(now), rendered: rendered.clone() })
+                Some(Answer { generation, rendered_at: now, rendered: rendered.clone() })
             }
             _ => None,
         };
@@ -165,8 +168,9 @@ impl Kept {
     }
 }
 
-fn minute(time: DateTime<Utc>) -> i64 {
-    time.timestamp().div_euclid(60)
+/// Which stretch of so many seconds a time lies in.
+fn stretch(time: DateTime<Utc>, seconds: i64) -> i64 {
+    time.timestamp().div_euclid(seconds)
 }
 
 #[cfg(test)]
@@ -186,7 +190,9 @@ mod tests {
         let get = |now, encoding| {
             let render = || {
                 let number = rendered.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, ()>(Rendered::new(200, "text/plain", format!("{number} {}", "x".repeat(2000))))
+                let body = format!("{number} {}", "x".repeat(2000));
+                let last_modified = Some(self::now());
+                Ok::<_, ()>(Rendered { last_modified, ..Rendered::new(200, "text/plain", body) })
             };
             answers.get(&public, "/feed.json?", encoding, now, render).unwrap()
         };
@@ -204,6 +210,22 @@ mod tests {
         assert_eq!(rendered.load(Ordering::Relaxed), 2);
         get(now() + TimeDelta::minutes(1), Encoding::Identity);
         assert_eq!(rendered.load(Ordering::Relaxed), 3);
+    }
+
+    #[test]
+    fn a_date_that_lay_ahead_is_given_once_it_has_come() {
+        let public = public(&[]);
+        let answers = Answers::default();
+        let get = |now: DateTime<Utc>| {
+            let render = || {
+                let mut rendered = Rendered::new(200, "text/plain", "x");
+                rendered.last_modified = Some(self::now()).filter(|changed| *changed <= now);
+                Ok::<_, ()>(rendered)
+            };
+            answers.get(&public, "/feed.json?", Encoding::Identity, now, render).unwrap().last_modified
+        };
+        assert_eq!(get(now() - TimeDelta::seconds(1)), None);
+        assert_eq!(get(now()), Some(now()), "the minute is still the same");
     }
 
     #[test]

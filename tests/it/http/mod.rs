@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod house;
+mod life;
 mod operators;
 mod readers;
 mod reads;

@@ -54,6 +54,33 @@ async fn a_restricted_article_is_not_there_for_those_outside() {
 }
 
 #[tokio::test]
+async fn an_id_used_on_a_restricted_article_tells_those_outside_nothing() {
+    let house = House::open().await;
+    let id = house.draft("Secret words.").await;
+    let command = |kind: &str, data: Value, article: &str| {
+        json!({"id": "4d6c9b0e-6a0f-4c5e-9d53-0a4a3f1c2b11", "type": kind, "article": article,
+            "base": 1, "data": data})
+    };
+    let headline = || json!({"set": {"headline": "By Emil"}});
+    house.done("emil", command("edit", headline(), &id)).await;
+    house.done("eva", json!({"type": "restrict", "article": id, "data": {"people": ["ana"]}})).await;
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    for (actor, kind, data) in [
+        ("bot", "edit", headline()),
+        ("chen", "ask", json!({"text": "Why?"})),
+        ("pia", "edit", headline()),
+        ("stranger", "edit", headline()),
+    ] {
+        let here = house.command(actor, command(kind, data.clone(), &id)).await;
+        let nowhere = house.command(actor, command(kind, data, unknown)).await;
+        assert_eq!((here.status, here.text), (nowhere.status, nowhere.text), "{actor}");
+    }
+    assert_eq!(house.command("ana", command("edit", headline(), &id)).await.code(), "id_reused");
+    let again = house.done("emil", command("edit", headline(), &id)).await;
+    assert_eq!(again["duplicate"], true, "the sender of what was accepted gets the answer again");
+}
+
+#[tokio::test]
 async fn the_board_is_searched_by_words_and_by_who_works_on_it() {
     let house = House::open().await;
     let draft = |slug: &str, headline: &str, byline: &str, keyword: &str| {

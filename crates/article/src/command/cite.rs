@@ -75,8 +75,8 @@ impl Decide for Cite {
             sha256: sent.sha256,
             note: shape::optional_remark("/data/note", sent.note)?,
         };
-        if cite.title.is_none() && cite.url.is_none() && cite.note.is_none() {
-            return Err(Problem::invalid("/data", "evidence has a title, a url or a note"));
+        if cite.title.is_none() && cite.url.is_none() && cite.sha256.is_none() && cite.note.is_none() {
+            return Err(Problem::invalid("/data", "evidence has a title, a url, a sha256 or a note"));
         }
         Ok(cite)
     }
@@ -125,6 +125,18 @@ mod tests {
         }
         let problem = desk.refused("chen", json!({"type": "cite", "data": data}), Code::TooLarge);
         assert_eq!(problem.limit.as_deref(), Some("evidence_per_claim"));
+    }
+
+    #[test]
+    fn any_one_thing_about_it_makes_evidence() {
+        let mut desk = Desk::drafted(&["He won."]);
+        desk.claim("He won");
+        for (name, value) in
+            [("title", "T"), ("url", "https://x.test"), ("sha256", &"0".repeat(64)), ("note", "N")]
+        {
+            let data = json!({"claim": "c1", name: value});
+            desk.given("chen", json!({"type": "cite", "data": data}));
+        }
     }
 
     #[test]

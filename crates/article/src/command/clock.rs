@@ -13,7 +13,7 @@ use crate::bound;
 use crate::event::{Event, Hex, Said, Time};
 use crate::gate::{Reason, ReasonCode, gate};
 use crate::json::{self, Node};
-use crate::newsroom::ActorKind;
+use crate::newsroom::{ActorKind, Newsroom};
 use crate::problem::{Code, Problem};
 use crate::workflow;
 use chrono::TimeDelta;
@@ -75,19 +75,25 @@ pub fn carry_out(article: &Article, context: &Context<'_>) -> Result<Decision, P
 
 /// Why what is scheduled can't go out now.
 fn in_the_way(article: &Article, context: &Context<'_>, schedule: &workflow::Schedule) -> Vec<Reason> {
-    let mut reasons = gate(article, context.newsroom, context.now).reasons;
+    let mut reasons = holds(article, context.newsroom, context.now);
     let rules = context.newsroom.rules_for(article.section());
     let grace = TimeDelta::minutes(i64::from(rules.grace_minutes));
     if context.now - schedule.at > grace {
         let detail = format!("its hour passed more than {} minutes ago", rules.grace_minutes);
         reasons.push(Reason::new(ReasonCode::Late, detail));
     }
-    if publish::is_before_readers(article) {
-        reasons.push(Reason::new(ReasonCode::NothingNew, "these words are before readers already"));
-    }
     // The core refuses whatever would make an edition too big, so this only ever holds what an older build let by.
     if bound::edition_fits(article).is_err() {
         reasons.push(Reason::new(ReasonCode::TooLong, "the edition would be too big for the wire"));
+    }
+    reasons
+}
+
+/// What of the article itself stands in the way of its going out at an hour.
+pub(super) fn holds(article: &Article, newsroom: &Newsroom, at: Time) -> Vec<Reason> {
+    let mut reasons = gate(article, newsroom, at).reasons;
+    if publish::is_before_readers(article) {
+        reasons.push(Reason::new(ReasonCode::NothingNew, "these words are before readers already"));
     }
     reasons
 }
@@ -144,6 +150,24 @@ mod tests {
         assert_eq!((edition.kind, edition.note.as_deref()), (EditionKind::First, Some("More to come.")));
         assert_eq!((desk.state().status(), &desk.state().schedule), (Status::Published, &None));
         assert!(desk.clock().is_err(), "once");
+    }
+
+    #[test]
+    fn who_takes_a_scheduled_correction_back_is_told_that_nothing_will_go_out() {
+        let mut desk = Desk::drafted(&["Words."]);
+        desk.approved();
+        desk.given("pia", json!({"type": "publish"}));
+        desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": "Another"}}}));
+        desk.given("eva", json!({"type": "approve"}));
+        let at_noon = json!({"at": HOUR, "kind": "correction", "note": "It was wrong."});
+        desk.given("pia", json!({"type": "publish", "data": at_noon}));
+        let event = desk.given("emil", json!({"type": "restore", "data": {"revision": 1}}));
+        let warned: Vec<_> = event.data.said().warnings.iter().map(|one| one.code.as_str()).collect();
+        assert_eq!(warned, ["publication_will_be_held", "nothing_new"]);
+        desk.now = HOUR.parse().unwrap();
+        let held = desk.clock().unwrap();
+        desk.accept(held);
+        assert_eq!(desk.state().held.clone().unwrap().reasons[0].code, ReasonCode::NothingNew);
     }
 
     #[test]

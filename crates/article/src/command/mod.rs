@@ -13,7 +13,6 @@ use crate::edition::Edition;
 use crate::event::{
     self, ContentType, Envelope, Event, Hash, Hex, OnWire, Said, Salt, SpecVersion, Time, Warning,
 };
-use crate::gate::gate;
 use crate::ids::{self, BlockId};
 use crate::json::Node;
 use crate::limits;
@@ -399,6 +398,16 @@ pub fn decide(
     conclude(article, &author, context, present, outcome).map_err(Undecided::from)
 }
 
+/// What someone is told of an article that is restricted to others: the same as of one that isn't there. None where
+/// they may see it.
+pub fn outside(article: &Article, command: &Command, context: &Context<'_>) -> Option<Problem> {
+    let person = context.newsroom.person(context.actor);
+    if person.is_some_and(|person| article.may_be_seen_by(context.actor, person)) {
+        return None;
+    }
+    Some(may(command, context).err().unwrap_or_else(Problem::not_found))
+}
+
 /// Whether the decision on a command turns on the time: it can't be made where the clock is off.
 pub fn turns_on_time(article: Option<&Article>, command: &Command) -> bool {
     command.not_after.is_some() || command.ask.turns_on_time(article)
@@ -529,24 +538,23 @@ fn conclude(
     Ok(Decision { event, bytes, article })
 }
 
-/// What a sender is told whose command leaves a scheduled article with a gate that will be shut at its hour.
+/// What a sender is told whose command leaves a scheduled article with something that will hold it at its hour.
 fn will_be_held(article: &Article, newsroom: &Newsroom) -> Vec<Warning> {
     let Some(schedule) = &article.schedule else { return Vec::new() };
-    let gate = gate(article, newsroom, schedule.at);
-    if gate.open {
+    let reasons = clock::holds(article, newsroom, schedule.at);
+    if reasons.is_empty() {
         return Vec::new();
     }
     let first = Warning {
         code: "publication_will_be_held".to_owned(),
-        detail:
-            "the article is scheduled, and at its hour the gate would be shut: see the warnings that follow"
-                .to_owned(),
+        detail: "the article is scheduled, and would be held at its hour: see the warnings that follow"
+            .to_owned(),
         block: None,
         field: None,
         claim: None,
         query: None,
     };
-    std::iter::once(first).chain(gate.reasons.into_iter().map(Warning::from)).collect()
+    std::iter::once(first).chain(reasons.into_iter().map(Warning::from)).collect()
 }
 
 impl Command {

@@ -75,7 +75,10 @@ impl Command {
             return Err(unknown_type(&kind));
         }
         let id = id(&node, hints)?;
-        let data = node.take("data").unwrap_or(Node::Object(Vec::new()));
+        let data = match node.take("data") {
+            None | Some(Node::Null) => Node::Object(Vec::new()),
+            Some(data) => data,
+        };
         let article = member::<StrictUuid>(&node, "article")?.map(|StrictUuid(article)| article);
         let article = match article {
             Some(article) => article,
@@ -259,6 +262,17 @@ mod tests {
             let problem = read(&json).unwrap_err();
             assert_eq!((problem.code, problem.field.as_deref()), (code, place), "{json}");
         }
+    }
+
+    #[test]
+    fn what_is_null_is_as_left_out() {
+        let of = |rest: &str| {
+            let ids = r#""id":"00000000-0000-4000-8000-000000000001","article":"00000000-0000-4000-8000-000000000002""#;
+            read(&format!(r#"{{{ids},"type":"submit","base":1{rest}}}"#)).unwrap()
+        };
+        let nulls = r#","expect":null,"not_after":null,"try":null,"data":null"#;
+        assert_eq!(of(""), of(nulls));
+        assert_eq!(of(""), of(r#","data":{}"#));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
 use crate::event::{Event, Said};
-use crate::gate::{ReasonCode, gate};
+use crate::gate::{Reason, ReasonCode, gate};
 use crate::json::Node;
 use crate::limits;
 use crate::newsroom::Role;
@@ -66,24 +66,30 @@ impl Decide for Waive {
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
         case.words_unchanged()?;
         let gate = gate(case.article, case.context.newsroom, case.context.now);
+        // Written as the gate has them, so that a name that fits many lifts nothing that comes up later.
+        let mut lifted = Vec::new();
         for (at, named) in self.reasons.iter().enumerate() {
             let pointer = format!("/data/reasons/{at}");
-            let mut meant =
-                gate.reasons.iter().chain(&gate.waived).filter(|reason| named.names(reason)).peekable();
-            if meant.peek().is_none() {
+            let all = gate.reasons.iter().chain(&gate.waived);
+            let meant: Vec<&Reason> = all.filter(|reason| named.names(reason)).collect();
+            if meant.is_empty() {
                 let detail = format!("{pointer}: the gate has no such reason; /gate lists those it has");
                 return Err(Problem::invalid(pointer, detail));
             }
-            if meant.any(|reason| !is_waivable(reason, case.article)) {
+            if meant.iter().any(|reason| !is_waivable(reason, case.article)) {
                 let detail = match named.code {
                     ReasonCode::VerdictAdverse => "what was ruled inaccurate or misleading can't be waived",
                     _ => "no one may waive this",
                 };
                 return Err(Problem::invalid(&pointer, format!("{pointer}: {detail}")));
             }
+            for reason in meant.into_iter().map(WaivedReason::from) {
+                if !lifted.contains(&reason) {
+                    lifted.push(reason);
+                }
+            }
         }
-        let data =
-            Waived { answer: Said::default(), reasons: self.reasons.clone(), reason: self.reason.clone() };
+        let data = Waived { answer: Said::default(), reasons: lifted, reason: self.reason.clone() };
         Ok(Data::Waived(Box::new(data)).into())
     }
 }
@@ -162,6 +168,22 @@ mod tests {
         desk.given("carl", waive(json!([{"code": "verdict_adverse"}])));
         desk.given("chen", json!({"type": "rule", "data": {"claim": "c1", "verdict": "inaccurate"}}));
         assert!(desk.gate().contains(&"verdict_adverse"), "a waiver never covers a later adverse verdict");
+    }
+
+    #[test]
+    fn a_waiver_lifts_what_the_gate_had_and_nothing_that_comes_up_later() {
+        let mut desk = Desk::drafted(&["Words are here."]);
+        let ask = || json!({"type": "ask", "data": {"text": "Is it so?"}});
+        desk.given("eva", ask());
+        desk.given("pia", ask());
+        let event =
+            desk.given("carl", waive(json!([{"code": "query_open"}, {"code": "query_open", "query": "q1"}])));
+        let Data::Waived(waived) = &event.data else { panic!() };
+        let named: Vec<_> = waived.reasons.iter().map(|reason| reason.query.unwrap().to_string()).collect();
+        assert_eq!(named, ["q1", "q2"]);
+        assert_eq!(desk.gate(), ["not_approved"]);
+        desk.given("chen", ask());
+        assert_eq!(desk.gate(), ["not_approved", "query_open"]);
     }
 
     #[test]
