@@ -3,6 +3,7 @@
 mod bad_input;
 mod commands;
 mod house;
+mod machines;
 mod operators;
 mod readers;
 mod reads;
