@@ -42,6 +42,8 @@ pub struct ArticleView {
     pub drafted: Time,
     /// When its last event happened.
     pub updated: Time,
+    /// The machines that had a hand in it: what is theirs among the names in `runs` and `by`.
+    pub machines: BTreeSet<Arc<str>>,
     /// Every field that has a value.
     pub fields: BTreeMap<&'static str, serde_json::Value>,
     /// At which revision each field last changed, by whom, and who wrote which of its words.
@@ -93,6 +95,8 @@ pub struct FieldInfo {
     pub revision: u32,
     /// Who changed it.
     pub by: Arc<str>,
+    /// Whether it is still a machine's: no person has rewritten all of its words since, or changed it last.
+    pub machine: bool,
     /// Who wrote which words, for a field that is a text.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<Run>,
@@ -110,6 +114,8 @@ pub struct BlockView {
     pub revision: u32,
     /// Who changed it.
     pub by: Arc<str>,
+    /// Whether it is still a machine's: no person has rewritten all of its words since, or changed it last.
+    pub machine: bool,
     /// Who wrote which words: a list for each text, in the order in which they are read.
     pub runs: Vec<Vec<Run>>,
 }
@@ -244,9 +250,10 @@ pub fn article(article: &Article, newsroom: &Newsroom, at: Time) -> ArticleView 
         edition: article.last_edition().map(|edition| edition.number),
         drafted: article.drafted,
         updated: article.updated,
+        machines: article.machines.clone(),
         fields: article.fields.values().map(|(name, value)| (name.name(), value.shown())).collect(),
-        field_info: set().map(|(name, field)| (name.name(), field_info(field))).collect(),
-        blocks: article.blocks.iter().map(|block| block_view(block)).collect(),
+        field_info: set().map(|(name, field)| (name.name(), field_info(article, field))).collect(),
+        blocks: article.blocks.iter().map(|block| block_view(article, block)).collect(),
         claims: article.claims.values().map(|claim| claim_view(claim)).collect(),
         queries: article.queries.values().map(|query| query_view(query)).collect(),
         approvals: article.approvals.iter().map(|approval| approval_view(approval, digest)).collect(),
@@ -278,20 +285,22 @@ pub fn body_markdown(article: &Article) -> String {
     markdown::write(article.blocks.iter().map(|block| &block.content))
 }
 
-fn field_info(field: &Field) -> FieldInfo {
+fn field_info(article: &Article, field: &Field) -> FieldInfo {
     let runs = match &field.value {
         Some(Value::Text(text)) => text.runs().to_vec(),
         _ => Vec::new(),
     };
-    FieldInfo { revision: field.revision, by: Arc::clone(&field.by), runs }
+    let machine = article.is_machines_field(field);
+    FieldInfo { revision: field.revision, by: Arc::clone(&field.by), machine, runs }
 }
 
-fn block_view(block: &Block) -> BlockView {
+fn block_view(article: &Article, block: &Block) -> BlockView {
     BlockView {
         id: block.id,
         content: block.content.clone().map(|text| marks::write(&text)),
         revision: block.revision,
         by: Arc::clone(&block.by),
+        machine: article.is_machines_block(block),
         runs: block.content.texts().map(Text::runs).map(<[Run]>::to_vec).collect(),
     }
 }

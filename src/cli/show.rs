@@ -222,6 +222,9 @@ fn block(screen: &mut Screen, block: &Value) -> io::Result<()> {
         screen.line(format!("{}  {line}", screen.paint(DIM, &safe::pad(margin, 5))))?;
         margin = "";
     }
+    if block.at("machine") == true {
+        screen.line(format!("       {}", screen.paint(DIM, "a machine's, until a person rewrites it")))?;
+    }
     Ok(())
 }
 

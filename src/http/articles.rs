@@ -1,5 +1,6 @@
 //! The board, one article, and its gate.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -24,6 +25,7 @@ use super::problem::Refusal;
 use super::query::Params;
 use super::then::{self, unreadable};
 use crate::desk::{At, Desk};
+use crate::store::StoreError;
 use crate::store::board::{Filter, Row};
 use crate::view;
 
@@ -95,13 +97,13 @@ struct BoardRow {
 }
 
 impl BoardRow {
-    fn of(row: Row, newsroom: &Newsroom, now: Time) -> Self {
+    fn of(row: &Row, newsroom: &Newsroom, now: Time) -> Self {
         BoardRow {
             stage: row.stage(newsroom),
             article: row.article,
-            slug: row.slug,
-            headline: row.headline,
-            section: row.section,
+            slug: row.slug.clone(),
+            headline: row.headline.clone(),
+            section: row.section.clone(),
             status: row.status,
             version: row.version,
             revision: row.revision,
@@ -109,8 +111,8 @@ impl BoardRow {
             updated: row.updated,
             due: row.assignment.due,
             overdue: row.assignment.due.is_some_and(|due| due < now) && row.edition.is_none(),
-            assigned: Some(row.assignment).filter(|assignment| !assignment.is_empty()),
-            held: row.held,
+            assigned: Some(row.assignment.clone()).filter(|assignment| !assignment.is_empty()),
+            held: row.held.clone(),
             blocking: row.blocking,
         }
     }
@@ -134,11 +136,14 @@ pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal>
     let cursor = params.get("cursor").map(cursor).transpose()?;
     let limit = params.limit()?.unwrap_or(DEFAULT_LIMIT).min(MOST);
     wait_for_min_seq(&reader.desk, &params).await?;
-    let store = reader.desk.store();
+    let store = Arc::clone(reader.desk.store());
     let newsroom = store.newsroom();
-    let (rows, next) = store.board(&filter, cursor, limit).map_err(unreadable)?;
+    // A rare filter looks at every article, the oldest of many in sled.
+    let look = tokio::task::spawn_blocking(move || store.board(&filter, cursor, limit));
+    let ended = |_| StoreError::Failed("a look at the board ended in a panic".to_owned());
+    let (rows, next) = look.await.map_err(ended).and_then(|found| found).map_err(unreadable)?;
     let now = reader.desk.log().clock().now();
-    let articles = rows.into_iter().map(|row| BoardRow::of(row, &newsroom, now)).collect();
+    let articles = rows.iter().map(|row| BoardRow::of(row, &newsroom, now)).collect();
     Ok(Json(Board { articles, next: next.map(hex::encode) }).into_response())
 }
 

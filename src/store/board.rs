@@ -1,8 +1,7 @@
 //! The board: articles by newest change, with stable cursors.
 
-use std::collections::HashSet;
-use std::ops::Bound;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, PoisonError};
 
 use copydesk_article::article::{Article, Stage, Status};
 use copydesk_article::event::Time;
@@ -14,6 +13,11 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Store, StoreError, pieces};
+
+mod index;
+
+use index::Card;
+pub(super) use index::{Index, ROOM_BYTES};
 
 /// What the board keeps of an article. The stage is worked out when it is read: it turns on the rules in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,13 +87,38 @@ impl Row {
 
     /// The stage under the rules in force.
     pub fn stage(&self, newsroom: &Newsroom) -> Stage {
-        let rules = newsroom.rules_for(self.section.as_deref());
-        match (self.spiked, self.submitted) {
-            (true, _) => Stage::Spiked,
-            (_, false) => Stage::Draft,
-            _ if self.good_approvals >= rules.approvals => Stage::Approved,
-            _ => Stage::InReview,
+        let asked = || newsroom.rules_for(self.section.as_deref()).approvals;
+        stage(self.spiked, self.submitted, self.good_approvals, asked)
+    }
+}
+
+fn stage(spiked: bool, submitted: bool, good_approvals: u32, asked: impl FnOnce() -> u32) -> Stage {
+    match (spiked, submitted) {
+        (true, _) => Stage::Spiked,
+        (_, false) => Stage::Draft,
+        _ if good_approvals >= asked() => Stage::Approved,
+        _ => Stage::InReview,
+    }
+}
+
+/// How many approvals each section's rules ask for: rules take long to work out beside the rest of a look at a card.
+struct Approvals<'a> {
+    newsroom: &'a Newsroom,
+    asked: HashMap<Option<Box<str>>, u32>,
+}
+
+impl<'a> Approvals<'a> {
+    fn under(newsroom: &'a Newsroom) -> Self {
+        Self { newsroom, asked: HashMap::new() }
+    }
+
+    fn asked(&mut self, section: &Option<Box<str>>) -> u32 {
+        if let Some(asked) = self.asked.get(section) {
+            return *asked;
         }
+        let asked = self.newsroom.rules_for(section.as_deref()).approvals;
+        self.asked.insert(section.clone(), asked);
+        asked
     }
 }
 
@@ -120,23 +149,25 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn takes(&self, row: &Row, newsroom: &Newsroom) -> bool {
-        let stage = row.stage(newsroom);
-        let stage_fits =
-            if self.stages.is_empty() { stage != Stage::Spiked } else { self.stages.contains(&stage) };
-        let section_fits =
-            self.section.as_deref().is_none_or(|asked| is_in_section(row.section.as_deref(), asked));
+    fn takes(&self, card: &Card, approvals: &mut Approvals) -> bool {
         let visible = |restriction: &Restriction| {
             self.viewer.as_ref().is_none_or(|(actor, person)| restriction.admits(actor, person))
         };
-        let assigned = self.assignee.as_ref().is_none_or(|actor| row.assignment.names(actor));
-        let found = self.words.iter().all(|word| row.found_by.contains(word.as_str()));
-        row.restricted.as_ref().is_none_or(visible)
-            && assigned
-            && found
-            && stage_fits
-            && section_fits
-            && (self.statuses.is_empty() || self.statuses.contains(&row.status))
+        let section_fits =
+            || self.section.as_deref().is_none_or(|asked| is_in_section(card.section.as_deref(), asked));
+        let assigned =
+            || self.assignee.as_ref().is_none_or(|actor| card.people.iter().any(|named| **named == **actor));
+        let stage_fits = |approvals: &mut Approvals| {
+            let asked = || approvals.asked(&card.section);
+            let stage = stage(card.spiked, card.submitted, card.good_approvals, asked);
+            if self.stages.is_empty() { stage != Stage::Spiked } else { self.stages.contains(&stage) }
+        };
+        card.restricted.as_deref().is_none_or(visible)
+            && (self.statuses.is_empty() || self.statuses.contains(&card.status))
+            && section_fits()
+            && assigned()
+            && stage_fits(approvals)
+            && self.words.iter().all(|word| card.found_by.contains(word.as_str()))
     }
 }
 
@@ -146,14 +177,49 @@ pub fn is_in_section(section: Option<&str>, asked: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The key of a row: newest change first, then by article.
-pub(crate) fn key(updated: Time, article: Uuid) -> [u8; 24] {
+/// Where a row stands: newest change first, then by article.
+pub(crate) type Key = [u8; 24];
+
+/// The key of a row.
+pub(crate) fn key(updated: Time, article: Uuid) -> Key {
     let newest_first = u64::MAX - u64::try_from(updated.timestamp_micros()).unwrap_or(0);
     let mut key = [0; 24];
     let (first, second) = key.split_at_mut(8);
     first.copy_from_slice(&newest_first.to_be_bytes());
     second.copy_from_slice(article.as_bytes());
     key
+}
+
+/// The article of a key.
+fn article_of(key: &Key) -> Uuid {
+    let id = key.last_chunk::<16>();
+    id.map_or(Uuid::nil(), |id| Uuid::from_bytes(*id))
+}
+
+fn decode(row: &[u8]) -> Result<Row, StoreError> {
+    #[cfg(test)]
+    tests::DECODED.with(|decoded| decoded.set(decoded.get() + 1));
+    pieces::decode(row)
+}
+
+/// What a look along the board comes upon.
+enum Found<'a> {
+    /// In what was folded since the last batch.
+    Recent(Arc<Row>),
+    /// In memory.
+    Card(&'a Card),
+    /// In sled.
+    Row(Box<Row>),
+}
+
+impl Found<'_> {
+    fn passes(&self, filter: &Filter, approvals: &mut Approvals) -> bool {
+        match self {
+            Found::Recent(row) => filter.takes(&Card::of(row), approvals),
+            Found::Card(card) => filter.takes(card, approvals),
+            Found::Row(row) => filter.takes(&Card::of(row), approvals),
+        }
+    }
 }
 
 impl Store {
@@ -164,43 +230,52 @@ impl Store {
     pub fn board(
         &self,
         filter: &Filter,
-        cursor: Option<[u8; 24]>,
+        cursor: Option<Key>,
         limit: usize,
-    ) -> Result<(Vec<Row>, Option<[u8; 24]>), StoreError> {
+    ) -> Result<(Vec<Arc<Row>>, Option<Key>), StoreError> {
         self.noting_damage(self.rows(filter, cursor, limit))
+    }
+
+    /// Reads into memory what boards are asked for, where that hasn't been done.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn read_board(&self) -> Result<(), StoreError> {
+        let is_unread = self.board.read().unwrap_or_else(PoisonError::into_inner).is_unread();
+        if is_unread {
+            let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
+            if index.is_unread() {
+                *index = self.noting_damage(Index::read(&self.shelves.board, ROOM_BYTES))?;
+            }
+        }
+        Ok(())
     }
 
     fn rows(
         &self,
         filter: &Filter,
-        cursor: Option<[u8; 24]>,
+        cursor: Option<Key>,
         limit: usize,
-    ) -> Result<(Vec<Row>, Option<[u8; 24]>), StoreError> {
+    ) -> Result<(Vec<Arc<Row>>, Option<Key>), StoreError> {
+        self.read_board()?;
+        // Held until the end: what was folded recently can't be taken out of one and put into the other meanwhile.
+        let index = self.board.read().unwrap_or_else(PoisonError::into_inner);
         let newsroom = self.newsroom();
+        let mut approvals = Approvals::under(&newsroom);
         let mut recent = self.recent().rows();
         let moved: HashSet<Uuid> = recent.values().map(|row| row.article).collect();
         if let Some(cursor) = cursor {
             recent.retain(|at, _| *at > cursor);
         }
-        let start = cursor.as_ref().map_or(Bound::Unbounded, |cursor| Bound::Excluded(cursor.as_slice()));
-        let mut folded = self.shelves.board.range(start, Bound::Unbounded).filter_map(|entry| {
-            let (at, value) = match entry {
-                Ok(entry) => entry,
-                Err(error) => return Some(Err(StoreError::from(error))),
-            };
-            let Ok(at) = <[u8; 24]>::try_from(at) else {
-                return Some(Err(StoreError::Damaged("a key of the board".to_owned())));
-            };
-            let row: Result<Row, StoreError> = pieces::decode(&value);
-            match row {
-                Ok(row) if moved.contains(&row.article) => None,
-                row => Some(row.map(|row| (at, row))),
-            }
-        });
-        let mut recent = recent.into_iter().peekable();
+        let mut recent = recent.into_iter().map(|(at, row)| (at, Found::Recent(row))).peekable();
+        let cards = index.after(cursor).map(|(at, card)| Ok((*at, Found::Card(card))));
+        let rest = index.rest(&self.shelves.board, cursor);
+        let rest = rest.map(|found| found.map(|(at, row)| (at, Found::Row(Box::new(row)))));
+        let mut folded = cards
+            .chain(rest)
+            .filter(|found| !found.as_ref().is_ok_and(|(at, _)| moved.contains(&article_of(at))));
         let mut next_folded = folded.next().transpose()?;
-        let mut rows = Vec::new();
-        let mut last = None;
+        let (mut rows, mut last) = (Vec::new(), None);
         loop {
             let is_recent = match (recent.peek(), &next_folded) {
                 (None, None) => return Ok((rows, None)),
@@ -212,12 +287,29 @@ impl Store {
             } else {
                 std::mem::replace(&mut next_folded, folded.next().transpose()?)
             };
-            let Some((at, row)) = next.filter(|(_, row)| filter.takes(row, &newsroom)) else { continue };
+            let Some((at, found)) = next.filter(|(_, found)| found.passes(filter, &mut approvals)) else {
+                continue;
+            };
             if rows.len() == limit {
                 return Ok((rows, last));
             }
+            let row = match found {
+                Found::Recent(row) => row,
+                Found::Row(row) => Arc::from(row),
+                Found::Card(_) => {
+                    let row = self.shelves.board.get(&at)?.map(|row| decode(&row)).transpose()?;
+                    // A batch that was written meanwhile may have moved it to the front, or hidden it.
+                    let Some(row) = row.filter(|row| filter.takes(&Card::of(row), &mut approvals)) else {
+                        continue;
+                    };
+                    Arc::new(row)
+                }
+            };
             last = Some(at);
             rows.push(row);
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -171,6 +171,8 @@ pub struct Store {
     pub(crate) shelves: Shelves,
     /// What was folded since the last batch.
     recent: RwLock<Recent>,
+    /// What is in memory of the board, as sled has it. Locked before `recent` where both are.
+    board: RwLock<board::Index>,
     position: watch::Sender<Position>,
     newsroom: RwLock<Arc<Newsroom>>,
     /// What the desk decided and the fold hasn't come to yet.
@@ -279,6 +281,7 @@ impl Store {
             tree,
             shelves,
             recent: RwLock::default(),
+            board: RwLock::new(board::Index::unread(board::ROOM_BYTES)),
             position: watch::Sender::new(start),
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
             on_the_way: decided::OnTheWay::default(),
@@ -517,6 +520,8 @@ impl Store {
         let mut position = sled::Batch::default();
         pieces::remove(&self.shelves.meta, &mut position, POSITION);
         self.tree.apply_batch(position)?;
+        let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
+        *index = board::Index::unread(board::ROOM_BYTES);
         *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
         *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
         self.position.send_replace(Position::none());
@@ -585,7 +590,11 @@ impl Store {
         };
         // Readers go on seeing the same in memory until sled has it.
         self.tree.apply_batch(batch)?;
-        *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
+        let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
+        let written = std::mem::take(&mut *self.recent.write().unwrap_or_else(PoisonError::into_inner));
+        if !index.is_unread() {
+            written.index(&mut index);
+        }
         Ok(())
     }
 }

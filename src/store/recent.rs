@@ -6,7 +6,7 @@
 //! fold goes on from the position in sled: what was here is folded again.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use copydesk_article::article::Article;
 use copydesk_article::event::Time;
@@ -51,10 +51,18 @@ struct Touched {
     /// As it was before.
     before: Option<Stored>,
     now: Stored,
+    /// Its row of the board, once it was asked for.
+    row: OnceLock<Arc<board::Row>>,
     /// Its events since.
     events: Vec<EventRef>,
     /// As it was at versions of which a snapshot is kept.
     snapshots: Vec<Arc<Article>>,
+}
+
+impl Touched {
+    fn row(&self) -> &Arc<board::Row> {
+        self.row.get_or_init(|| Arc::new(board::Row::of(&self.now.article)))
+    }
 }
 
 impl Recent {
@@ -84,10 +92,12 @@ impl Recent {
         let touched = self.articles.entry(id).or_insert_with(|| Touched {
             before: before(),
             now: now.clone(),
+            row: OnceLock::new(),
             events: Vec::new(),
             snapshots: Vec::new(),
         });
         touched.now = now;
+        touched.row = OnceLock::new();
         &mut touched.events
     }
 
@@ -129,6 +139,7 @@ impl Recent {
             match self.articles.get_mut(&id) {
                 Some(known) => {
                     known.now = touched.now;
+                    known.row = touched.row;
                     known.events.extend(touched.events);
                     known.snapshots.extend(touched.snapshots);
                 }
@@ -151,12 +162,12 @@ impl Recent {
     pub(super) fn batch(&self, shelves: &Shelves) -> Result<Batch, StoreError> {
         let mut batch = Batch::default();
         for (id, touched) in &self.articles {
-            let Touched { before, now, events, snapshots } = touched;
+            let Touched { before, now, events, snapshots, .. } = touched;
             pieces::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
             if let Some(before) = before {
                 shelves.board.remove(&mut batch, &board::key(before.article.updated, *id));
             }
-            let row = pieces::encode(&board::Row::of(&now.article))?;
+            let row = pieces::encode(&**touched.row())?;
             shelves.board.insert(&mut batch, &board::key(now.article.updated, *id), row);
             let due =
                 |stored: &Stored| stored.article.schedule.as_ref().map(|schedule| due_key(schedule.at, *id));
@@ -200,12 +211,20 @@ impl Recent {
     }
 
     /// The rows of the board that are other, or nowhere, in sled.
-    pub(super) fn rows(&self) -> BTreeMap<[u8; 24], board::Row> {
+    pub(super) fn rows(&self) -> BTreeMap<board::Key, Arc<board::Row>> {
         let row = |touched: &Touched| {
-            let row = board::Row::of(&touched.now.article);
+            let row = Arc::clone(touched.row());
             (board::key(row.updated, row.article), row)
         };
         self.articles.values().map(row).collect()
+    }
+
+    /// Puts the rows of the board into what is in memory of it.
+    pub(super) fn index(&self, index: &mut board::Index) {
+        for touched in self.articles.values() {
+            let before = touched.before.as_ref().map(|before| &before.article);
+            index.set(before.map(|before| board::key(before.updated, before.id)), touched.row());
+        }
     }
 
     /// What is scheduled, and of which articles sled may say otherwise.

@@ -51,7 +51,7 @@ impl Shelf {
         &self,
         from: Bound<&[u8]>,
         to: Bound<&[u8]>,
-    ) -> impl Iterator<Item = sled::Result<Pair>> {
+    ) -> impl Iterator<Item = sled::Result<Pair>> + use<> {
         let from = match from {
             Bound::Unbounded => Bound::Included(vec![self.tag]),
             bound => bound.map(|key| self.key(key)),

@@ -17,6 +17,8 @@ pub struct Diff {
     pub from: u32,
     /// The later one.
     pub to: u32,
+    /// The machines among those who did it.
+    pub machines: BTreeSet<Arc<str>>,
     /// The fields that have another value.
     pub fields: BTreeMap<&'static str, FieldDiff>,
     /// The blocks that came, changed, moved, in the order of the later body; then those that went, in the order of
@@ -100,7 +102,8 @@ pub fn diff(then: &Article, now: &Article) -> Diff {
         let (change, by) = (BlockChange::Removed, Arc::clone(by));
         blocks.push(BlockDiff { block: block.id, change, moved: false, by, spans });
     }
-    Diff { from: then.revision, to: now.revision, fields: fields.collect(), blocks }
+    let machines = then.machines.union(&now.machines).cloned().collect();
+    Diff { from: then.revision, to: now.revision, machines, fields: fields.collect(), blocks }
 }
 
 /// A block's words as one text.

@@ -12,6 +12,7 @@ use crate::harness::Serving;
 use crate::instance::uuid_of;
 
 mod import;
+mod whole;
 
 /// How a verb ended.
 #[derive(Debug)]

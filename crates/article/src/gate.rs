@@ -240,7 +240,7 @@ fn approvals(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
         reasons.push(Reason::new(code, detail));
     }
     if good == 0 && article.has_machine_work() {
-        let detail = "a machine wrote some of these words: a person must approve them";
+        let detail = "a machine wrote or changed some of this: a person must approve it";
         reasons.push(Reason::new(ReasonCode::MachineUnreviewed, detail));
     }
 }

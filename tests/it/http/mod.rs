@@ -4,6 +4,7 @@ mod bad_input;
 mod commands;
 mod house;
 mod life;
+mod machines;
 mod operators;
 mod readers;
 mod reads;

@@ -217,4 +217,62 @@ mod tests {
         desk.ops("bot", json!([replace("b1", "He did win.")]));
         assert_eq!(desk.gate(), ["machine_unreviewed"], "what it took out matters too");
     }
+
+    #[test]
+    fn what_a_machine_took_out_or_moved_needs_a_persons_approval_too() {
+        let changes =
+            [json!([delete("b2")]), json!([shift("b2", None)]), json!([insert(Some("b1"), "New.")])];
+        for ops in changes {
+            let mut desk = Desk::drafted(&["He won.", "He denies it.", "She lost."]);
+            desk.newsroom.set.rules.approvals = 0;
+            desk.newsroom.set.rules.four_eyes = false;
+            desk.given("ana", json!({"type": "submit"}));
+            desk.given("pia", json!({"type": "publish"}));
+            desk.ops("bot", ops.clone());
+            assert_eq!(desk.gate(), ["machine_unreviewed"], "{ops}");
+            desk.given("eva", approve());
+            assert!(desk.gate().is_empty(), "{ops}");
+            desk.given("pia", json!({"type": "publish"}));
+            desk.ops("ana", json!([replace("b1", "He did win.")]));
+            let asked = desk.gate().contains(&"machine_unreviewed");
+            let stays = desk.state().has_machine_words();
+            assert_eq!(asked, stays, "readers have what went and moved, and words stay the machine's: {ops}");
+        }
+    }
+
+    #[test]
+    fn a_block_is_a_machines_until_a_person_rewrites_it() {
+        let mut desk = Desk::new();
+        let blocks = json!([
+            {"kind": "paragraph", "text": "The river rose by two metres."},
+            {"kind": "list", "items": ["First item", "Second item"]},
+            {"kind": "image", "uri": "https://p.test/a.jpg", "alt": "A river", "caption": "The river", "credit": "C"},
+        ]);
+        desk.given("bot", json!({"type": "draft", "data": {
+            "slug": "s", "language": "en", "headline": "River rises", "section": "world", "blocks": blocks,
+        }}));
+        let are_machines = |desk: &Desk| -> Vec<bool> {
+            desk.state().blocks.iter().map(|block| desk.state().is_machines_block(block)).collect()
+        };
+        let headline = |desk: &Desk| {
+            desk.state()
+                .is_machines_field(desk.state().fields.get(crate::fields::FieldName::Headline).unwrap())
+        };
+        assert_eq!((are_machines(&desk), headline(&desk)), (vec![true; 3], true));
+        desk.ops("ana", json!([replace("b1", "The *river* rose by three metres, they say.")]));
+        assert_eq!(are_machines(&desk), [true; 3], "half rewritten");
+        desk.ops("ana", json!([shift("b1", Some("b2"))]));
+        assert_eq!(are_machines(&desk), [true; 3], "moved");
+        let body = crate::text::markdown::write(desk.state().blocks.iter().map(|block| &block.content));
+        let body = format!("{body}\n\nA paragraph of hers.");
+        desk.given("ana", json!({"type": "edit", "data": {"markdown": body}}));
+        assert_eq!(are_machines(&desk), [true, true, true, false], "the whole body sent again by a person");
+        let machines_words = desk.state().revision;
+        desk.ops("ana", json!([replace("b1", "Nobody knows yet.")]));
+        desk.ops("ana", json!([{"op": "replace", "block": "b2", "items": ["Eins", "Zwei"]}]));
+        desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": "Floods"}}}));
+        assert_eq!((are_machines(&desk), headline(&desk)), (vec![false, false, true, false], false));
+        desk.given("emil", json!({"type": "restore", "data": {"revision": machines_words}}));
+        assert_eq!((are_machines(&desk), headline(&desk)), (vec![true, true, true, false], true), "restored");
+    }
 }
