@@ -22,8 +22,8 @@ fn deploy(file: &str) -> PathBuf {
 }
 
 /// The keys that nats.conf asks for, new ones.
-pub fn keys() -> [(&'static str, KeyPair); 4] {
-    ["COPYDESK_ANSWERS", "COPYDESK_WRITES", "COPYDESK_ANA", "COPYDESK_FEED"]
+pub fn keys() -> [(&'static str, KeyPair); 5] {
+    ["COPYDESK_ANSWERS", "COPYDESK_WRITES", "COPYDESK_ANA", "COPYDESK_FEED", "COPYDESK_SITE"]
         .map(|name| (name, KeyPair::new_user()))
 }
 
@@ -44,6 +44,11 @@ fn the_servers_configuration_is_one() {
 
 /// A nats-server on deploy/nats.conf, but for where it listens and stores.
 pub fn server(keys: &[(&'static str, KeyPair)]) -> NatsServer {
+    NatsServer::configured(&servers_configuration(keys))
+}
+
+/// deploy/nats.conf with these keys, and without where it listens and stores.
+pub fn servers_configuration(keys: &[(&'static str, KeyPair)]) -> String {
     let shipped = std::fs::read_to_string(deploy("nats.conf")).unwrap();
     let mut config = String::new();
     for line in shipped.lines() {
@@ -55,7 +60,7 @@ pub fn server(keys: &[(&'static str, KeyPair)]) -> NatsServer {
     for (name, key) in keys {
         config = config.replace(&format!("${name}"), &key.public_key());
     }
-    NatsServer::configured(&config)
+    config
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

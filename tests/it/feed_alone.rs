@@ -22,7 +22,7 @@ use crate::nats_server::NatsServer;
 /// A server on deploy/nats.conf, a desk, and a process that serves readers.
 struct Apart {
     server: NatsServer,
-    keys: [(&'static str, KeyPair); 4],
+    keys: [(&'static str, KeyPair); 5],
     desk: Serving,
     feed: Serving,
     agent: ureq::Agent,

@@ -30,3 +30,4 @@ mod simulation;
 mod store;
 mod streams;
 mod webhooks;
+mod wire_guide;
