@@ -107,6 +107,12 @@ async fn a_reader_goes_on_at_another_instance_when_theirs_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_quiet_stream_says_that_it_is_there() {
+    let serving = Serving::embedded();
+    Reader::of(&serving, None).await.until("\n:\n\n").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_with_readers_stops_when_it_is_told_to() {
     let mut serving = Serving::embedded();
     let mut reader = Reader::of(&serving, None).await;

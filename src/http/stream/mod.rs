@@ -35,6 +35,8 @@ pub(super) mod moves;
 
 /// How many readers may follow lines at once; the others are told that it is `busy`.
 pub const FOLLOWERS: usize = 8192;
+/// How many of them may read what was before at once, each from the log by itself; the others wait for their turn.
+const READING: usize = 64;
 /// How often a reader hears something, so that neither side takes the other for gone.
 const BEAT: Duration = Duration::from_secs(15);
 /// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
@@ -42,25 +44,28 @@ const OPENING: &str = "retry: 2000\n\n";
 /// A comment, which readers' software passes over.
 const HEARTBEAT: &[u8] = b":\n\n";
 
-/// The places for those who follow lines.
+/// The places for those who follow lines, and the turns to read what was before.
 #[derive(Debug, Clone)]
-pub struct Followers(Arc<Semaphore>);
+pub struct Followers {
+    places: Arc<Semaphore>,
+    reading: Arc<Semaphore>,
+}
 
 impl Default for Followers {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(FOLLOWERS)))
+        Self { places: Arc::new(Semaphore::new(FOLLOWERS)), reading: Arc::new(Semaphore::new(READING)) }
     }
 }
 
 impl Followers {
     /// How many there are.
     pub fn now(&self) -> u64 {
-        u64::try_from(FOLLOWERS.saturating_sub(self.0.available_permits())).unwrap_or(0)
+        u64::try_from(FOLLOWERS.saturating_sub(self.places.available_permits())).unwrap_or(0)
     }
 
     fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let busy = |_| Problem::new(Code::Busy, "as many streams are open here as there may be: try again");
-        Arc::clone(&self.0).try_acquire_owned().map_err(busy)
+        Arc::clone(&self.places).try_acquire_owned().map_err(busy)
     }
 }
 
@@ -89,6 +94,14 @@ trait Line: Send + 'static {
 /// A stream of the log, in groups.
 type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
 
+/// What was before, as it is read.
+struct Past {
+    tail: Tail,
+    /// Up to where.
+    until: Seq,
+    _turn: Option<OwnedSemaphorePermit>,
+}
+
 /// What came of waiting.
 enum Came<N> {
     Old(Option<Result<Vec<Entry>, LogError>>),
@@ -99,8 +112,8 @@ enum Came<N> {
 struct Follower<L: Line> {
     line: L,
     new: broadcast::Receiver<L::New>,
-    /// What was before, and up to where it is read.
-    past: Option<(Tail, Seq)>,
+    past: Option<Past>,
+    reading: Arc<Semaphore>,
     /// The last position that is done with.
     seen: Seq,
     /// Whether something new was told already.
@@ -129,6 +142,7 @@ async fn follow<L: Line>(
         closing: gateway.health.draining(),
         new,
         past: None,
+        reading: Arc::clone(&gateway.followers.reading),
         seen: after.unwrap_or(folded),
         is_up_to_date: false,
         ready: VecDeque::from([Bytes::from_static(OPENING.as_bytes())]),
@@ -152,11 +166,14 @@ async fn follow<L: Line>(
 impl<L: Line> Follower<L> {
     /// Reads what was before, as far as the fold stands, where that isn't done with.
     async fn catch_up(&mut self) -> Result<(), LogError> {
-        let folded = self.line.folded();
-        self.past = match self.seen < folded {
-            true => Some((self.line.tail(self.seen).await?, folded)),
-            false => None,
-        };
+        self.past = None;
+        if self.seen < self.line.folded() {
+            // Never closed.
+            let turn = Arc::clone(&self.reading).acquire_owned().await.ok();
+            // In this order: what is folded later comes as something new.
+            let until = self.line.folded();
+            self.past = Some(Past { tail: self.line.tail(self.seen).await?, until, _turn: turn });
+        }
         Ok(())
     }
 
@@ -181,7 +198,7 @@ impl<L: Line> Follower<L> {
     }
 
     async fn read_up(&mut self, group: Option<Result<Vec<Entry>, LogError>>) -> Result<(), Ended> {
-        let until = self.past.as_ref().map_or(0, |(_, until)| *until);
+        let until = self.past.as_ref().map_or(0, |past| past.until);
         // The reader comes back and goes on where this ended.
         let group = group.and_then(Result::ok).ok_or(Ended)?;
         for entry in group.into_iter().take_while(|entry| entry.seq <= until) {
@@ -214,9 +231,9 @@ impl<L: Line> Follower<L> {
 }
 
 /// The next group of what was before.
-async fn next_group(past: &mut Option<(Tail, Seq)>) -> Option<Result<Vec<Entry>, LogError>> {
+async fn next_group(past: &mut Option<Past>) -> Option<Result<Vec<Entry>, LogError>> {
     match past {
-        Some((tail, _)) => tail.next().await,
+        Some(past) => past.tail.next().await,
         None => None,
     }
 }
