@@ -216,16 +216,17 @@ mod tests {
     fn a_date_that_lay_ahead_is_given_once_it_has_come() {
         let public = public(&[]);
         let answers = Answers::default();
+        let changed = now() + TimeDelta::seconds(9);
         let get = |now: DateTime<Utc>| {
             let render = || {
                 let mut rendered = Rendered::new(200, "text/plain", "x");
-                rendered.last_modified = Some(self::now()).filter(|changed| *changed <= now);
+                rendered.last_modified = Some(changed).filter(|changed| *changed <= now);
                 Ok::<_, ()>(rendered)
             };
             answers.get(&public, "/feed.json?", Encoding::Identity, now, render).unwrap().last_modified
         };
-        assert_eq!(get(now() - TimeDelta::seconds(1)), None);
-        assert_eq!(get(now()), Some(now()), "the minute is still the same");
+        assert_eq!(get(changed - TimeDelta::seconds(1)), None);
+        assert_eq!(get(changed), Some(changed), "the minute is still the same");
     }
 
     #[test]
