@@ -1,5 +1,6 @@
 //! `reload`: the configuration file's people, roles and rules, proposed to the newsroom line.
 
+use anyhow::bail;
 use clap::Args;
 use copydesk::config::LogKind;
 use copydesk::service;
@@ -26,6 +27,16 @@ impl Reload {
         let mut config = read_config(file)?;
         if let Some(folder) = &global.data {
             config.store.path.clone_from(folder);
+        }
+        if config.log.kind == LogKind::Embedded {
+            if global.server.is_some() && global.data.is_none() {
+                let how = "reload writes to the log itself: send the service that has the embedded log open SIGHUP, or \
+                           name a folder that none has open by --data";
+                return Err(Misuse(how.to_owned()).into());
+            }
+            if !config.store.path.is_dir() {
+                bail!("there is no embedded log in {}", config.store.path.display());
+            }
         }
         let reloaded = service::reload(&config).await.map_err(|error| match config.log.kind {
             LogKind::Embedded => error.context(

@@ -120,3 +120,25 @@ fn a_reload_holds_for_every_instance_at_once() {
     };
     assert_eq!((code, newsroom_versions(&instances[1]).len()), (Some(1), 2));
 }
+
+#[test]
+fn an_embedded_log_is_neither_made_by_a_reload_nor_reached_through_a_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copydesk.toml");
+    let data = folder.path().join("data");
+    std::fs::write(&file, format!("[store]\npath = {data:?}\n[people.carl]\nroles = [\"chief\"]\n")).unwrap();
+    let reload = |more: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_copydesk"))
+            .args(["reload", "--config"])
+            .arg(&file)
+            .args(more)
+            .output()
+            .unwrap();
+        (run.status.code(), String::from_utf8(run.stderr).unwrap())
+    };
+    let (code, said) = reload(&["--server", "http://127.0.0.1:1"]);
+    assert!(code == Some(2) && said.contains("SIGHUP"), "{code:?} {said}");
+    let (code, said) = reload(&[]);
+    assert!(code == Some(1) && said.contains("there is no embedded log"), "{code:?} {said}");
+    assert!(!data.exists(), "nothing was made");
+}
