@@ -48,7 +48,7 @@ const connection = await connect({
 });
 const subject = [SUBJECT, ...section.split("/").filter(Boolean)].join(".");
 const wire = jetstream(connection);
-const consumers = await (await wire.jetstreamManager(false)).consumers;
+const { consumers } = await wire.jetstreamManager(false);
 await consumers.add(STREAM, {
   name, durable_name: name, ack_policy: AckPolicy.Explicit, ack_wait: nanos(10_000), max_ack_pending: 1,
   deliver_policy: since === "start" ? DeliverPolicy.All : DeliverPolicy.New,

@@ -18,7 +18,7 @@ use crate::harness::{Serving, send};
 use crate::nats_server::NatsServer;
 
 /// How long a consumer may take to have what it is to have: its acknowledgements may take 10 s to run out, twice.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What each client runs: its name, section and since when.
 const RUNS: [(&str, &str, &str); 3] = [("all", "", "start"), ("world", "world", "start"), ("now", "", "now")];

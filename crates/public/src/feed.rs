@@ -190,12 +190,15 @@ fn encode(value: &str, url: &mut String) {
 }
 
 /// What a feed in XML may hold: the wire may be fed by others, and a single character that XML 1.0 has no place for
-/// makes a reader's software refuse the whole feed.
+/// makes a reader's software refuse the whole feed. The controls from U+007F on are allowed but discouraged there, and
+/// errors in the HTML that a feed carries; of them a text may hold NEL, which breaks a line.
 fn xml(written: Vec<u8>) -> Vec<u8> {
     let forbidden =
-        |c: char| matches!(c, '\0'..='\x08' | '\x0b' | '\x0c' | '\x0e'..='\x1f' | '\u{fffe}' | '\u{ffff}');
+        |c: char| c.is_control() && !matches!(c, '\t' | '\n' | '\r') || matches!(c, '\u{fffe}' | '\u{ffff}');
     match std::str::from_utf8(&written) {
-        Ok(text) if text.contains(forbidden) => text.replace(forbidden, "\u{fffd}").into_bytes(),
+        Ok(text) if text.contains(forbidden) => {
+            text.replace('\u{85}', "\n").replace(forbidden, "\u{fffd}").into_bytes()
+        }
         _ => written,
     }
 }

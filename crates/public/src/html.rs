@@ -7,7 +7,7 @@ use ammonia::{Builder, UrlRelative};
 
 use crate::ninjs::Ninjs;
 
-/// Text as it stands in HTML, in an element or in a quoted attribute.
+/// Text as it stands in HTML, in an element or in a quoted attribute. NEL, an error in HTML, is a line feed.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -17,6 +17,7 @@ pub(crate) fn escape(text: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
+            '\u{85}' => escaped.push('\n'),
             _ => escaped.push(c),
         }
     }
@@ -46,7 +47,7 @@ pub(crate) fn body(ninjs: &Ninjs) -> String {
 
 /// What of the wire's XHTML a reader's browser gets: the wire may be fed by others.
 pub(crate) fn clean(body: &str) -> String {
-    CLEANER.clean(body).to_string()
+    CLEANER.clean(body).to_string().replace('\u{85}', "\n")
 }
 
 static CLEANER: LazyLock<Builder<'static>> = LazyLock::new(|| {
@@ -140,6 +141,11 @@ mod tests {
             cleaned.contains("<p>One <a>two</a> <a href=\"https://a.example/?a=1&amp;b=2\">three</a></p>"),
             "{cleaned}"
         );
+    }
+
+    #[test]
+    fn a_nel_is_a_line_feed_for_it_is_an_error_in_html() {
+        assert_eq!((escape("a\u{85}b").as_str(), clean("<p>a\u{85}b</p>").as_str()), ("a\nb", "<p>a\nb</p>"));
     }
 
     #[test]
