@@ -8,6 +8,7 @@
 //! - [`command`]: one file a command: its data, its decision, its event, how the event folds.
 //! - [`article`]: the state, and the one way in which it changes.
 //! - [`event`]: the envelope, frozen for ever, and how stored bytes are read.
+//! - `machines`: what of an article is a machine's work.
 //! - [`newsroom`]: people, roles and rules: the newsroom line.
 //! - [`fields`], [`change`]: metadata; changes of words, how they merge and conflict.
 //! - [`claims`], [`coverage`], [`gate`]: statements and their verdicts; what stands between a text and readers.
@@ -31,6 +32,7 @@ pub mod gate;
 pub mod ids;
 pub mod json;
 pub mod limits;
+mod machines;
 pub mod newsroom;
 pub mod problem;
 pub mod schemas;
