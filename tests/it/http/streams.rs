@@ -226,6 +226,7 @@ async fn a_reader_who_does_not_keep_up_is_cut_off_and_the_others_are_not() {
     let article = house.draft("One.").await;
     slow.some(1).await;
     quick.some(1).await;
+    let mut late = Following::of(&house, "eva", "/v1/stream", Some(0)).await;
     let asks = copydesk::store::MOVES_KEPT + 1;
     for ask in 0..asks {
         let base =
@@ -250,5 +251,14 @@ async fn a_reader_who_does_not_keep_up_is_cut_off_and_the_others_are_not() {
     }
     assert_eq!(had, 0, "it lost its place, so it is told nothing that comes after a gap");
     let mut back = Following::of(&house, "eva", "/v1/stream", Some(had)).await;
-    assert_eq!(back.some(asks + 1).await.len(), asks + 1, "and finds everything when it comes back");
+    let all = back.some(asks + 1).await;
+    assert!(all.is_sorted_by(|a, b| a.id < b.id), "and finds everything when it comes back");
+    assert_eq!(
+        late.some(asks + 1).await,
+        all,
+        "who was still at the past goes on there, and sees nothing twice"
+    );
+    // It waits already when something comes: what was left in the queue is past by then.
+    let (next, _) = tokio::join!(late.some(1), house.draft("Another."));
+    assert_eq!(types(&next), ["drafted"]);
 }
