@@ -75,7 +75,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
             Fold { seq: position.seq, aside: position.aside, foreign: position.foreign }
         }),
         public: gateway.readers.as_ref().map(|readers| {
-            let at = readers.public.position();
+            let at = readers.editions.public().position();
             let (seq, foreign, missed) = (at.seq, at.foreign, at.missed);
             PublicFold { seq, foreign, not_understood: at.not_understood, missed }
         }),
@@ -120,7 +120,7 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
         ]);
     }
     if let Some(readers) = &gateway.readers {
-        let position = readers.public.position();
+        let position = readers.editions.public().position();
         let not_understood = position.not_understood;
         gauges.extend([
             gauge("public_fold_seq", "The wire's last folded position.", position.seq),

@@ -19,7 +19,7 @@ use copydesk_article::ids::parse_uuid;
 use copydesk_article::problem::{Code, Problem};
 use copydesk_public::feed::FeedError;
 use copydesk_public::page::{self, Form};
-use copydesk_public::{Answers, Encoding, Feed, Public, Rendered, Site, conditional, feed, store};
+use copydesk_public::{Answers, Encoding, Feed, Rendered, Site, conditional, feed, store};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -31,9 +31,7 @@ use crate::log::Clock;
 /// What the public routes read from.
 #[derive(Clone)]
 pub struct Readers {
-    /// The folded wire.
-    pub public: Arc<Public>,
-    /// The wire, and those who follow it.
+    /// The wire, folded, and those who follow it.
     pub editions: Editions,
     /// The house.
     pub site: Site,
@@ -82,7 +80,8 @@ pub(super) async fn feed(
     let path = uri.path().to_owned();
     let key = key(&path, &asked);
     let render = move |readers: &Readers| {
-        let (feed, now) = (Feed { public: &readers.public, site: &readers.site }, readers.clock.now());
+        let (feed, now) =
+            (Feed { public: readers.editions.public(), site: &readers.site }, readers.clock.now());
         match path.as_str() {
             "/feed.atom" => feed.atom(&asked, now),
             "/feed.rss" => feed.rss(&asked, now),
@@ -103,8 +102,9 @@ pub(super) async fn front(
     let asked = asked(&uri)?;
     let asked = feed::Params { section: asked.section, cursor: asked.cursor, ..feed::Params::default() };
     let key = key("/", &asked);
-    let render =
-        move |readers: &Readers| page::front(&readers.public, &readers.site, &asked, readers.clock.now());
+    let render = move |readers: &Readers| {
+        page::front(readers.editions.public(), &readers.site, &asked, readers.clock.now())
+    };
     answer(readers, &headers, key, render).await
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn article(
         return Ok(respond(&headers, page::not_found(&readers.site, form)));
     };
     let render = move |readers: &Readers| {
-        let article = page::article(&readers.public, &readers.site, id, form, readers.clock.now());
+        let article = page::article(readers.editions.public(), &readers.site, id, form, readers.clock.now());
         article.map_err(FeedError::Store)
     };
     answer(readers, &headers, format!("/articles/{id} {}", form.name()), render).await
@@ -161,7 +161,8 @@ async fn answer(
     render: impl FnOnce(&Readers) -> Result<Rendered, FeedError> + Send + 'static,
 ) -> Result<Response, Refusal> {
     let encoding = Encoding::negotiated(header(headers, &ACCEPT_ENCODING));
-    let find = || readers.rendered.answers.find(&readers.public, &key, encoding, readers.clock.now());
+    let find =
+        || readers.rendered.answers.find(readers.editions.public(), &key, encoding, readers.clock.now());
     let rendered = match find() {
         Some(rendered) => Ok(rendered),
         None => {
@@ -174,7 +175,7 @@ async fn answer(
                         // Held to the end, even if whoever asked has gone away.
                         let _turn = turn;
                         let (answers, now) = (&readers.rendered.answers, readers.clock.now());
-                        answers.get(&readers.public, &key, encoding, now, || render(&readers))
+                        answers.get(readers.editions.public(), &key, encoding, now, || render(&readers))
                     });
                     finished(rendering).await?
                 }

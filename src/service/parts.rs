@@ -199,7 +199,6 @@ impl Service {
         if parts.contains(&Part::Feed) {
             let folding = WireFold {
                 editions: self.editions.clone(),
-                public: Arc::clone(&self.public),
                 clock: self.log.clock(),
                 progress: self.progress.clone(),
             };

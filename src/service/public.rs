@@ -29,7 +29,6 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub(super) struct WireFold {
     pub editions: Editions,
-    pub public: Arc<Public>,
     pub clock: Arc<dyn Clock>,
     pub progress: watch::Sender<Progress>,
 }
@@ -46,7 +45,7 @@ impl WireFold {
     }
 
     async fn fold(&self) -> Result<Infallible, String> {
-        let tail = self.editions.wire().tail(self.public.position().seq).await;
+        let tail = self.editions.wire().tail(self.editions.public().position().seq).await;
         let mut tail = tail.map_err(|error| error.to_string())?;
         self.progress.send_modify(|progress| progress.public_stopped = None);
         while let Some(group) = tail.next().await {
@@ -58,7 +57,7 @@ impl WireFold {
 
     /// Returns once everything up to a position is folded.
     async fn folded(&self, seq: Seq) {
-        while self.public.position().seq < seq {
+        while self.editions.public().position().seq < seq {
             self.clock.sleep(LOOK).await;
         }
     }
@@ -83,19 +82,13 @@ pub(super) async fn serve(
     let (store, _) = Store::open(&config.store.path.join("public"), cache)?;
     let public = Arc::new(Public::open(store.db(), log.identity())?);
     let folding = WireFold {
-        editions: Editions::new(Arc::clone(&public), log.wire()),
-        public,
+        editions: Editions::new(public, log.wire()),
         clock: log.clock(),
         progress: watch::Sender::new(Progress::default()),
     };
     let site = Site { public_url: public_url(config, &format!("http://{address}")), ..site(config) };
-    let readers = Readers {
-        public: Arc::clone(&folding.public),
-        editions: folding.editions.clone(),
-        site,
-        clock: log.clock(),
-        rendered: Arc::default(),
-    };
+    let readers =
+        Readers { editions: folding.editions.clone(), site, clock: log.clock(), rendered: Arc::default() };
     let gateway = Arc::new(Gateway {
         desk: None,
         readers: Some(readers),

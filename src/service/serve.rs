@@ -170,7 +170,6 @@ pub(super) fn gateway(
     Gateway {
         desk: parts.contains(&Part::Desk).then(|| Arc::clone(&service.desk)),
         readers: parts.contains(&Part::Feed).then(|| Readers {
-            public: Arc::clone(&service.public),
             editions: service.editions.clone(),
             site,
             clock: service.log.clock(),

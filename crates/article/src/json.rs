@@ -15,6 +15,10 @@ use serde::de::{
 use crate::limits;
 use crate::problem::{Code, Problem};
 
+mod canonical;
+
+pub(crate) use canonical::canonical_object;
+
 /// A JSON value as sent, its keys in order and none twice.
 #[derive(Clone, PartialEq)]
 pub enum Node {
@@ -133,60 +137,7 @@ pub(crate) fn given<'de, D: de::Deserializer<'de>, T: de::Deserialize<'de>>(
     <Option<T> as de::Deserialize>::deserialize(deserializer).map(Some)
 }
 
-/// An object in RFC 8785 form, its members in the order of their names already.
-pub(crate) fn canonical_object(members: &[(&str, &Node)]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    out.push(b'{');
-    for (at, (name, value)) in members.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        canonical_string(name, &mut out);
-        out.push(b':');
-        value.canonical(&mut out);
-    }
-    out.push(b'}');
-    out
-}
-
-/// JSON's own escapes are those of RFC 8785 as `serde_json` writes them.
-fn canonical_string(text: &str, out: &mut Vec<u8>) {
-    // Writing a string into memory can't fail.
-    let _ = serde_json::to_writer(out, text);
-}
-
 impl Node {
-    /// Writes the RFC 8785 form. The library's own way, through a map for each object, takes twice as long as
-    /// everything else that reading a command means.
-    fn canonical(&self, out: &mut Vec<u8>) {
-        match self {
-            Node::Null => out.extend_from_slice(b"null"),
-            Node::Bool(true) => out.extend_from_slice(b"true"),
-            Node::Bool(false) => out.extend_from_slice(b"false"),
-            Node::Int(_) | Node::Uint(_) | Node::Float(_) => {
-                // Numbers of parsed JSON are finite, so this can't fail.
-                out.extend(serde_json_canonicalizer::to_vec(self).unwrap_or_default());
-            }
-            Node::Str(text) => canonical_string(text, out),
-            Node::Array(items) => {
-                out.push(b'[');
-                for (at, item) in items.iter().enumerate() {
-                    if at > 0 {
-                        out.push(b',');
-                    }
-                    item.canonical(out);
-                }
-                out.push(b']');
-            }
-            Node::Object(members) => {
-                let mut sorted: Vec<(&str, &Node)> =
-                    members.iter().map(|(name, value)| (name.as_str(), value)).collect();
-                sorted.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-                out.extend(canonical_object(&sorted));
-            }
-        }
-    }
-
     /// What sort of value it is, in a word.
     fn sort(&self) -> &'static str {
         match self {
@@ -541,101 +492,4 @@ impl<'de> MapAccess<'de> for Members<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde::Deserialize;
-
-    use super::*;
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(deny_unknown_fields)]
-    struct Shape {
-        headline: String,
-        #[serde(default)]
-        inner: Vec<Inner>,
-    }
-
-    #[derive(Debug, Deserialize, PartialEq)]
-    #[serde(deny_unknown_fields)]
-    struct Inner {
-        level: u8,
-    }
-
-    fn refused(json: &str) -> Problem {
-        parse(json.as_bytes()).and_then(|node| node.decode::<Shape>("/data")).unwrap_err()
-    }
-
-    #[test]
-    fn an_unknown_field_is_named_with_the_nearest_right_one() {
-        let problem = refused(r#"{"headlin":"x"}"#);
-        assert_eq!(problem.code, Code::UnknownField);
-        assert_eq!(problem.field.as_deref(), Some("/data/headlin"));
-        assert_eq!(problem.suggestion.as_deref(), Some("headline"));
-    }
-
-    #[test]
-    fn a_wrong_type_is_placed_and_not_quoted() {
-        let problem = refused(r#"{"headline":"x","inner":[{"level":1},{"level":"CANARY"}]}"#);
-        assert_eq!(problem.field.as_deref(), Some("/data/inner/1/level"));
-        assert!(!format!("{problem:?}").contains("CANARY"));
-    }
-
-    #[test]
-    fn a_list_is_no_object_and_types_are_named_in_the_words_of_json() {
-        let problem = parse(b"[\"x\",[]]").unwrap().decode::<Shape>("/data").unwrap_err();
-        assert_eq!(problem.detail, "/data: expected an object, found a list");
-        assert_eq!(refused(r#"{"headline":"x","inner":[[1]]}"#).field.as_deref(), Some("/data/inner/0"));
-        let problem = refused(r#"{"headline":"x","inner":[{"level":"1"}]}"#);
-        assert_eq!(problem.detail, "/data/inner/0/level: expected a whole number, found string");
-    }
-
-    #[test]
-    fn a_missing_field_is_placed() {
-        assert_eq!(refused("{}").field.as_deref(), Some("/data/headline"));
-        assert_eq!(refused(r#"{"headline":"x","inner":[{}]}"#).field.as_deref(), Some("/data/inner/0/level"));
-    }
-
-    #[test]
-    fn duplicate_keys_depth_and_garbage_are_malformed() {
-        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        for bad in
-            [r#"{"a":1,"a":2}"#, r#"{"a":{"b":1,"b":1}}"#, "", "{", "nul", "{} {}", r#""\ud800""#, &deep]
-        {
-            assert_eq!(parse(bad.as_bytes()).unwrap_err().code, Code::Malformed, "{}", bad.len());
-        }
-        let at_limit = format!("{}{}", "[".repeat(32), "]".repeat(32));
-        assert!(parse(at_limit.as_bytes()).is_ok());
-        let over = format!("{}{}", "[".repeat(33), "]".repeat(33));
-        assert!(parse(over.as_bytes()).unwrap_err().detail.contains("32 deep"));
-    }
-
-    fn any_node() -> impl Strategy<Value = Node> {
-        let leaf = prop_oneof![
-            Just(Node::Null),
-            any::<bool>().prop_map(Node::Bool),
-            any::<i64>().prop_map(Node::Int),
-            (-9..9_i64).prop_map(Node::Int),
-            (i64::MAX as u64 + 1..).prop_map(Node::Uint),
-            any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Node::Float),
-            "[a\\\\\"\u{0}-\u{1f}\u{7f}é\u{2028}😀]{0,6}".prop_map(Node::Str),
-        ];
-        leaf.prop_recursive(4, 24, 5, |inner| {
-            let members =
-                proptest::collection::btree_map("[a-c\\\\\"\nA é\u{ffff}😀]{0,2}", inner.clone(), 0..5);
-            prop_oneof![
-                proptest::collection::vec(inner, 0..4).prop_map(Node::Array),
-                members.prop_map(|members| Node::Object(members.into_iter().rev().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn the_canonical_form_is_that_of_the_library(node in any_node()) {
-            let mut ours = Vec::new();
-            node.canonical(&mut ours);
-            let theirs = serde_json_canonicalizer::to_vec(&node).unwrap();
-            prop_assert_eq!(String::from_utf8(ours).unwrap(), String::from_utf8(theirs).unwrap());
-        }
-    }
-}
+mod tests;

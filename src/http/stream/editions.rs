@@ -56,6 +56,11 @@ impl Editions {
         Self { public, wire, new: broadcast::Sender::new(KEPT) }
     }
 
+    /// What is folded of it.
+    pub fn public(&self) -> &Public {
+        &self.public
+    }
+
     /// The wire.
     pub fn wire(&self) -> &Arc<dyn Stream> {
         &self.wire

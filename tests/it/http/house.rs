@@ -101,7 +101,6 @@ impl House {
             ..Site::default()
         };
         let readers = Readers {
-            public: Arc::clone(&service.public),
             editions: service.editions.clone(),
             site,
             clock: service.log.clock(),
