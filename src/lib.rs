@@ -6,6 +6,7 @@
 //!
 //! # Layout, from the ground up
 //! - [`log`]: the ordered events and everything else that must last: segment files, JetStream, memory for tests.
+//! - [`merkle`]: the tree over the events: hashes, proofs, tiles.
 //! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
 //! - [`wire`]: from events to editions, exactly once.
@@ -23,6 +24,7 @@ pub mod deliver;
 pub mod desk;
 pub mod http;
 pub mod log;
+pub mod merkle;
 pub mod metrics;
 pub mod nats;
 pub mod service;

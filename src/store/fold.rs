@@ -17,6 +17,7 @@ use super::{
     StoreError, Stored,
 };
 use crate::log::{Content, Entry, Log, LogError, Stream};
+use crate::merkle::Leaf;
 
 /// How many articles the fold keeps in memory between groups.
 const KEPT_ARTICLES: usize = 4096;
@@ -224,6 +225,10 @@ impl<'a> Folder<'a> {
         let folded = position.seq;
         for entry in entries.iter().filter(|entry| entry.seq > folded) {
             self.take(entry, &mut group, &mut position)?;
+            if let Some(leaf) = leaf(entry) {
+                group.leaf(entry.seq, leaf);
+                position.leaves += 1;
+            }
             group.count();
             last = Some(entry);
         }
@@ -361,6 +366,15 @@ impl<'a> Folder<'a> {
             self.kept.clear();
         }
         self.kept.insert(stored.article.id, stored.clone());
+    }
+}
+
+/// The leaf of an entry; none where it is no event of ours, or deleted so that nothing tells what it was.
+fn leaf(entry: &Entry) -> Option<Leaf> {
+    match &entry.content {
+        Content::Message { body, .. } => Leaf::of(&entry.subject, body),
+        Content::Erased { sha256: Some(event) } => Some(Leaf { event: *event, edition: None }),
+        Content::Erased { sha256: None } => None,
     }
 }
 

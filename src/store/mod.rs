@@ -39,16 +39,18 @@ pub mod pieces;
 mod reads;
 mod recent;
 mod shelf;
+pub mod tree;
 
 pub use decided::Decided;
 pub use line::EventRef;
 pub use moves::{MOVES_KEPT, Move};
+pub use tree::Tree;
 
 use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;
@@ -95,6 +97,8 @@ pub struct Position {
     pub foreign: u64,
     /// How many articles are set aside.
     pub aside: u64,
+    /// How many leaves the tree has: events of ours up to here.
+    pub leaves: u64,
 }
 
 /// An article with the last position on its subject, which is what the next append expects.
@@ -170,6 +174,8 @@ pub struct Store {
     pub(crate) shelves: Shelves,
     /// What was folded since the last batch.
     recent: RwLock<Recent>,
+    /// The tree over what was folded.
+    merkle: Tree,
     /// What is in memory of the board, as sled has it. Locked before `recent` where both are.
     board: RwLock<board::Index>,
     position: watch::Sender<Position>,
@@ -274,12 +280,15 @@ impl Store {
             tree.clear()?;
         }
         let start = position.unwrap_or(Position::none());
+        let merkle = Tree::new(shelf(b't'));
+        merkle.load(start.leaves)?;
         let keeper = keeper::Keeper::of(db.clone()).map_err(|error| StoreError::Failed(error.to_string()))?;
         let store = Store {
             db,
             tree,
             shelves,
             recent: RwLock::default(),
+            merkle,
             board: RwLock::new(board::Index::unread(board::ROOM_BYTES)),
             position: watch::Sender::new(start),
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
@@ -349,10 +358,16 @@ impl Store {
         *index = board::Index::unread(board::ROOM_BYTES);
         *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
         *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = Arc::default();
+        self.merkle.clear();
         self.position.send_replace(Position::none());
         self.damage.send_replace(None);
         self.tree.clear()?;
         Ok(())
+    }
+
+    /// The tree over the events that were folded.
+    pub fn merkle(&self) -> &Tree {
+        &self.merkle
     }
 
     /// The sled database, for the public side's own trees where both run in one process.
@@ -390,6 +405,7 @@ impl Store {
     /// Lets readers see a group that was folded.
     fn take(&self, mut group: Recent, position: Position) {
         let moves = group.take_moves();
+        self.merkle.grow(group.take_leaves());
         if let Some(newsroom) = group.newsroom() {
             *self.newsroom.write().unwrap_or_else(PoisonError::into_inner) = newsroom;
         }
@@ -409,12 +425,14 @@ impl Store {
                 return Ok(());
             }
             let mut batch = recent.batch(&self.shelves)?;
+            self.merkle.batch(&mut batch);
             let position = pieces::encode(&self.position())?;
             pieces::write(&self.shelves.meta, &mut batch, POSITION, &position);
             batch
         };
         // Readers go on seeing the same in memory until sled has it.
         self.tree.apply_batch(batch)?;
+        self.merkle.written();
         let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
         let written = std::mem::take(&mut *self.recent.write().unwrap_or_else(PoisonError::into_inner));
         if !index.is_unread() {
@@ -433,6 +451,7 @@ impl Position {
             fold_version: FOLD_VERSION,
             foreign: 0,
             aside: 0,
+            leaves: 0,
         }
     }
 }

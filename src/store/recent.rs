@@ -14,11 +14,13 @@ use copydesk_article::newsroom::Newsroom;
 use sled::Batch;
 use uuid::Uuid;
 
+use super::tree::Placed;
 use super::{
     Aside, EventRef, ForeignMessage, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, due_key,
     line, pieces, snapshot_key,
 };
 use crate::log::Seq;
+use crate::merkle::Leaf;
 
 /// How many bytes of events and of the articles around them are kept before they are written, about.
 const FULL_BYTES: usize = 32 << 20;
@@ -39,6 +41,8 @@ pub(super) struct Recent {
     foreign: Vec<ForeignMessage>,
     /// The events of one group, for those who want to hear of them.
     moves: Vec<Move>,
+    /// The leaves of one group's events.
+    leaves: Vec<Placed>,
     /// How many entries this comes of.
     entries: usize,
     /// How much it takes, about.
@@ -115,6 +119,15 @@ impl Recent {
 
     pub(super) fn take_moves(&mut self) -> Vec<Move> {
         std::mem::take(&mut self.moves)
+    }
+
+    /// An event of ours was folded, or its article is set aside: the tree has it all the same.
+    pub(super) fn leaf(&mut self, seq: Seq, leaf: Leaf) {
+        self.leaves.push((seq, leaf));
+    }
+
+    pub(super) fn take_leaves(&mut self) -> Vec<Placed> {
+        std::mem::take(&mut self.leaves)
     }
 
     pub(super) fn set_newsroom(&mut self, newsroom: Newsroom) {

@@ -253,6 +253,17 @@ pub struct Frozen {
     /// As in [`Envelope::wire`]; any other word is of a newer build.
     #[serde(default)]
     pub wire: Option<String>,
+    /// As in [`Envelope::editiondigest`].
+    #[serde(default)]
+    pub editiondigest: Option<Hash>,
+}
+
+impl Frozen {
+    /// The frozen members of stored bytes that were found on `subject`; none where they are no envelope of ours.
+    pub fn read(subject: &str, bytes: &[u8]) -> Option<Frozen> {
+        let frozen: Frozen = serde_json::from_slice(bytes).ok()?;
+        (frozen.subject == subject && frozen.kind.starts_with(TYPE_PREFIX)).then_some(frozen)
+    }
 }
 
 /// Reads stored bytes that were found on `subject`.
@@ -273,11 +284,9 @@ pub fn read(subject: &str, bytes: &[u8]) -> Read {
         Ok(_) => return Read::Foreign,
         Err(why) => why,
     };
-    match serde_json::from_slice::<Frozen>(bytes) {
-        Ok(frozen) if frozen.subject == subject && frozen.kind.starts_with(TYPE_PREFIX) => {
-            Read::NotUnderstood { frozen, why }
-        }
-        _ => Read::Foreign,
+    match Frozen::read(subject, bytes) {
+        Some(frozen) => Read::NotUnderstood { frozen, why },
+        None => Read::Foreign,
     }
 }
 
