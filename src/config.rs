@@ -41,6 +41,8 @@ pub struct Config {
     pub http: Http,
     /// `[store]`: the embedded log and the folded state.
     pub store: Store,
+    /// `[audit]`: how checkpoints are named and signed.
+    pub audit: Audit,
     /// `[people.<name>]`: everyone, by actor name.
     pub people: BTreeMap<String, Staff>,
     /// `[rules]`: what the gate judges by.
@@ -198,6 +200,17 @@ impl Default for Store {
     fn default() -> Self {
         Self { path: PathBuf::from("./copydesk-data"), cache_mb: 128 }
     }
+}
+
+/// `[audit]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Audit {
+    /// The name of the log in checkpoints: an address without a scheme. By default the public one with `/audit`, or,
+    /// where none is configured, one made of the log's identity.
+    pub origin: Option<String>,
+    /// The file with the signing key, as `copydesk audit-key` prints it. By default the log's key-value space keeps one.
+    pub key: Option<PathBuf>,
 }
 
 /// `[people.<name>]`

@@ -9,6 +9,7 @@
 //! - [`merkle`]: the tree over the events: hashes, proofs, tiles.
 //! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
+//! - [`audit`]: signed checkpoints of the tree, and proofs.
 //! - [`wire`]: from events to editions, exactly once.
 //! - [`deliver`]: editions sent to webhooks, and who has taken what.
 //! - [`view`]: an article as newsroom tools read it.
@@ -18,6 +19,7 @@
 //! - [`bench`]: what all of it costs beside the bare transport.
 
 pub mod agency;
+pub mod audit;
 pub mod bench;
 pub mod config;
 pub mod deliver;

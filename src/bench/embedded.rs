@@ -48,7 +48,7 @@ fn grouped_appends(path: &Path, messages: usize) -> anyhow::Result<f64> {
 
 async fn commands(data: &Path, commands: usize) -> anyhow::Result<f64> {
     let log = open_embedded_log(data, Options::default())?;
-    let service = Service::open(log, data, 128 << 20, "copydesk", |_, _| {}).await?;
+    let service = Service::open(log, data, 128 << 20, "copydesk", &Default::default(), |_, _| {}).await?;
     service.propose(&newsroom(), "copydesk", false).await?;
     service.start(&[Part::Desk, Part::Wire])?;
     service.store.folded(1).await;

@@ -43,7 +43,8 @@ async fn filled(data: &Path, events: usize) -> anyhow::Result<Arc<dyn Log>> {
     let options =
         Options { durability: Syncing::Within(std::time::Duration::from_secs(1)), ..Options::default() };
     let log = open_embedded_log(data, options)?;
-    let service = Service::open(Arc::clone(&log), data, 128 << 20, "copydesk", |_, _| {}).await?;
+    let service =
+        Service::open(Arc::clone(&log), data, 128 << 20, "copydesk", &Default::default(), |_, _| {}).await?;
     service.propose(&newsroom(), "copydesk", false).await?;
     service.start(&[Part::Desk, Part::Wire])?;
     service.store.folded(1).await;

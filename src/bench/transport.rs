@@ -181,7 +181,7 @@ async fn desk(
     let options = jetstream::Options { prefix: prefix.clone(), ..jetstream::Options::default() };
     let log: Arc<dyn Log> = Arc::new(JetStreamLog::open(writing.clone(), options).await?);
     let data = folder.join(format!("nats-{in_flight}-{run}"));
-    let service = Service::open(log, &data, 128 << 20, &prefix, |_, _| {}).await?;
+    let service = Service::open(log, &data, 128 << 20, &prefix, &Default::default(), |_, _| {}).await?;
     service.propose(&newsroom(), &prefix, false).await?;
     service.start(&[Part::Desk, Part::Wire])?;
     service.store.folded(1).await;

@@ -16,6 +16,8 @@ pub struct Progress {
     pub wire_stopped: Option<String>,
     /// Why folding stands still, if it does.
     pub fold_stopped: Option<String>,
+    /// Why no checkpoint is signed, if there should be.
+    pub audit_stopped: Option<String>,
     /// Why the public side stands still, if it does.
     pub public_stopped: Option<String>,
 }

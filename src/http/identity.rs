@@ -131,15 +131,27 @@ impl FromRequestParts<Arc<Gateway>> for Reader {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Refusal> {
+        let desk = gateway.desk.clone();
+        // Nobody learns what there is before saying who they are.
+        actor(gateway, parts)?;
+        Ok(Reader::of(gateway, parts, desk.ok_or_else(no_such_route)?)?)
+    }
+}
+
+impl Reader {
+    /// Whoever asks, as a reader of what this desk has.
+    ///
+    /// # Errors
+    /// `unauthenticated`, `forbidden`, `log_unavailable`, `behind`.
+    pub(super) fn of(gateway: &Gateway, parts: &Parts, desk: Arc<Desk>) -> Result<Self, Problem> {
         let actor = actor(gateway, parts)?;
-        let desk = gateway.desk.clone().ok_or_else(no_such_route)?;
         if let Some(why) = gateway.diverged() {
             let detail = format!("what is folded here isn't what the log holds: {why}");
-            return Err(Problem::new(Code::LogUnavailable, detail).into());
+            return Err(Problem::new(Code::LogUnavailable, detail));
         }
         if !gateway.health.is_caught_up() {
             let detail = "this instance is still folding the log: try again, or ask another";
-            return Err(Problem::new(Code::Behind, detail).into());
+            return Err(Problem::new(Code::Behind, detail));
         }
         let person = desk.store().newsroom().person(&actor).cloned().ok_or_else(stranger)?;
         let reader = Reader { actor, person, desk };

@@ -5,7 +5,7 @@
 //! - `commands`: `POST /v1/commands`.
 //! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
 //!   stored, as JSON lines and as an article's history; `deliveries`: who has which edition.
-//! - `readers`: the public routes. `operators`: health, metrics; `openapi`: the description of all of it.
+//! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs. `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
 //! - [`stream`]: server-sent events: what moves at the desk, and every edition.
@@ -29,6 +29,7 @@ use crate::desk::Desk;
 use crate::metrics::Metrics;
 
 mod articles;
+mod audit;
 mod commands;
 mod deliveries;
 mod events;
@@ -46,6 +47,7 @@ pub mod server;
 pub mod stream;
 mod then;
 
+pub use audit::Checkable;
 pub use health::{Health, Progress};
 pub use identity::{Actor, Tokens};
 pub use in_flight::InFlight;
@@ -62,6 +64,8 @@ pub struct Gateway {
     pub desk: Option<Arc<Desk>>,
     /// The public side.
     pub readers: Option<Readers>,
+    /// Checkpoints, tiles and proofs.
+    pub audit: Option<Checkable>,
     /// Who has which edition.
     pub roll: Option<Arc<Roll>>,
     /// Whose a bearer token is.
@@ -124,6 +128,11 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/feed.rss", get(readers::feed))
         .route("/feed.ninjs", get(readers::feed))
         .route("/articles/{id}", get(readers::article))
+        .route("/articles/{id}/proof", get(audit::proof))
+        .route("/audit/checkpoint", get(audit::checkpoint))
+        .route("/audit/key", get(audit::key))
+        .route("/audit/tile/{*path}", get(audit::tile))
+        .route("/audit/events/{seq}", get(audit::event))
         .route("/healthz", get(operators::healthz))
         .route("/readyz", get(operators::readyz))
         .route("/metrics", get(operators::metrics))

@@ -55,6 +55,11 @@ pub(super) fn internal() -> Response {
     plain_problem(500, "internal", "The service failed", "this is a fault of the service; its log says where")
 }
 
+/// The answer where something was and is no more.
+pub(super) fn gone(code: &str, title: &str, detail: &str) -> Response {
+    plain_problem(410, code, title, detail)
+}
+
 /// A problem that isn't of the newsroom's codes.
 fn plain_problem(status: u16, code: &str, title: &str, detail: &str) -> Response {
     let kind = format!("urn:copydesk:problem:{code}");

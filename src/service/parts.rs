@@ -14,6 +14,8 @@ use tokio::task::JoinHandle;
 
 use super::Part;
 use super::public::WireFold;
+use crate::audit::{self, Audit, AuditError, Key};
+use crate::config;
 use crate::desk::{self, Desk, Proposal};
 use crate::http::{Editions, Progress};
 use crate::log::segments::{self, SegmentsLog};
@@ -34,6 +36,17 @@ pub enum ServiceError {
     /// The log can't be folded.
     #[error(transparent)]
     Fold(#[from] FoldError),
+    /// Checkpoints can't be read or signed.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The signing key can't be read.
+    #[error("the signing key {} can't be read: {source}", path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The public side can't be opened.
     #[error("the public side can't be opened: {0}")]
     Public(#[from] copydesk_public::Error),
@@ -70,6 +83,8 @@ pub struct Service {
     pub store: Arc<Store>,
     /// The desk.
     pub desk: Arc<Desk>,
+    /// Checkpoints of the log.
+    pub audit: Arc<Audit>,
     progress: watch::Sender<Progress>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     folding: Mutex<Option<Folding>>,
@@ -103,6 +118,15 @@ pub fn open_embedded_log(data: &Path, options: segments::Options) -> Result<Arc<
     Ok(Arc::new(log))
 }
 
+/// The key of the configuration's file, or the one that the log keeps.
+async fn signing_key(log: &dyn Log, prefix: &str, audit: &config::Audit) -> Result<Key, ServiceError> {
+    let origin = audit.origin.clone().unwrap_or_else(|| format!("{prefix}/{}", log.identity()));
+    let Some(path) = &audit.key else { return Ok(audit::line::kept_key(log, &origin).await?) };
+    let text = tokio::fs::read_to_string(path).await;
+    let text = text.map_err(|source| ServiceError::Key { path: path.clone(), source })?;
+    Ok(Key::parse(&text, &origin).map_err(AuditError::from)?)
+}
+
 impl Service {
     /// Opens store and public side beside a log, and folds up to the log's end. `told` hears how far folding is.
     ///
@@ -115,6 +139,7 @@ impl Service {
         data: &Path,
         cache_bytes: u64,
         prefix: &str,
+        audit: &config::Audit,
         told: impl FnMut(u64, u64),
     ) -> Result<Arc<Service>, ServiceError> {
         let (store, opened) = Store::open(&folders(data).1, cache_bytes)?;
@@ -142,12 +167,21 @@ impl Service {
             }
             Err(error) => return Err(error.into()),
         }
+        let key = signing_key(&*log, prefix, audit).await?;
+        let audit = Arc::new(Audit::open(Arc::clone(&log), Arc::clone(&store), key).await?);
+        if desk.halted().is_none()
+            && let Err(AuditError::Diverged(why)) = audit.agrees().await
+        {
+            tracing::error!(%why, "nothing is decided");
+            desk.halt(Some(&why));
+        }
         let public = Arc::new(Public::open(store.db(), log.identity())?);
         let log_wire = log.wire();
         Ok(Arc::new(Service {
             log,
             store,
             desk: Arc::new(desk),
+            audit,
             editions: Editions::new(Arc::clone(&public), log_wire),
             public,
             progress: watch::Sender::new(Progress::default()),
@@ -196,6 +230,7 @@ impl Service {
         if parts.contains(&Part::Wire) {
             tasks.push(self.write_wire());
         }
+        tasks.push(self.keep_checkpoints(parts.contains(&Part::Audit)));
         if parts.contains(&Part::Feed) {
             let folding = WireFold {
                 editions: self.editions.clone(),
@@ -208,12 +243,34 @@ impl Service {
         Ok(())
     }
 
+    /// Signs checkpoints, or follows those of others.
+    fn keep_checkpoints(self: &Arc<Self>, signing: bool) -> JoinHandle<()> {
+        const PAUSE: Duration = Duration::from_secs(1);
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            loop {
+                let Err(error) = service.audit.run(signing).await;
+                let why = error.to_string();
+                if let AuditError::Diverged(_) = error {
+                    tracing::error!(%why, "nothing is decided");
+                    service.desk.halt(Some(&why));
+                } else {
+                    tracing::warn!(%why, "checkpoints wait");
+                }
+                service.progress.send_modify(|progress| progress.audit_stopped = Some(why));
+                service.log.clock().sleep(PAUSE).await;
+                service.progress.send_modify(|progress| progress.audit_stopped = None);
+            }
+        })
+    }
+
     fn write_wire(self: &Arc<Self>) -> JoinHandle<()> {
         let service = Arc::clone(self);
         tokio::spawn(async move {
             let sent = |seq| service.progress.send_modify(|progress| progress.wire_sent = seq);
             let stopped = |why| service.progress.send_modify(|progress| progress.wire_stopped = why);
-            match writer::keep_running(Arc::clone(&service.desk), sent, stopped).await {}
+            match writer::keep_running(Arc::clone(&service.desk), || service.audit.newest(), sent, stopped)
+                .await {}
         })
     }
 
@@ -224,6 +281,12 @@ impl Service {
         loop {
             let round = async {
                 fold::catch_up(&self.store, &*self.log, |_, _| {}).await?;
+                match self.audit.agrees().await {
+                    Err(AuditError::Diverged(why)) => return Err(FoldError::Diverged(why)),
+                    Err(AuditError::Log(error)) => return Err(error.into()),
+                    Err(AuditError::Store(error)) => return Err(error.into()),
+                    Ok(()) | Err(AuditError::Note(_) | AuditError::Random(_)) => {}
+                }
                 self.desk.halt(None);
                 self.progress.send_modify(|progress| progress.fold_stopped = None);
                 fold::run(&self.store, &*self.log).await

@@ -92,6 +92,7 @@ pub(super) async fn serve(
     let gateway = Arc::new(Gateway {
         desk: None,
         readers: Some(readers),
+        audit: None,
         roll: None,
         tokens: Arc::new(|_| None),
         health: Arc::new(Health::default()),

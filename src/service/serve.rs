@@ -13,9 +13,9 @@ use tokio::sync::watch;
 
 use super::couriers::{self, Couriers};
 use super::{Part, Service, open_embedded_log, reload};
-use crate::config::{Config, LogDurability, LogKind};
+use crate::config::{self, Config, LogDurability, LogKind};
 use crate::desk::Proposal;
-use crate::http::{self, Followers, Gateway, Health, InFlight, Patience, Readers};
+use crate::http::{self, Checkable, Followers, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
 use crate::metrics::Metrics;
@@ -152,9 +152,19 @@ pub(super) async fn open(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<A
         bar.set_position(folded);
     };
     let cache = config.store.cache_mb.saturating_mul(1024 * 1024);
-    let service = Service::open(log, &config.store.path, cache, &config.desk.prefix, told).await?;
+    let service =
+        Service::open(log, &config.store.path, cache, &config.desk.prefix, &audit(config), told).await?;
     bar.finish_and_clear();
     Ok(service)
+}
+
+/// How the log is named in checkpoints: as configured, else by the public address.
+fn audit(config: &Config) -> config::Audit {
+    let public = config.http.public_url.as_deref().map(|url| {
+        let address = url.split_once("://").map_or(url, |(_, address)| address);
+        format!("{}/audit", address.trim_end_matches('/'))
+    });
+    config::Audit { origin: config.audit.origin.clone().or(public), key: config.audit.key.clone() }
 }
 
 /// The routes' parts.
@@ -175,6 +185,9 @@ pub(super) fn gateway(
             clock: service.log.clock(),
             rendered: Arc::default(),
         }),
+        audit: parts
+            .contains(&Part::Audit)
+            .then(|| Checkable { audit: Arc::clone(&service.audit), desk: Arc::clone(&service.desk) }),
         roll: Some(couriers::roll(config, &service.log)),
         tokens: Arc::new(actor),
         health: Arc::new(Health::default()),

@@ -1,28 +1,42 @@
 //! The message that carries an edition on the wire.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use copydesk_article::edition::Edition;
 use uuid::Uuid;
 
 use super::ninjs::{RenderError, render};
+use crate::audit::Signed;
 use crate::log::{Message, Seq};
 
 /// The message of an edition or withdrawal: of the event that made it, at its position in the log, and how many
-/// messages the wire has with this one. The transport makes the id `Nats-Msg-Id`.
+/// messages the wire has with this one; and the newest checkpoint, so that each subscriber holds evidence of the log's
+/// history. The transport makes the id `Nats-Msg-Id`.
 ///
 /// # Errors
 /// [`RenderError`]: the wire stops at it.
-pub fn message(edition: &Edition, event: Uuid, seq: Seq, count: u64) -> Result<Message, RenderError> {
-    let headers = [
+pub fn message(
+    edition: &Edition,
+    event: Uuid,
+    seq: Seq,
+    count: u64,
+    checkpoint: Option<&Signed>,
+) -> Result<Message, RenderError> {
+    let mut headers = vec![
         ("Copydesk-Event", event.to_string()),
         ("Copydesk-Seq", seq.to_string()),
         ("Copydesk-Count", count.to_string()),
         ("Copydesk-Edition", edition.number.to_string()),
         ("Copydesk-Kind", edition.kind.name().to_owned()),
     ];
+    if let Some(Signed { size, root, .. }) = checkpoint {
+        headers.push(("Copydesk-Checkpoint-Size", size.to_string()));
+        headers.push(("Copydesk-Checkpoint-Root", BASE64.encode(root)));
+    }
     Ok(Message {
         subject: edition.home.to_string(),
         id: format!("{}/{}", edition.article, edition.number),
-        headers: headers.map(|(name, value)| (name.to_owned(), value)).into(),
+        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
         body: render(edition)?.into(),
     })
 }
@@ -41,7 +55,7 @@ mod tests {
             [(EditionKind::Correction, Kind::Correction), (EditionKind::Withdrawal, Kind::Withdrawal)]
         {
             let edition = story(kind);
-            let sent = message(&edition, Uuid::from_u128(9), 40, 3).unwrap();
+            let sent = message(&edition, Uuid::from_u128(9), 40, 3, None).unwrap();
             assert_eq!(sent.id, format!("{}/2", edition.article));
             let mut headers = sent.headers;
             headers.push(("Nats-Msg-Id".into(), sent.id));

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::message::message;
 use super::ninjs::RenderError;
+use crate::audit::Signed;
 use crate::desk::{At, Desk};
 use crate::log::{self, Content, Entry, Expect, LogError, Message, Seq, Settled};
 use crate::store::{Outgoing, StoreError};
@@ -89,7 +90,11 @@ struct Place {
 ///
 /// # Errors
 /// [`WireError`]; never returns otherwise.
-pub async fn run(desk: &Desk, sent: impl Fn(Seq)) -> Result<Infallible, WireError> {
+pub async fn run(
+    desk: &Desk,
+    checkpoint: impl Fn() -> Option<Arc<Signed>>,
+    sent: impl Fn(Seq),
+) -> Result<Infallible, WireError> {
     let mut place = resume(desk).await?;
     sent(place.sent);
     let mut positions = desk.store().positions();
@@ -101,7 +106,7 @@ pub async fn run(desk: &Desk, sent: impl Fn(Seq)) -> Result<Infallible, WireErro
             let _ = positions.changed().await;
         }
         for outgoing in group {
-            match write(desk, outgoing, place).await? {
+            match write(desk, outgoing, place, checkpoint().as_deref()).await? {
                 Some(next) => place = next,
                 None => {
                     place = resume(desk).await?;
@@ -150,7 +155,7 @@ async fn passed(desk: &Desk, place: Place, sha256: Option<[u8; 32]>) -> Result<O
     desk.store().folded(end).await;
     let Some(outgoing) = desk.store().outgoing_after(place.sent, 1)?.pop() else { return Ok(None) };
     let count = place.count + 1;
-    let message = next(desk, outgoing, count).await?;
+    let message = next(desk, outgoing, count, None).await?;
     let same = sha256 == Some(Sha256::digest(&message.body).into());
     Ok(same.then_some(Place { sent: outgoing.seq, count, ..place }))
 }
@@ -186,7 +191,12 @@ fn event_of(entry: &Entry) -> Option<Event> {
 }
 
 /// The message of an outgoing event.
-async fn next(desk: &Desk, outgoing: Outgoing, count: u64) -> Result<Message, WireError> {
+async fn next(
+    desk: &Desk,
+    outgoing: Outgoing,
+    count: u64,
+    checkpoint: Option<&Signed>,
+) -> Result<Message, WireError> {
     let Outgoing { seq, article, version } = outgoing;
     let entry = desk.log().events().get(seq).await?;
     let event = entry.as_ref().and_then(event_of).filter(|_| version > 0);
@@ -198,13 +208,19 @@ async fn next(desk: &Desk, outgoing: Outgoing, count: u64) -> Result<Message, Wi
     if Some(edition.digest()) != event.editiondigest {
         return Err(WireError::OtherDigest(seq));
     }
-    message(&edition, event.id, seq, count).map_err(|source| WireError::Unrenderable { seq, source })
+    message(&edition, event.id, seq, count, checkpoint)
+        .map_err(|source| WireError::Unrenderable { seq, source })
 }
 
 /// Writes one message; none where another writer was first.
-async fn write(desk: &Desk, outgoing: Outgoing, place: Place) -> Result<Option<Place>, WireError> {
+async fn write(
+    desk: &Desk,
+    outgoing: Outgoing,
+    place: Place,
+    checkpoint: Option<&Signed>,
+) -> Result<Option<Place>, WireError> {
     let (seq, count) = (outgoing.seq, place.count + 1);
-    let message = next(desk, outgoing, count).await?;
+    let message = next(desk, outgoing, count, checkpoint).await?;
     let (wire, clock) = (desk.log().wire(), desk.log().clock());
     match log::append(&*wire, &*clock, &message, Expect::Stream(place.end), PATIENCE).await {
         Settled::Written(end) => Ok(Some(Place { end, sent: seq, count })),
@@ -218,6 +234,7 @@ async fn write(desk: &Desk, outgoing: Outgoing, place: Place) -> Result<Option<P
 /// so that an instance with a newer build can take over.
 pub async fn keep_running(
     desk: Arc<Desk>,
+    checkpoint: impl Fn() -> Option<Arc<Signed>>,
     sent: impl Fn(Seq),
     stopped: impl Fn(Option<String>),
 ) -> Infallible {
@@ -227,7 +244,7 @@ pub async fn keep_running(
             stopped(None);
             sent(seq);
         };
-        let Err(error) = run(&desk, tell).await;
+        let Err(error) = run(&desk, &checkpoint, tell).await;
         if error.may_pass() {
             tracing::warn!(%error, "the wire waits");
         } else {

@@ -12,13 +12,20 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("merkle", &[]),
     ("store", &["log", "merkle"]),
     ("desk", &["log", "store"]),
-    ("wire", &["log", "store", "desk"]),
+    ("audit", &["log", "merkle", "store", "desk"]),
+    ("wire", &["log", "store", "desk", "audit"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
     ("nats", &["log", "desk", "metrics"]),
     ("config", &[]),
-    ("http", &["log", "store", "desk", "view", "wire", "deliver", "metrics"]),
-    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver", "metrics"]),
+    ("http", &["merkle", "audit", "log", "store", "desk", "view", "wire", "deliver", "metrics"]),
+    (
+        "service",
+        &[
+            "merkle", "audit", "log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver",
+            "metrics",
+        ],
+    ),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),
 ];
 

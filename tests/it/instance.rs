@@ -60,7 +60,8 @@ impl Instance {
         let folder = tempfile::tempdir().unwrap();
         let log = jetstream::Options { durability: Durability::Always, ..jetstream::Options::default() };
         let log: Arc<dyn Log> = Arc::new(JetStreamLog::open(writes, log).await.unwrap());
-        let opened = Service::open(log, folder.path(), CACHE_BYTES, "copydesk", |_, _| {}).await;
+        let opened =
+            Service::open(log, folder.path(), CACHE_BYTES, "copydesk", &Default::default(), |_, _| {}).await;
         let service = opened.unwrap();
         service.propose(&newsroom(), "copydesk", false).await.unwrap();
         service.start(Part::ALL).unwrap();

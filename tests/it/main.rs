@@ -8,6 +8,7 @@
     reason = "a test that fails is to panic, in its helpers too"
 )]
 
+mod audit;
 mod browser;
 mod cli;
 mod deploy;

@@ -40,7 +40,8 @@ pub async fn send(service: &Service, actor: &str, command: &Value) -> Result<Ans
 /// A service on an embedded log in a folder, its newsroom in force and its tasks running.
 pub async fn service(data: &std::path::Path) -> Arc<Service> {
     let log = open_embedded_log(data, Options::default()).unwrap();
-    let service = Service::open(log, data, 64 << 20, "copydesk", |_, _| {}).await.unwrap();
+    let service =
+        Service::open(log, data, 64 << 20, "copydesk", &Default::default(), |_, _| {}).await.unwrap();
     service.propose(&newsroom(), "copydesk", false).await.unwrap();
     service.start(Part::ALL).unwrap();
     service

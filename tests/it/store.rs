@@ -38,7 +38,7 @@ async fn filled(data: &Path, articles: usize) -> Vec<Uuid> {
 
 async fn opened(data: &Path) -> Arc<Service> {
     let log = open_embedded_log(data, Options::default()).unwrap();
-    Service::open(log, data, 16 << 20, "copydesk", |_, _| {}).await.unwrap()
+    Service::open(log, data, 16 << 20, "copydesk", &Default::default(), |_, _| {}).await.unwrap()
 }
 
 fn files(folder: &Path) -> Vec<std::path::PathBuf> {

@@ -82,7 +82,10 @@ impl House {
         let folder = tempfile::tempdir().unwrap();
         let log = MemoryLog::new(7);
         let handle: Arc<dyn Log> = Arc::new(log.handle());
-        let service = Service::open(handle, folder.path(), 8 << 20, "copydesk", |_, _| {}).await.unwrap();
+        let service =
+            Service::open(handle, folder.path(), 8 << 20, "copydesk", &Default::default(), |_, _| {})
+                .await
+                .unwrap();
         let mut newsroom = crate::path::newsroom();
         let bot = Person { kind: PersonKind::Machine, roles: vec![Role::Reporter], ..Person::default() };
         newsroom.people.insert("bot".into(), bot);
@@ -109,6 +112,10 @@ impl House {
         let gateway = Arc::new(Gateway {
             desk: Some(Arc::clone(&service.desk)),
             readers: Some(readers),
+            audit: Some(copydesk::http::Checkable {
+                audit: Arc::clone(&service.audit),
+                desk: Arc::clone(&service.desk),
+            }),
             roll: Some(Arc::new(Roll::new(Arc::clone(&service.log), Vec::new()))),
             tokens: Arc::new(tokens),
             health: Arc::default(),
@@ -132,7 +139,7 @@ impl House {
             let _ = fold::run(&service.store, &*service.log).await;
         };
         let desk = Arc::clone(&self.service.desk);
-        let writing = async move { match writer::keep_running(desk, |_| {}, |_| {}).await {} };
+        let writing = async move { match writer::keep_running(desk, || None, |_| {}, |_| {}).await {} };
         let editions = self.service.editions.clone();
         let showing = async move {
             let mut tail = editions.wire().tail(0).await.unwrap();

@@ -1,0 +1,182 @@
+//! What anyone may check: checkpoints and tiles (C2SP tlog-tiles), the proof of an edition; and, for auditors, the stored
+//! bytes that leaves are hashes of.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State, rejection::PathRejection};
+use axum::http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use copydesk_article::edition::Edition;
+use copydesk_article::ids::parse_uuid;
+use copydesk_article::problem::{Code, Problem};
+
+use super::identity::{Reader, Reads};
+use super::problem::{Refusal, gone};
+use super::then::{unavailable, unreadable};
+use super::{Gateway, no_such_route};
+use crate::audit::proof::{EditionProof, Inclusion};
+use crate::audit::{Audit, Signed};
+use crate::desk::{At, Desk};
+use crate::log::Content;
+use crate::merkle::path::Tiles;
+use crate::merkle::{Rows, TILE_WIDTH, TilePath};
+use crate::store::StoreError;
+
+/// What the routes work on.
+#[derive(Debug, Clone)]
+pub struct Checkable {
+    /// Checkpoints, and the tree below them.
+    pub audit: Arc<Audit>,
+    /// The articles as they were.
+    pub desk: Arc<Desk>,
+}
+
+/// What never changes may be kept for ever.
+const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// What grows may be kept for as long as it takes to be signed anew.
+const A_MOMENT: HeaderValue = HeaderValue::from_static("public, max-age=0, s-maxage=1, must-revalidate");
+const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const EVENT: HeaderValue = HeaderValue::from_static("application/cloudevents+json");
+
+/// How long a reader waits for the checkpoint that covers what has just gone out.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+fn of(gateway: &Gateway) -> Result<&Checkable, Problem> {
+    gateway.audit.as_ref().ok_or_else(no_such_route)
+}
+
+/// Any site's scripts may check.
+fn public(content_type: HeaderValue, caching: HeaderValue, body: Vec<u8>) -> Response {
+    let anyone = HeaderValue::from_static("*");
+    let headers =
+        [(CONTENT_TYPE, content_type), (CACHE_CONTROL, caching), (ACCESS_CONTROL_ALLOW_ORIGIN, anyone)];
+    (headers, body).into_response()
+}
+
+fn newest(checkable: &Checkable) -> Result<Arc<Signed>, Problem> {
+    let none = || Problem::new(Code::Behind, "no checkpoint is signed yet: try again in a second");
+    checkable.audit.newest().ok_or_else(none)
+}
+
+/// `GET /audit/checkpoint`
+pub(super) async fn checkpoint(State(gateway): State<Arc<Gateway>>) -> Result<Response, Refusal> {
+    let signed = newest(of(&gateway)?)?;
+    Ok(public(PLAIN, A_MOMENT, signed.note.to_vec()))
+}
+
+/// `GET /audit/key`: the key that checkpoints are signed with.
+pub(super) async fn key(State(gateway): State<Arc<Gateway>>) -> Result<Response, Refusal> {
+    let key = of(&gateway)?.audit.key().verifier();
+    Ok(public(PLAIN, A_MOMENT, format!("{key}\n").into_bytes()))
+}
+
+/// `GET /audit/tile/…`: a tile or a bundle of entries, as far as something signed covers it.
+pub(super) async fn tile(
+    State(gateway): State<Arc<Gateway>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let checkable = of(&gateway)?.clone();
+    let signed = newest(&checkable)?;
+    let tile: TilePath = path.ok().and_then(|Path(path)| path.parse().ok()).ok_or_else(Problem::not_found)?;
+    let level = match tile.tiles {
+        Tiles::Hashes(level) => u32::from(level),
+        Tiles::Entries => 0,
+    };
+    // How many full subtrees of the level what is signed has.
+    let there = signed.size.checked_shr(8 * level).unwrap_or(0);
+    let start = tile.index.checked_mul(TILE_WIDTH).ok_or_else(Problem::not_found)?;
+    if start.checked_add(tile.width).is_none_or(|end| end > there) {
+        return Err(Problem::not_found().into());
+    }
+    let read = tokio::task::spawn_blocking(move || read_tile(&checkable.audit, &tile, start));
+    let body = read.await.map_err(|_| ending())?.map_err(unreadable)?;
+    Ok(public(BYTES, FOR_EVER, body))
+}
+
+fn read_tile(audit: &Audit, tile: &TilePath, start: u64) -> Result<Vec<u8>, StoreError> {
+    let tree = audit.store().merkle();
+    Ok(match tile.tiles {
+        Tiles::Hashes(level) => tree.row(level, start, tile.width)?.concat(),
+        Tiles::Entries => {
+            let mut bundle = Vec::new();
+            for (_, leaf) in tree.leaves(start, tile.width)? {
+                let record = leaf.record();
+                bundle.extend_from_slice(&(record.len() as u16).to_be_bytes());
+                bundle.extend_from_slice(&record);
+            }
+            bundle
+        }
+    })
+}
+
+fn ending() -> Problem {
+    Problem::new(Code::LogUnavailable, "the service is ending")
+}
+
+/// `GET /articles/{id}/proof`. Unknown and unpublished look the same.
+pub(super) async fn proof(
+    State(gateway): State<Arc<Gateway>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Refusal> {
+    let Checkable { audit, desk } = of(&gateway)?;
+    let id = path.ok().and_then(|Path(id)| parse_uuid(&id)).ok_or_else(Problem::not_found)?;
+    let stored = desk.store().article(id).map_err(unreadable)?;
+    let last = stored.as_ref().and_then(|stored| stored.article.last_edition());
+    let version = last.ok_or_else(Problem::not_found)?.version;
+    let event = desk.store().events_of(id, version..=version).map_err(unreadable)?.pop();
+    let seq = event.ok_or_else(gone_wrong)?.seq;
+    let then = desk.as_it_was(id, At::Version(version), seq).await?;
+    let edition = then.as_ref().and_then(|article| Edition::of(article)).ok_or_else(gone_wrong)?;
+    let tree = audit.store().merkle();
+    let index = tree.index_of(seq).map_err(unreadable)?.ok_or_else(gone_wrong)?;
+    let signed = tokio::time::timeout(PATIENCE, audit.covering(index)).await;
+    let signed = signed.map_err(|_| {
+        Problem::new(Code::Behind, "the edition isn't under a signed checkpoint yet: try again")
+    })?;
+    let (_, leaf) = tree.leaves(index, 1).map_err(unreadable)?.pop().ok_or_else(gone_wrong)?;
+    let inclusion = Inclusion::of(tree, index, &leaf, &signed).map_err(unreadable)?;
+    let proof = EditionProof::new(&edition, seq, &leaf, inclusion, audit.key().verifier());
+    let proof = proof.ok_or_else(gone_wrong)?;
+    let body = serde_json::to_vec(&proof).map_err(|_| gone_wrong())?;
+    Ok(public(JSON, A_MOMENT, body))
+}
+
+fn gone_wrong() -> Problem {
+    Problem::new(Code::LogUnavailable, "what the log holds of this edition can't be proved here now")
+}
+
+/// `GET /audit/events/{seq}`: the stored bytes of one event, for auditors.
+pub(super) async fn event(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Checkable { audit, desk } = of(&gateway)?;
+    let (parts, _) = request.into_parts();
+    let reader = Reader::of(&gateway, &parts, Arc::clone(desk))?;
+    reader.may(Reads::Events)?;
+    let asked = parts.uri.path().rsplit('/').next().and_then(|seq| seq.parse().ok());
+    let seq = asked.filter(|seq| *seq > 0).ok_or_else(Problem::not_found)?;
+    let entry = desk.log().events().get(seq).await.map_err(unavailable)?;
+    match entry.ok_or_else(Problem::not_found)?.content {
+        Content::Message { body, .. } => {
+            let mut response = ([(CONTENT_TYPE, EVENT)], body).into_response();
+            let headers = response.headers_mut();
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            if let Some(index) = audit.store().merkle().index_of(seq).map_err(unreadable)? {
+                headers.insert(HeaderName::from_static("copydesk-index"), HeaderValue::from(index));
+            }
+            Ok(response)
+        }
+        Content::Erased { sha256: Some(sha256) } => {
+            let hash = hex::encode(sha256);
+            Ok(gone("erased", "Erased", &format!("these bytes were erased; their SHA-256 was {hash}")))
+        }
+        Content::Erased { sha256: None } => {
+            Ok(gone("deleted", "Deleted", "this event was deleted behind the service's back"))
+        }
+    }
+}
