@@ -16,11 +16,13 @@
 //! # Layout
 //! - [`note`]: checkpoints as text, the keys that sign them.
 //! - [`line`]: the stream of checkpoints; signing them.
+//! - [`verify`]: the whole log derived again.
 //! - [`proof`]: what proves that an edition is in the log.
 
 pub mod line;
 pub mod note;
 pub mod proof;
+pub mod verify;
 
 pub use line::{Audit, AuditError, Signed};
 pub use note::{Checkpoint, Key, NoteError};

@@ -45,6 +45,20 @@ impl Inclusion {
     }
 }
 
+/// `GET /audit/events/{seq}/proof`: that an event is in the log.
+#[derive(Debug, Serialize)]
+pub struct EventProof {
+    /// Where it stands in the log.
+    pub seq: Seq,
+    /// SHA-256 of its stored bytes, which `GET /audit/events/{seq}` gives.
+    pub sha256: String,
+    /// The way from the leaf to a signed root.
+    #[serde(flatten)]
+    pub inclusion: Inclusion,
+    /// The key that the checkpoint is signed with (C2SP signed-note).
+    pub key: String,
+}
+
 /// `GET /articles/{id}/proof`: an edition's public form, and that the log has it.
 #[derive(Debug, Serialize)]
 pub struct EditionProof {

@@ -175,6 +175,28 @@ impl Client {
         self.call(Method::GET, path, None).await?.accepted()
     }
 
+    /// Reads JSON lines as they come.
+    pub async fn lines(
+        &self,
+        path: &str,
+        take: &mut (dyn FnMut(&[u8]) -> anyhow::Result<()> + Send),
+    ) -> anyhow::Result<()> {
+        let (mut refusal, mut rest) = (Vec::new(), Vec::new());
+        let status = self
+            .stream(Method::GET, path, None, &mut |status, chunk| {
+                if status != 200 {
+                    refusal.extend_from_slice(chunk);
+                    return Ok(());
+                }
+                rest.extend_from_slice(chunk);
+                let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                let lines: Vec<u8> = rest.drain(..whole).collect();
+                lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).try_for_each(&mut *take)
+            })
+            .await?;
+        if status == 200 { Ok(()) } else { Err(Refused::read(status, &refusal).into()) }
+    }
+
     /// Reads an answer that may be long, straight to the screen.
     pub async fn copy(&self, path: &str, screen: &mut Screen) -> anyhow::Result<()> {
         let mut refusal = Vec::new();

@@ -20,6 +20,7 @@ use copydesk::config::{Config, ConfigError};
 use copydesk::service;
 use copydesk_article::newsroom::Role;
 
+mod audit_key;
 mod bench;
 mod board;
 mod check_config;
@@ -34,6 +35,7 @@ mod history;
 mod import;
 mod members;
 mod opening;
+mod prove;
 mod rebuild;
 mod refused;
 mod reload;
@@ -48,6 +50,7 @@ mod story;
 #[cfg(test)]
 mod testing;
 mod token;
+mod verify;
 
 use client::Client;
 use refused::Refused;
@@ -119,6 +122,12 @@ enum Verb {
     Deliveries(deliveries::Deliveries),
     /// Write events as JSON lines
     Replay(replay::Replay),
+    /// Derive the whole log again, and say what doesn't hold
+    Verify(verify::Verify),
+    /// Prove that an event is in the log
+    Prove(prove::Prove),
+    /// Draw a key to sign checkpoints with
+    AuditKey(audit_key::AuditKey),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
     /// Propose the configuration file's people, roles and rules to the newsroom
@@ -210,6 +219,8 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
     match cli.verb {
         Verb::Demo(demo) => demo.run(global, screen).await,
         Verb::Serve(serve) => serve.run(global).await,
+        Verb::Verify(verify) => verify.run(global, screen).await,
+        Verb::AuditKey(key) => key.run(screen),
         Verb::Rebuild(rebuild) => rebuild.run(global, screen).await,
         Verb::Reload(reload) => reload.run(global, screen).await,
         Verb::Schema(schema) => schema.run(screen),
@@ -265,6 +276,11 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Deliveries(deliveries) => {
             let client = global.client(Sends::No).await?;
             let ended = deliveries.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Prove(prove) => {
+            let client = global.client(Sends::No).await?;
+            let ended = prove.run(&client, screen).await;
             closing(&client, ended).await
         }
         Verb::Replay(replay) => {

@@ -16,10 +16,10 @@ use super::identity::{Reader, Reads};
 use super::problem::{Refusal, gone};
 use super::then::{unavailable, unreadable};
 use super::{Gateway, no_such_route};
-use crate::audit::proof::{EditionProof, Inclusion};
+use crate::audit::proof::{EditionProof, EventProof, Inclusion};
 use crate::audit::{Audit, Signed};
 use crate::desk::{At, Desk};
-use crate::log::Content;
+use crate::log::{Content, Seq};
 use crate::merkle::path::Tiles;
 use crate::merkle::{Rows, TILE_WIDTH, TilePath};
 use crate::store::StoreError;
@@ -45,7 +45,7 @@ const EVENT: HeaderValue = HeaderValue::from_static("application/cloudevents+jso
 /// How long a reader waits for the checkpoint that covers what has just gone out.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-fn of(gateway: &Gateway) -> Result<&Checkable, Problem> {
+pub(super) fn of(gateway: &Gateway) -> Result<&Checkable, Problem> {
     gateway.audit.as_ref().ok_or_else(no_such_route)
 }
 
@@ -133,10 +133,7 @@ pub(super) async fn proof(
     let edition = then.as_ref().and_then(|article| Edition::of(article)).ok_or_else(gone_wrong)?;
     let tree = audit.store().merkle();
     let index = tree.index_of(seq).map_err(unreadable)?.ok_or_else(gone_wrong)?;
-    let signed = tokio::time::timeout(PATIENCE, audit.covering(index)).await;
-    let signed = signed.map_err(|_| {
-        Problem::new(Code::Behind, "the edition isn't under a signed checkpoint yet: try again")
-    })?;
+    let signed = covering(audit, index).await?;
     let (_, leaf) = tree.leaves(index, 1).map_err(unreadable)?.pop().ok_or_else(gone_wrong)?;
     let inclusion = Inclusion::of(tree, index, &leaf, &signed).map_err(unreadable)?;
     let proof = EditionProof::new(&edition, seq, &leaf, inclusion, audit.key().verifier());
@@ -149,6 +146,39 @@ fn gone_wrong() -> Problem {
     Problem::new(Code::LogUnavailable, "what the log holds of this edition can't be proved here now")
 }
 
+/// The position in a path below `/audit/events/`.
+fn position(path: &str) -> Result<Seq, Problem> {
+    let asked = path.split('/').nth(3).and_then(|seq| seq.parse().ok());
+    asked.filter(|seq| *seq > 0).ok_or_else(Problem::not_found)
+}
+
+/// `GET /audit/events/{seq}/proof`: that an event is in the log, for auditors.
+pub(super) async fn event_proof(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let Checkable { audit, desk } = of(&gateway)?;
+    let (parts, _) = request.into_parts();
+    let reader = Reader::of(&gateway, &parts, Arc::clone(desk))?;
+    reader.may(Reads::Events)?;
+    let seq = position(parts.uri.path())?;
+    let tree = audit.store().merkle();
+    let index = tree.index_of(seq).map_err(unreadable)?.ok_or_else(Problem::not_found)?;
+    let signed = covering(audit, index).await?;
+    let (_, leaf) = tree.leaves(index, 1).map_err(unreadable)?.pop().ok_or_else(gone_wrong)?;
+    let inclusion = Inclusion::of(tree, index, &leaf, &signed).map_err(unreadable)?;
+    let key = audit.key().verifier();
+    let proof = EventProof { seq, sha256: hex::encode(leaf.event), inclusion, key };
+    let body = serde_json::to_vec(&proof).map_err(|_| gone_wrong())?;
+    Ok(([(CONTENT_TYPE, JSON), (CACHE_CONTROL, HeaderValue::from_static("no-store"))], body).into_response())
+}
+
+/// The newest checkpoint, once it covers a leaf.
+async fn covering(audit: &Audit, index: u64) -> Result<Arc<Signed>, Problem> {
+    let signed = tokio::time::timeout(PATIENCE, audit.covering(index)).await;
+    signed.map_err(|_| Problem::new(Code::Behind, "the event isn't under a signed checkpoint yet: try again"))
+}
+
 /// `GET /audit/events/{seq}`: the stored bytes of one event, for auditors.
 pub(super) async fn event(
     State(gateway): State<Arc<Gateway>>,
@@ -158,8 +188,7 @@ pub(super) async fn event(
     let (parts, _) = request.into_parts();
     let reader = Reader::of(&gateway, &parts, Arc::clone(desk))?;
     reader.may(Reads::Events)?;
-    let asked = parts.uri.path().rsplit('/').next().and_then(|seq| seq.parse().ok());
-    let seq = asked.filter(|seq| *seq > 0).ok_or_else(Problem::not_found)?;
+    let seq = position(parts.uri.path())?;
     let entry = desk.log().events().get(seq).await.map_err(unavailable)?;
     match entry.ok_or_else(Problem::not_found)?.content {
         Content::Message { body, .. } => {

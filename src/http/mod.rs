@@ -5,7 +5,7 @@
 //! - `commands`: `POST /v1/commands`.
 //! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
 //!   stored, as JSON lines and as an article's history; `deliveries`: who has which edition.
-//! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs. `operators`: health, metrics; `openapi`: the description of all of it.
+//! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs; `verify`: the log derived again. `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
 //! - [`stream`]: server-sent events: what moves at the desk, and every edition.
@@ -22,7 +22,7 @@ use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use copydesk_article::problem::{Code, Problem};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::deliver::Roll;
 use crate::desk::Desk;
@@ -46,6 +46,7 @@ mod readers;
 pub mod server;
 pub mod stream;
 mod then;
+mod verify;
 
 pub use audit::Checkable;
 pub use health::{Health, Progress};
@@ -78,6 +79,8 @@ pub struct Gateway {
     pub metrics: Arc<Metrics>,
     /// The bound on commands under way.
     pub in_flight: InFlight,
+    /// Verifications of the whole log are one at a time.
+    pub verifying: Arc<Semaphore>,
     /// Those who follow streams.
     pub followers: Followers,
 }
@@ -133,6 +136,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/audit/key", get(audit::key))
         .route("/audit/tile/{*path}", get(audit::tile))
         .route("/audit/events/{seq}", get(audit::event))
+        .route("/audit/events/{seq}/proof", get(audit::event_proof))
+        .route("/v1/verify", get(verify::stream))
         .route("/healthz", get(operators::healthz))
         .route("/readyz", get(operators::readyz))
         .route("/metrics", get(operators::metrics))

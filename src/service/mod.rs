@@ -15,12 +15,14 @@ pub mod parts;
 mod public;
 pub mod reload;
 mod serve;
+mod verify;
 
 pub use crate::http::Actor as ActingAs;
 pub use embedded::{Embedded, embedded, rebuild};
 pub use parts::{FoldCheck, Service, ServiceError, open_embedded_log};
 pub use reload::{Reloaded, reload};
 pub use serve::{ServeOptions, serve};
+pub use verify::verify_log;
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

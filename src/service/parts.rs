@@ -22,6 +22,7 @@ use crate::log::segments::{self, SegmentsLog};
 use crate::log::{Log, LogError};
 use crate::store::fold::{self, FoldError};
 use crate::store::{Opened, Store, StoreError};
+use crate::wire::message::Stamp;
 use crate::wire::writer;
 
 /// Why the service could not be started.
@@ -119,7 +120,11 @@ pub fn open_embedded_log(data: &Path, options: segments::Options) -> Result<Arc<
 }
 
 /// The key of the configuration's file, or the one that the log keeps.
-async fn signing_key(log: &dyn Log, prefix: &str, audit: &config::Audit) -> Result<Key, ServiceError> {
+pub(super) async fn signing_key(
+    log: &dyn Log,
+    prefix: &str,
+    audit: &config::Audit,
+) -> Result<Key, ServiceError> {
     let origin = audit.origin.clone().unwrap_or_else(|| format!("{prefix}/{}", log.identity()));
     let Some(path) = &audit.key else { return Ok(audit::line::kept_key(log, &origin).await?) };
     let text = tokio::fs::read_to_string(path).await;
@@ -268,9 +273,12 @@ impl Service {
         let service = Arc::clone(self);
         tokio::spawn(async move {
             let sent = |seq| service.progress.send_modify(|progress| progress.wire_sent = seq);
+            let newest = || {
+                let signed = service.audit.newest()?;
+                Some(Stamp { size: signed.size, root: signed.root })
+            };
             let stopped = |why| service.progress.send_modify(|progress| progress.wire_stopped = why);
-            match writer::keep_running(Arc::clone(&service.desk), || service.audit.newest(), sent, stopped)
-                .await {}
+            match writer::keep_running(Arc::clone(&service.desk), newest, sent, stopped).await {}
         })
     }
 

@@ -9,7 +9,7 @@ use copydesk_public::{Public, Site};
 use futures::StreamExt;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::serve::{public_url, ready, site, stopped};
 use crate::config::Config;
@@ -99,6 +99,7 @@ pub(super) async fn serve(
         progress: folding.progress.subscribe(),
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
+        verifying: Arc::new(Semaphore::new(1)),
         followers: Followers::default(),
     });
     let end = folding.editions.wire().end().await?;

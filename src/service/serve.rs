@@ -9,7 +9,7 @@ use copydesk_public::Site;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::couriers::{self, Couriers};
 use super::{Part, Service, open_embedded_log, reload};
@@ -159,7 +159,7 @@ pub(super) async fn open(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<A
 }
 
 /// How the log is named in checkpoints: as configured, else by the public address.
-fn audit(config: &Config) -> config::Audit {
+pub(super) fn audit(config: &Config) -> config::Audit {
     let public = config.http.public_url.as_deref().map(|url| {
         let address = url.split_once("://").map_or(url, |(_, address)| address);
         format!("{}/audit", address.trim_end_matches('/'))
@@ -194,6 +194,7 @@ pub(super) fn gateway(
         progress: service.progresses(),
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
+        verifying: Arc::new(Semaphore::new(1)),
         followers: Followers::default(),
     }
 }

@@ -6,8 +6,17 @@ use copydesk_article::edition::Edition;
 use uuid::Uuid;
 
 use super::ninjs::{RenderError, render};
-use crate::audit::Signed;
 use crate::log::{Message, Seq};
+use crate::merkle::Hash;
+
+/// The size and root of a signed checkpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// How many leaves the tree has.
+    pub size: u64,
+    /// Its root.
+    pub root: Hash,
+}
 
 /// The message of an edition or withdrawal: of the event that made it, at its position in the log, and how many
 /// messages the wire has with this one; and the newest checkpoint, so that each subscriber holds evidence of the log's
@@ -20,7 +29,7 @@ pub fn message(
     event: Uuid,
     seq: Seq,
     count: u64,
-    checkpoint: Option<&Signed>,
+    checkpoint: Option<Stamp>,
 ) -> Result<Message, RenderError> {
     let mut headers = vec![
         ("Copydesk-Event", event.to_string()),
@@ -29,7 +38,7 @@ pub fn message(
         ("Copydesk-Edition", edition.number.to_string()),
         ("Copydesk-Kind", edition.kind.name().to_owned()),
     ];
-    if let Some(Signed { size, root, .. }) = checkpoint {
+    if let Some(Stamp { size, root }) = checkpoint {
         headers.push(("Copydesk-Checkpoint-Size", size.to_string()));
         headers.push(("Copydesk-Checkpoint-Root", BASE64.encode(root)));
     }

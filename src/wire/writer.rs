@@ -9,9 +9,8 @@ use copydesk_article::event::{self, Event, Read};
 use copydesk_article::problem::Problem;
 use sha2::{Digest, Sha256};
 
-use super::message::message;
+use super::message::{Stamp, message};
 use super::ninjs::RenderError;
-use crate::audit::Signed;
 use crate::desk::{At, Desk};
 use crate::log::{self, Content, Entry, Expect, LogError, Message, Seq, Settled};
 use crate::store::{Outgoing, StoreError};
@@ -92,7 +91,7 @@ struct Place {
 /// [`WireError`]; never returns otherwise.
 pub async fn run(
     desk: &Desk,
-    checkpoint: impl Fn() -> Option<Arc<Signed>>,
+    checkpoint: impl Fn() -> Option<Stamp>,
     sent: impl Fn(Seq),
 ) -> Result<Infallible, WireError> {
     let mut place = resume(desk).await?;
@@ -106,7 +105,7 @@ pub async fn run(
             let _ = positions.changed().await;
         }
         for outgoing in group {
-            match write(desk, outgoing, place, checkpoint().as_deref()).await? {
+            match write(desk, outgoing, place, checkpoint()).await? {
                 Some(next) => place = next,
                 None => {
                     place = resume(desk).await?;
@@ -195,7 +194,7 @@ async fn next(
     desk: &Desk,
     outgoing: Outgoing,
     count: u64,
-    checkpoint: Option<&Signed>,
+    checkpoint: Option<Stamp>,
 ) -> Result<Message, WireError> {
     let Outgoing { seq, article, version } = outgoing;
     let entry = desk.log().events().get(seq).await?;
@@ -217,7 +216,7 @@ async fn write(
     desk: &Desk,
     outgoing: Outgoing,
     place: Place,
-    checkpoint: Option<&Signed>,
+    checkpoint: Option<Stamp>,
 ) -> Result<Option<Place>, WireError> {
     let (seq, count) = (outgoing.seq, place.count + 1);
     let message = next(desk, outgoing, count, checkpoint).await?;
@@ -234,7 +233,7 @@ async fn write(
 /// so that an instance with a newer build can take over.
 pub async fn keep_running(
     desk: Arc<Desk>,
-    checkpoint: impl Fn() -> Option<Arc<Signed>>,
+    checkpoint: impl Fn() -> Option<Stamp>,
     sent: impl Fn(Seq),
     stopped: impl Fn(Option<String>),
 ) -> Infallible {

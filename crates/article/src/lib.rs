@@ -14,6 +14,7 @@
 //! - [`claims`], [`coverage`], [`gate`]: statements and their verdicts; what stands between a text and readers.
 //! - [`answer`]: what a sender is told of what was accepted.
 //! - [`edition`], [`bound`]: what readers get, the digests over it, and how big it can be on the wire.
+//! - [`proof`]: deriving again what an event says of itself.
 //! - [`text`]: runs, marks, Markdown, sentences, word diffs.
 //! - [`schemas`]: JSON Schemas of all that goes in and out.
 //! - [`json`], [`problem`], [`limits`], [`ids`], [`words`]: reading what senders wrote, refusals, limits, names.
@@ -35,6 +36,7 @@ pub mod limits;
 mod machines;
 pub mod newsroom;
 pub mod problem;
+pub mod proof;
 pub mod schemas;
 pub mod text;
 pub mod words;

@@ -122,6 +122,7 @@ impl House {
             progress: service.progresses(),
             metrics: Arc::default(),
             in_flight: InFlight::new(commands),
+            verifying: Arc::new(tokio::sync::Semaphore::new(1)),
             followers: Followers::default(),
         });
         let router = router(Arc::clone(&gateway));

@@ -14,6 +14,8 @@ use uuid::Uuid;
 use crate::harness::{Serving, send, token};
 use crate::nats_server::NatsServer;
 
+mod verify;
+
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn agent() -> ureq::Agent {
