@@ -10,6 +10,7 @@
 //! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
 //! - [`audit`]: signed checkpoints of the tree, and proofs.
+//! - [`backup`]: a log kept in plain files, and put back.
 //! - [`wire`]: from events to editions, exactly once.
 //! - [`deliver`]: editions sent to webhooks, and who has taken what.
 //! - [`view`]: an article as newsroom tools read it.
@@ -20,6 +21,7 @@
 
 pub mod agency;
 pub mod audit;
+pub mod backup;
 pub mod bench;
 pub mod config;
 pub mod deliver;

@@ -73,18 +73,22 @@ pub struct Audit {
 }
 
 /// The key of a log whose configuration names none: kept in the log's own key-value space, and made where there is none,
-/// so that all instances sign with one.
+/// so that all instances sign with one. It is of the log of that name: `origin`, else the name that it was made under,
+/// `otherwise`, which it keeps wherever the log is restored.
 ///
 /// # Errors
 /// [`AuditError`].
-pub async fn kept_key(log: &dyn Log, origin: &str) -> Result<Key, AuditError> {
+pub async fn kept_key(log: &dyn Log, origin: Option<&str>, otherwise: &str) -> Result<Key, AuditError> {
     let keys = log.keys();
     loop {
         if let Some((_, text)) = keys.get(KEY).await? {
             let text = std::str::from_utf8(&text).map_err(|_| NoteError::Key)?;
-            return Ok(Key::parse(text, origin)?);
+            return Ok(match origin {
+                Some(origin) => Key::parse(text, origin)?,
+                None => Key::named(text)?,
+            });
         }
-        let key = new_key(origin)?;
+        let key = new_key(origin.unwrap_or(otherwise))?;
         match keys.put(KEY, 0, key.secret_text().into()).await {
             // Read again in any case: what the log has is what counts.
             Ok(_) | Err(log::keys::KeyError::Conflict) => {}

@@ -75,6 +75,14 @@ impl Key {
         }
     }
 
+    /// Reads a key as it was written, under the name that it was made under.
+    ///
+    /// # Errors
+    /// [`NoteError`].
+    pub fn named(text: &str) -> Result<Self, NoteError> {
+        Self::parse(text, text.split('+').nth(2).ok_or(NoteError::Key)?)
+    }
+
     /// The key as it is written: secret.
     pub fn secret_text(&self) -> String {
         let id = signed_note::key_id(&self.origin, &self.public());

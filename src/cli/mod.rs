@@ -21,6 +21,7 @@ use copydesk::service;
 use copydesk_article::newsroom::Role;
 
 mod audit_key;
+mod backup;
 mod bench;
 mod board;
 mod check_config;
@@ -128,6 +129,10 @@ enum Verb {
     Prove(prove::Prove),
     /// Draw a key to sign checkpoints with
     AuditKey(audit_key::AuditKey),
+    /// Copy the log into a folder of plain files, while it is served
+    Backup(backup::Backup),
+    /// Put a backup back into an empty log
+    Recover(backup::Recover),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
     /// Propose the configuration file's people, roles and rules to the newsroom
@@ -220,6 +225,8 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Demo(demo) => demo.run(global, screen).await,
         Verb::Serve(serve) => serve.run(global).await,
         Verb::Verify(verify) => verify.run(global, screen).await,
+        Verb::Backup(backup) => backup.run(global, screen).await,
+        Verb::Recover(recover) => recover.run(global, screen).await,
         Verb::AuditKey(key) => key.run(screen),
         Verb::Rebuild(rebuild) => rebuild.run(global, screen).await,
         Verb::Reload(reload) => reload.run(global, screen).await,

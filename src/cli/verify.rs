@@ -23,8 +23,8 @@ use super::{Ending, Global, Misuse, Sends};
 
 Exit codes: 0 everything holds; 1 something doesn't, and it says what and where.")]
 pub struct Verify {
-    /// A checkpoint that was kept, which the log must extend; may be given several times
-    #[arg(long, value_name = "CHECKPOINT")]
+    /// A checkpoint that was kept, or a backup, which the log must extend; may be given several times
+    #[arg(long, value_name = "CHECKPOINT|DIR")]
     against: Vec<PathBuf>,
 }
 
@@ -67,11 +67,7 @@ impl Verify {
             }
             config.store.path.clone_from(folder);
         }
-        let read = |path: &PathBuf| {
-            std::fs::read(path).with_context(|| format!("the checkpoint {} can't be read", path.display()))
-        };
-        let against = self.against.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-        Ok(serde_json::to_value(service::verify_log(&config, &against, told).await?)?)
+        Ok(serde_json::to_value(service::verify_log(&config, &self.against, told).await?)?)
     }
 }
 

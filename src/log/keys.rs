@@ -53,6 +53,11 @@ impl Keys {
         Self { stream, clock }
     }
 
+    /// The stream that it is kept in.
+    pub fn stream(&self) -> Arc<dyn Stream> {
+        Arc::clone(&self.stream)
+    }
+
     /// The key's revision and value; `None` where it was never set or was removed (an empty value).
     ///
     /// # Errors

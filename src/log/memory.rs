@@ -239,7 +239,7 @@ impl Entries {
         line.iter().filter(move |seq| **seq > after).filter_map(|seq| self.get(*seq))
     }
 
-    fn erase(&mut self, seq: Seq) -> Result<(), LogError> {
+    fn erase(&mut self, seq: Seq, as_was: Option<[u8; 32]>) -> Result<(), LogError> {
         let index = usize::try_from(seq).unwrap_or(usize::MAX).wrapping_sub(1);
         let Some(entry) = self.entries.get_mut(index) else {
             return Err(LogError::Unsuitable(format!(
@@ -247,7 +247,8 @@ impl Entries {
             )));
         };
         if let Content::Message { body, .. } = &entry.content {
-            entry.content = Content::Erased { sha256: Some(Sha256::digest(body).into()) };
+            let sha256 = as_was.unwrap_or_else(|| Sha256::digest(body).into());
+            entry.content = Content::Erased { sha256: Some(sha256) };
         }
         Ok(())
     }
@@ -420,7 +421,12 @@ impl Stream for MemoryStream {
 
     async fn erase(&self, seq: Seq) -> Result<(), LogError> {
         self.read(|_| ()).await?;
-        locked(&self.shelf.0).erase(seq)
+        locked(&self.shelf.0).erase(seq, None)
+    }
+
+    async fn erase_as(&self, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
+        self.read(|_| ()).await?;
+        locked(&self.shelf.0).erase(seq, Some(sha256))
     }
 }
 

@@ -156,6 +156,9 @@ pub trait Stream: Send + Sync + fmt::Debug {
     /// Erases the bytes at a position on every replica; the position then yields [`Content::Erased`].
     /// Erasing twice is fine. Expectations keep counting the erased message.
     async fn erase(&self, seq: Seq) -> Result<(), LogError>;
+
+    /// As [`Stream::erase`], with the hash of the bytes that stood there in the log that this one is restored from.
+    async fn erase_as(&self, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError>;
 }
 
 /// A clock that can be a test's.

@@ -254,6 +254,9 @@ mod tests {
         async fn erase(&self, _: Seq) -> Result<(), LogError> {
             unreachable!("settling erases nothing")
         }
+        async fn erase_as(&self, _: Seq, _: [u8; 32]) -> Result<(), LogError> {
+            unreachable!("settling erases nothing")
+        }
     }
 
     fn message() -> Message {

@@ -30,8 +30,17 @@ impl Frontier {
 
     /// The root.
     pub fn root(&self) -> Hash {
-        let mut subtrees = self.subtrees.iter().rev();
-        let Some(last) = subtrees.next() else { return empty_root() };
-        subtrees.fold(*last, |right, left| node_hash(left, &right))
+        let Some((last, left)) = self.subtrees.split_last() else { return empty_root() };
+        up(left, *last)
     }
+
+    /// The root of the tree that goes on, to the right, with what this is the root of: fewer leaves than any full subtree
+    /// here has.
+    pub fn root_with(&self, right: Hash) -> Hash {
+        up(&self.subtrees, right)
+    }
+}
+
+fn up(subtrees: &[Hash], right: Hash) -> Hash {
+    subtrees.iter().rev().fold(right, |right, left| node_hash(left, &right))
 }

@@ -9,6 +9,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+mod backup;
 mod couriers;
 pub mod embedded;
 pub mod parts;
@@ -18,6 +19,7 @@ mod serve;
 mod verify;
 
 pub use crate::http::Actor as ActingAs;
+pub use backup::{backup_log, recover_log};
 pub use embedded::{Embedded, embedded, rebuild};
 pub use parts::{FoldCheck, Service, ServiceError, open_embedded_log};
 pub use reload::{Reloaded, reload};

@@ -105,7 +105,7 @@ pub(super) fn salt() -> [u8; 16] {
 }
 
 /// Where the embedded log and the folded state lie in a data folder.
-fn folders(data: &Path) -> (PathBuf, PathBuf) {
+pub(super) fn folders(data: &Path) -> (PathBuf, PathBuf) {
     (data.join("log"), data.join("state"))
 }
 
@@ -125,11 +125,17 @@ pub(super) async fn signing_key(
     prefix: &str,
     audit: &config::Audit,
 ) -> Result<Key, ServiceError> {
-    let origin = audit.origin.clone().unwrap_or_else(|| format!("{prefix}/{}", log.identity()));
-    let Some(path) = &audit.key else { return Ok(audit::line::kept_key(log, &origin).await?) };
+    let otherwise = format!("{prefix}/{}", log.identity());
+    let Some(path) = &audit.key else {
+        return Ok(audit::line::kept_key(log, audit.origin.as_deref(), &otherwise).await?);
+    };
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|source| ServiceError::Key { path: path.clone(), source })?;
-    Ok(Key::parse(&text, &origin).map_err(AuditError::from)?)
+    let key = match &audit.origin {
+        Some(origin) => Key::parse(&text, origin),
+        None => Key::named(&text),
+    };
+    Ok(key.map_err(AuditError::from)?)
 }
 
 impl Service {

@@ -1,29 +1,43 @@
 //! The log of a configuration derived again, in the command line's own process.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
 
 use super::parts::signing_key;
 use super::serve;
+use crate::audit::Checkpoint;
 use crate::audit::verify::{About, Fault, Report, Sources, verify};
-use crate::audit::{Checkpoint, NoteError};
+use crate::backup::compare;
 use crate::config::{Config, LogKind};
 use crate::store::{Store, StoreError, fold};
 
-/// Reads the whole log and holds against it everything that rests on it; `against` are checkpoints that someone kept,
+/// Reads the whole log and holds against it everything that rests on it; `against` are checkpoints that someone kept, or backups;
 /// `told` hears how far it is. The folded state is looked at where no service has it open.
 ///
 /// # Errors
 /// Where the log can't be read.
 pub async fn verify_log(
     config: &Config,
-    against: &[Vec<u8>],
+    against: &[PathBuf],
     told: impl FnMut(u64, u64),
 ) -> anyhow::Result<Report> {
     let log = serve::open_log(config).await?;
     let key = signing_key(&*log, &config.desk.prefix, &serve::audit(config)).await?.verifier();
-    let (kept, mut faults) = (checkpoints(against, &key)?, Vec::new());
+    let (mut kept, mut faults) = (Vec::new(), Vec::new());
+    for path in against {
+        let note = if path.is_dir() { path.join("audit").join("checkpoint") } else { path.clone() };
+        let bytes = std::fs::read(&note)
+            .with_context(|| format!("the checkpoint {} can't be read", note.display()))?;
+        let checkpoint = Checkpoint::open(&bytes, &key);
+        kept.push(checkpoint.with_context(|| note.display().to_string())?);
+        if path.is_dir() {
+            for (seq, what) in compare(path, &*log).await? {
+                faults.push(Fault { about: About::Log, seq: Some(seq), article: None, what });
+            }
+        }
+    }
     let state = config.store.path.join("state");
     let mut notes = Vec::new();
     let store = match state.is_dir().then(|| Store::open(&state, config.store.cache_mb << 20)) {
@@ -56,9 +70,4 @@ pub async fn verify_log(
         store.flush().await?;
     }
     Ok(report)
-}
-
-/// Checkpoints that someone kept, which must bear the log's signature.
-fn checkpoints(notes: &[Vec<u8>], key: &str) -> Result<Vec<Checkpoint>, NoteError> {
-    notes.iter().map(|note| Checkpoint::open(note, key)).collect()
 }

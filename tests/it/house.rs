@@ -14,6 +14,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("desk", &["log", "store"]),
     ("audit", &["log", "merkle", "store", "desk", "wire"]),
     ("wire", &["log", "merkle", "store", "desk"]),
+    ("backup", &["log", "merkle", "audit"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
     ("nats", &["log", "desk", "metrics"]),
@@ -22,8 +23,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     (
         "service",
         &[
-            "merkle", "audit", "log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver",
-            "metrics",
+            "backup", "merkle", "audit", "log", "store", "desk", "wire", "http", "nats", "config", "view",
+            "deliver", "metrics",
         ],
     ),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),

@@ -217,6 +217,9 @@ impl Stream for Lossy {
     async fn erase(&self, seq: Seq) -> Result<(), LogError> {
         self.inner.erase(seq).await
     }
+    async fn erase_as(&self, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
+        self.inner.erase_as(seq, sha256).await
+    }
 }
 
 // ---- appends and expectations

@@ -80,6 +80,8 @@ pub enum About {
     Wire,
     /// The folded state.
     State,
+    /// The log, beside a backup.
+    Log,
 }
 
 impl About {
@@ -90,6 +92,7 @@ impl About {
             About::Checkpoint => "checkpoint",
             About::Wire => "wire",
             About::State => "state",
+            About::Log => "log",
         }
     }
 }

@@ -275,13 +275,26 @@ impl Stream for JetStream {
     }
 
     async fn erase(&self, seq: Seq) -> Result<(), LogError> {
+        self.erase_with(seq, None).await
+    }
+
+    async fn erase_as(&self, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
+        self.erase_with(seq, Some(sha256)).await
+    }
+}
+
+impl JetStream {
+    async fn erase_with(&self, seq: Seq, as_was: Option<[u8; 32]>) -> Result<(), LogError> {
         let Some(entry) = self.read(seq).await? else {
             return Err(LogError::Unsuitable(format!(
                 "there is no message at {seq} of {} to erase",
                 self.name
             )));
         };
-        let Some(record) = Record::of(&entry) else { return Ok(()) };
+        let Some(mut record) = Record::of(&entry) else { return Ok(()) };
+        if let Some(sha256) = as_was {
+            record.sha256 = hex::encode(sha256);
+        }
         self.erasures.record(&self.name, &record).await?;
         self.raw.delete(seq).await?;
         Ok(())

@@ -20,7 +20,7 @@ use super::writer::Writer;
 impl Writer {
     /// Puts a record without its message in the place of the one with it, in a new file for the whole segment.
     /// Appends wait meanwhile, some tenths of a second for a full segment; erasing is rare.
-    pub(super) fn erase(&mut self, seq: Seq) -> Result<(), LogError> {
+    pub(super) fn erase(&mut self, seq: Seq, as_was: Option<[u8; 32]>) -> Result<(), LogError> {
         self.sync_late();
         if let Some(why) = self.stopped() {
             return Err(LogError::Unavailable(why.to_string()));
@@ -48,7 +48,7 @@ impl Writer {
         if record.erased {
             return Ok(());
         }
-        let sha256 = Sha256::digest(record.body);
+        let sha256: [u8; 32] = as_was.unwrap_or_else(|| Sha256::digest(record.body).into());
         let erased = Record { erased: true, headers: &[], body: &sha256, ..record };
         let new_len = record::encoded_len(&erased);
         let mut new = Vec::with_capacity(old.len() + new_len);

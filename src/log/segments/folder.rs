@@ -180,7 +180,7 @@ fn take_lock(folder: &Path) -> Result<File, LogError> {
     }
 }
 
-fn read_identity(folder: &Path) -> Result<Option<Uuid>, LogError> {
+pub(super) fn read_identity(folder: &Path) -> Result<Option<Uuid>, LogError> {
     let path = folder.join("log");
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,

@@ -110,7 +110,14 @@ impl Stream for SegmentStream {
 
     async fn erase(&self, seq: Seq) -> Result<(), LogError> {
         let (answer, answered) = oneshot::channel();
-        self.ask(Request::Erase { seq, answer }).map_err(LogError::Unavailable)?;
+        self.ask(Request::Erase { seq, sha256: None, answer }).map_err(LogError::Unavailable)?;
+        answered.await.unwrap_or_else(|_| Err(LogError::Unavailable("the writer is gone".to_owned())))
+    }
+
+    async fn erase_as(&self, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
+        let (answer, answered) = oneshot::channel();
+        let request = Request::Erase { seq, sha256: Some(sha256), answer };
+        self.ask(request).map_err(LogError::Unavailable)?;
         answered.await.unwrap_or_else(|_| Err(LogError::Unavailable("the writer is gone".to_owned())))
     }
 }

@@ -62,7 +62,7 @@ pub(super) const ANSWERED_BUSY: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) enum Request {
     Append(Append),
-    Erase { seq: Seq, answer: oneshot::Sender<Result<(), LogError>> },
+    Erase { seq: Seq, sha256: Option<[u8; 32]>, answer: oneshot::Sender<Result<(), LogError>> },
     Close,
 }
 
@@ -144,8 +144,8 @@ impl Writer {
                     let group = self.gather(first);
                     self.append(group);
                 }
-                Some(Request::Erase { seq, answer }) => {
-                    let erased = self.erase(seq);
+                Some(Request::Erase { seq, sha256, answer }) => {
+                    let erased = self.erase(seq, sha256);
                     let _ = answer.send(erased);
                 }
                 Some(Request::Close) => break,

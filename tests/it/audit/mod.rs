@@ -22,7 +22,7 @@ fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
 }
 
-fn done(url: &str, actor: &str, mut command: Value) -> Value {
+pub fn done(url: &str, actor: &str, mut command: Value) -> Value {
     command["id"] = json!(Uuid::new_v4());
     let (status, answer) = send(&agent(), url, actor, &command).unwrap();
     assert_eq!(status, 200, "{answer}");
@@ -30,7 +30,7 @@ fn done(url: &str, actor: &str, mut command: Value) -> Value {
 }
 
 /// Has a story published; the article.
-fn publish(url: &str, words: &str) -> String {
+pub fn publish(url: &str, words: &str) -> String {
     let data = json!({"slug": "river", "language": "en", "headline": words, "section": "world", "urgency": 3,
         "keywords": ["rivers"], "blocks": [{"kind": "paragraph", "text": format!("{words}, *says* Zoë \u{1f30a}.")}]});
     let article = done(url, "ana", json!({"type": "draft", "data": data}))["article"].clone();
@@ -45,14 +45,14 @@ fn root() -> &'static Path {
 }
 
 /// Someone who doesn't trust the newsroom, with the checkpoint that they saw last.
-struct Auditor {
+pub struct Auditor {
     folder: TempDir,
     key: String,
 }
 
 impl Auditor {
     /// They get the key once.
-    fn new(serving: &Serving) -> Self {
+    pub fn new(serving: &Serving) -> Self {
         let (status, key) = serving.get("ana", "/audit/key");
         assert_eq!(status, 200, "{key}");
         Self { folder: tempfile::tempdir().unwrap(), key: key.trim().to_owned() }
@@ -73,7 +73,7 @@ impl Auditor {
     }
 
     /// How many events they saw, when everything holds.
-    fn verifies(&self, url: &str, events: bool) -> u64 {
+    pub fn verifies(&self, url: &str, events: bool) -> u64 {
         let output = self.run(url, events);
         let said = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
@@ -89,7 +89,7 @@ impl Auditor {
     }
 
     /// Verifies until so many events are under a checkpoint.
-    fn sees(&self, url: &str, events: u64) {
+    pub fn sees(&self, url: &str, events: u64) {
         let deadline = Instant::now() + PATIENCE;
         while self.verifies(url, false) < events {
             assert!(Instant::now() < deadline, "never saw {events} events");

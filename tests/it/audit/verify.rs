@@ -110,8 +110,11 @@ async fn every_change_to_a_log_is_found_where_it_is() {
     assert!(report.checkpoints > 0);
 
     // A word in the log is another: everything that was signed over it says so, and so does what readers got.
-    let faults =
-        left.with_event(2, |event| *event.pointer_mut("/data/change/fields/headline/0/text").unwrap() = json!("x")).await;
+    let faults = left
+        .with_event(2, |event| {
+            *event.pointer_mut("/data/change/fields/headline/0/text").unwrap() = json!("x")
+        })
+        .await;
     is_in(&faults, "event 5: the words that went out aren't those that it names");
     is_in(&faults, "event 5: its editiondigest isn't of what readers got");
     is_in(&faults, "event 5: its gate was shut: approval_stale");

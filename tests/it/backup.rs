@@ -1,0 +1,206 @@
+//! Backups: taken while the service works, put back, and held against the log; and the drill for a JetStream that lost its
+//! tail (docs/OPERATIONS.md).
+
+use std::path::Path;
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::audit::{Auditor, done, publish};
+use crate::harness::{Serving, send};
+use crate::nats_server::NatsServer;
+
+fn copydesk(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_copydesk")).args(arguments).output().unwrap()
+}
+
+fn says(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = copydesk(arguments);
+    assert!(output.status.success(), "{arguments:?}: {}", says(&output));
+    says(&output)
+}
+
+fn fails(arguments: &[&str]) -> String {
+    let output = copydesk(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", says(&output));
+    says(&output)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// Backs up until so many events are in the backup.
+fn back_up(to: &Path, log: &[&str], events: u64) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let said = succeeds(&[&["backup", text(to), "--json"], log].concat());
+        let written: Value = serde_json::from_str(&said).unwrap();
+        if written["verified"].as_u64().unwrap() >= events {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{written}");
+    }
+}
+
+#[test]
+fn a_backup_taken_under_load_comes_back_whole_and_the_line_of_checkpoints_goes_on() {
+    let mut serving = Serving::embedded();
+    let auditor = Auditor::new(&serving);
+    let folder = tempfile::tempdir().unwrap();
+    let (backup, new) = (folder.path().join("backup"), folder.path().join("new"));
+    let data = serving.data();
+    let log = ["--data", text(&data)];
+    let writers: Vec<_> = (0..3)
+        .map(|_| {
+            let url = serving.url().to_owned();
+            std::thread::spawn(move || (0..40).map(|_| publish(&url, "The river rises")).collect::<Vec<_>>())
+        })
+        .collect();
+    while writers.iter().any(|writer| !writer.is_finished()) {
+        succeeds(&[&["backup", text(&backup)], &log[..]].concat());
+    }
+    let articles: Vec<String> = writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect();
+    auditor.sees(serving.url(), 481);
+    back_up(&backup, &log, 481);
+    let before = serving.events();
+    assert!(serving.terminate().success());
+    let said = succeeds(&[&["verify", "--against", text(&backup)], &log[..]].concat());
+    assert!(said.starts_with("Verified 481 events"), "{said}");
+    // A run adds what is new and nothing else; what a run left half done is cut off.
+    let last = std::fs::read_dir(backup.join("streams/events")).unwrap().next().unwrap().unwrap().path();
+    std::fs::OpenOptions::new()
+        .append(true)
+        .open(&last)
+        .and_then(|mut file| std::io::Write::write_all(&mut file, b"{\"seq\":482,\"subj"))
+        .unwrap();
+    assert!(succeeds(&[&["backup", text(&backup)], &log[..]].concat()).contains(" 0 positions are new"));
+
+    let said = succeeds(&["recover", text(&backup), "--data", text(&new)]);
+    assert!(said.contains("481 events and 120 messages"), "{said}");
+    assert!(
+        succeeds(&["verify", "--against", text(&backup), "--data", text(&new)])
+            .contains("Verified 481 events")
+    );
+    std::fs::remove_dir_all(&data).unwrap();
+    std::fs::rename(&new, &data).unwrap();
+    serving.start_again();
+    assert_eq!(serving.events(), before, "every event at its place");
+    // Whoever kept the key and a checkpoint sees one history.
+    assert_eq!(auditor.verifies(serving.url(), true), 481);
+    publish(serving.url(), "After the flood");
+    auditor.sees(serving.url(), 485);
+    // A command that was answered before is answered again as it was.
+    let (status, page) = serving.get("ana", &format!("/articles/{}", articles[0]));
+    assert_eq!(status, 200, "{page}");
+    // And the backup goes on with the restored log.
+    let said = fails(&[&["backup", text(&backup)], &log[..]].concat());
+    assert!(said.contains("another log"), "{said}");
+}
+
+#[test]
+fn a_backup_that_was_touched_is_not_put_back() {
+    let mut serving = Serving::embedded();
+    let folder = tempfile::tempdir().unwrap();
+    let (backup, new) = (folder.path().join("backup"), folder.path().join("new"));
+    publish(serving.url(), "The river rises");
+    Auditor::new(&serving).sees(serving.url(), 5);
+    let data = serving.data();
+    back_up(&backup, &["--data", text(&data)], 5);
+    assert!(serving.terminate().success());
+    let path = std::fs::read_dir(backup.join("streams/events")).unwrap().next().unwrap().unwrap().path();
+    let lines = std::fs::read_to_string(&path).unwrap();
+    let event = lines.lines().nth(2).unwrap();
+    let body = event.split("\"body\":\"").nth(1).unwrap().split('"').next().unwrap();
+    let other = format!("{}A{}", &body[..40], &body[41..]);
+    assert_ne!(body, other);
+    std::fs::write(&path, lines.replace(body, &other)).unwrap();
+    let said = fails(&["recover", text(&backup), "--data", text(&new)]);
+    assert!(said.contains("its events aren't those that its checkpoint of 5 was signed over"), "{said}");
+    let said = fails(&["verify", "--against", text(&backup), "--data", text(&data)]);
+    assert!(said.contains("log 3") && said.contains("something else here than the backup"), "{said}");
+    std::fs::write(&path, lines).unwrap();
+    // Keys lie apart: without them nothing is put back unless that is said.
+    std::fs::rename(backup.join("keys"), folder.path().join("keys")).unwrap();
+    assert!(fails(&["recover", text(&backup), "--data", text(&new)]).contains("--keys"));
+    let keys = folder.path().join("keys");
+    succeeds(&["recover", text(&backup), "--keys", text(&keys), "--data", text(&new)]);
+    assert!(
+        fails(&["recover", text(&backup), "--keys", text(&keys), "--data", text(&data)]).contains("state")
+    );
+}
+
+/// The drill: JetStream comes back without its last events, and the service from the backup.
+#[test]
+fn a_jetstream_that_lost_its_tail_stops_the_desk_and_is_put_back_from_the_backup() {
+    let server = NatsServer::start();
+    let mut serving = Serving::on_nats(&server.url());
+    let auditor = Auditor::new(&serving);
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup");
+    let state = folder.path().join("state");
+    let served = std::fs::read_to_string(serving.config()).unwrap();
+    let served = served.replace(text(&serving.data()), text(&state));
+    let configuration = |url: &str| {
+        let path = folder.path().join("copydesk.toml");
+        let more = format!("[log]\nkind = \"nats\"\n[nats]\nurl = {url:?}\n");
+        std::fs::write(&path, format!("{served}{more}")).unwrap();
+        path
+    };
+    let config = configuration(&server.url());
+    let article = publish(serving.url(), "The river rises");
+    publish(serving.url(), "The dam holds");
+    auditor.sees(serving.url(), 9);
+    back_up(&backup, &["--config", text(&config)], 9);
+    let before = serving.events();
+
+    // The tail is lost: the stream has the first six events and no more.
+    serving.kill();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let jetstream = async_nats::jetstream::new(server.client().await);
+        let mut stream = jetstream.get_stream("COPYDESK_EVENTS").await.unwrap();
+        let config = stream.info().await.unwrap().config.clone();
+        let mut kept = Vec::new();
+        for seq in 1..=6 {
+            kept.push(stream.get_raw_message(seq).await.unwrap());
+        }
+        jetstream.delete_stream("COPYDESK_EVENTS").await.unwrap();
+        jetstream.create_stream(config).await.unwrap();
+        for message in kept {
+            let headers = message.headers.clone();
+            jetstream
+                .publish_with_headers(message.subject, headers, message.payload)
+                .await
+                .unwrap()
+                .await
+                .unwrap();
+        }
+    });
+    serving.start_again();
+    let (_, health) = serving.get("ana", "/healthz");
+    assert!(health.contains("diverged") && health.contains("lost"), "{health}");
+    let edit = json!({"id": Uuid::new_v4(), "type": "edit", "article": article, "base": 1, "data": {"set": {"slug": "x"}}});
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    assert_eq!(send(&agent, serving.url(), "ana", &edit).unwrap().0, 503, "nothing is decided");
+    let said = fails(&["verify", "--against", text(&backup), "--config", text(&config)]);
+    assert!(said.contains("signed over 9 events; the log has 6"), "{said}");
+    serving.kill();
+
+    // Into empty streams, on a server of its own.
+    let fresh = NatsServer::start();
+    let config = configuration(&fresh.url());
+    let _ = std::fs::remove_dir_all(&state);
+    succeeds(&["recover", text(&backup), "--config", text(&config)]);
+    let restored = Serving::on_nats(&fresh.url());
+    assert_eq!(restored.events(), before);
+    assert_eq!(auditor.verifies(restored.url(), true), 9);
+    done(restored.url(), "ana", edit);
+    auditor.sees(restored.url(), 10);
+}
