@@ -144,17 +144,18 @@ impl Audit {
         }
     }
 
-    /// That the log still holds what the newest checkpoint was signed over. Everything up to the log's end must be
-    /// folded.
+    /// That what is folded is what the newest checkpoint was signed over, as far as it is folded. Waits for no fold, so
+    /// whoever folds may ask.
     ///
     /// # Errors
     /// [`AuditError::Diverged`] where it doesn't.
     pub async fn agrees(&self) -> Result<(), AuditError> {
-        self.last().await.map(|_| ())
+        self.last(false).await.map(|_| ())
     }
 
-    /// The newest checkpoint of the line, held against the tree, and the stream's end.
-    async fn last(&self) -> Result<(Option<Entry>, Option<Arc<Signed>>, Seq), AuditError> {
+    /// The newest checkpoint of the line, held against the tree, and the stream's end; `waiting` for the fold, where the
+    /// checkpoint is of more than is folded.
+    async fn last(&self, waiting: bool) -> Result<(Option<Entry>, Option<Arc<Signed>>, Seq), AuditError> {
         let mut at = self.stream.end().await?;
         let end = at;
         // What is no checkpoint is passed over.
@@ -162,7 +163,7 @@ impl Audit {
             let entry = self.stream.get(at).await?;
             let signed = entry.as_ref().and_then(read);
             if let Some(signed) = signed {
-                self.holds(&signed).await?;
+                self.holds(&signed, waiting).await?;
                 return Ok((entry, Some(Arc::new(signed)), end));
             }
             at -= 1;
@@ -171,12 +172,16 @@ impl Audit {
     }
 
     /// That the tree begins with what was signed.
-    async fn holds(&self, signed: &Signed) -> Result<(), AuditError> {
+    async fn holds(&self, signed: &Signed, waiting: bool) -> Result<(), AuditError> {
         let tree = self.store.merkle();
         if tree.size() < signed.size {
             // What was signed elsewhere is in the log; perhaps it is only not folded here yet.
             let end = self.log.events().end().await?;
-            self.store.folded(end).await;
+            match waiting {
+                true => self.store.folded(end).await,
+                false if self.store.position().seq < end => return Ok(()),
+                false => {}
+            }
         }
         if tree.size() < signed.size {
             return Err(AuditError::Diverged(format!(
@@ -203,7 +208,7 @@ impl Audit {
         let mut positions = self.store.positions();
         loop {
             positions.mark_unchanged();
-            let (entry, last, end) = self.last().await?;
+            let (entry, last, end) = self.last(true).await?;
             let size = self.store.merkle().size();
             if last != self.newest() && last.is_some() {
                 self.newest.send_replace(last.clone());

@@ -54,7 +54,11 @@ pub async fn embedded(config: &Config) -> anyhow::Result<Arc<dyn Embedded>> {
         () = service.store.folded(end) => {}
         () = service.desk.until_halted() => bail!("{}", service.desk.halted().unwrap_or_default()),
     }
-    let site = Site { public_url: serve::public_url(config, "http://localhost"), ..serve::site(config) };
+    let site = Site {
+        public_url: serve::public_url(config, "http://localhost"),
+        proves: true,
+        ..serve::site(config)
+    };
     let tokens = Arc::new(RwLock::new(config.tokens()));
     let gateway = Arc::new(serve::gateway(&service, config, Part::ALL, site, &tokens));
     gateway.health.set_caught_up();

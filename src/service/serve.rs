@@ -54,7 +54,11 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let reloading =
         reload::at_each_hangup(Arc::clone(&service.log), options.file.clone(), Arc::clone(&tokens));
     let reloading = tokio::spawn(reloading);
-    let site = Site { public_url: public_url(&config, &format!("http://{address}")), ..site(&config) };
+    let site = Site {
+        public_url: public_url(&config, &format!("http://{address}")),
+        proves: options.parts.contains(&Part::Audit),
+        ..site(&config)
+    };
     let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &tokens));
     let end = service.log.events().end().await?;
     tokio::select! {
@@ -207,6 +211,7 @@ pub(super) fn site(config: &Config) -> Site {
         home_url: config.desk.url.clone(),
         language: config.desk.language.clone(),
         withdrawn_title: config.desk.withdrawn_title.clone(),
+        proves: false,
         policies: config.desk.policies.clone(),
     }
 }

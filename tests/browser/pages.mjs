@@ -1,7 +1,7 @@
 // Opens pages in a real browser, as a phone and as a desktop, light and dark, and says what is wrong with them:
 // anything on the console, any accessibility violation that axe-core finds, anything wider than the screen.
 //
-//   node pages.mjs BROWSER '[{"name", "url", "status", "direction", "says": [text…]}…]' [FOLDER for screenshots]
+//   node pages.mjs BROWSER '[{"name", "url", "status", "direction", "says": [text…], "checked": [words…]}…]' [FOLDER for screenshots]
 //
 // Pictures of media.example are answered here, every other host is refused. Exits 1 and prints a line for each fault.
 
@@ -20,6 +20,32 @@ const SCREENS = [
   { name: "phone", viewport: { width: 390, height: 844 }, isMobile: true, deviceScaleFactor: 2 },
   { name: "desktop", viewport: { width: 1280, height: 800 } },
 ];
+
+/** Has the page check its story, as it is and with a word changed; gives what is wrong with that. */
+async function checks(tab, page) {
+  const found = [];
+  const check = async () => {
+    await tab.evaluate(() => delete document.getElementById("checked").dataset.checked);
+    await tab.click("#check");
+    await tab.waitForSelector("#checked[data-checked]");
+    return tab.evaluate(() => [document.getElementById("checked").dataset.checked, document.getElementById("checked").innerText]);
+  };
+  const change = (from, to) => tab.evaluate(([from, to]) => {
+    const walker = document.createTreeWalker(document.querySelector("main"), NodeFilter.SHOW_TEXT);
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+      if (!node.parentElement.closest("script") && node.data.includes(from)) return void (node.data = node.data.replace(from, to));
+    }
+  }, [from, to]);
+  for (const word of page.checked) {
+    await change(word, `${word}x`);
+    const [holds, told] = await check();
+    if (holds !== "no" || !told.includes("was published") && !told.includes("were published")) found.push(`takes ${word}x for ${word}: ${told}`);
+    await change(`${word}x`, word);
+  }
+  const [holds, told] = await check();
+  if (holds !== "yes" || !told.includes("The log is signed with the key")) found.push(`doesn't check: ${told}`);
+  return found;
+}
 
 /** Opens a page on a screen and gives what is wrong with it there. */
 async function faults(tab, page, shot) {
@@ -46,8 +72,9 @@ async function faults(tab, page, shot) {
   for (const text of page.says) if (!seen.text.includes(text)) found.push(`does not say: ${text}`);
   if (seen.direction !== page.direction) found.push(`runs ${seen.direction}`);
   if (seen.overflow > 0) found.push(`${seen.overflow} pixels wider than the screen`);
-  if (seen.executable > 0) found.push("has scripts");
+  if (seen.executable !== (page.checked ? 1 : 0)) found.push(`has ${seen.executable} scripts`);
   if (page.linked && seen.linked[0]?.["@type"] !== page.linked) found.push(`no linked data: ${page.linked}`);
+  if (page.checked) found.push(...(await checks(tab, page)));
   await tab.evaluate(axe);
   for (const colorScheme of ["light", "dark"]) {
     await tab.emulateMedia({ colorScheme });

@@ -149,7 +149,7 @@ fn pages_hold_in_a_browser() {
         let url = format!("{}{path}", house.serving.url());
         json!({"name": name, "url": url, "status": status, "direction": direction, "linked": linked, "says": says})
     };
-    let pages = json!([
+    let mut pages = json!([
         page(
             "front",
             "/",
@@ -177,6 +177,19 @@ fn pages_hold_in_a_browser() {
         page("withdrawn", &at(&gone), 410, "ltr", "", &["Withdrawn", "This story was wrong throughout."]),
         page("unknown", &at(&Uuid::nil().to_string()), 404, "ltr", "", &["There is no such article."]),
     ]);
+    // What leads to a proof checks it, and finds each of these changed.
+    for (name, words) in [
+        (
+            "corrected",
+            &["lower town waits", "Six hundred", "Torres", "It was loud", "one", "the map", "five hundred"][..],
+        ),
+        ("arabic", &["النهر", "كان الصوت", "نسخة سابقة"]),
+        ("machine", &["home side"]),
+        ("withdrawn", &["wrong throughout"]),
+    ] {
+        let page = pages.as_array_mut().unwrap().iter_mut().find(|page| page["name"] == name).unwrap();
+        page["checked"] = json!(words);
+    }
     let mut node = Command::new("node");
     node.arg(scripts().join("../tests/browser/pages.mjs")).arg(browser).arg(pages.to_string());
     // For looking at them oneself.

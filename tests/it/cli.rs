@@ -216,7 +216,12 @@ fn the_state_is_rebuilt_from_the_log_whatever_became_of_it() {
             .map(|verb| desk.run(&format!("{verb} --data data --json")).value())
     };
     let (shown, log, state) = (look(), desk.data().join("log"), desk.data().join("state"));
-    let before = files(&log);
+    // Looking signs what was folded and not yet under a checkpoint.
+    let but_checkpoints = |mut files: std::collections::BTreeMap<_, _>| {
+        files.retain(|path: &PathBuf, _: &mut Vec<u8>| !path.to_string_lossy().contains("checkpoints"));
+        files
+    };
+    let before = but_checkpoints(files(&log));
     let read = |path: &Path| std::fs::read(path).unwrap();
     type Harm<'a> = (&'static str, &'a dyn Fn());
     let other = Desk::new();
@@ -247,7 +252,7 @@ fn the_state_is_rebuilt_from_the_log_whatever_became_of_it() {
     std::fs::remove_dir_all(&state).unwrap();
     assert_eq!(desk.run("rebuild --data data --json").value(), json!({"articles": 2, "events": 6}));
     assert_eq!(look(), shown);
-    assert_eq!(files(&log), before, "the log isn't touched");
+    assert!(but_checkpoints(files(&log)) == before, "the log isn't touched");
 
     assert!(desk.run("rebuild").failed(2).contains("--data DIR or --config F"));
     assert!(desk.run("rebuild --data nowhere").failed(1).contains("there is no folder nowhere"));

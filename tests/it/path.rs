@@ -66,6 +66,7 @@ fn feed(service: &Service) -> Value {
         home_url: None,
         language: "en".into(),
         withdrawn_title: "Withdrawn".into(),
+        proves: true,
         ..Site::default()
     };
     let feed = Feed { public: &service.public, site: &site };

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use copydesk::log::segments::Options;
 use copydesk::log::{Expect, Log, Message};
 use copydesk::service::{Part, Service, open_embedded_log};
-use copydesk::store::Store;
 use copydesk::store::board::Filter;
 use copydesk::store::fold::Folder;
+use copydesk::store::{FOLD_VERSION, Store};
 use copydesk_article::problem::Code;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -93,8 +93,9 @@ async fn a_folder_of_another_fold_version_is_set_aside_and_folded_anew() {
         let (store, _) = Store::open(&state, 1 << 20).unwrap();
         let tree = store.db().open_tree("fold").unwrap();
         let position = tree.get(b"mposition").unwrap().unwrap();
-        let text =
-            String::from_utf8_lossy(&position[8..]).replace("\"fold_version\":2", "\"fold_version\":9");
+        let version = |version: u32| format!("\"fold_version\":{version}");
+        let text = String::from_utf8_lossy(&position[8..]);
+        let text = text.replace(&version(FOLD_VERSION), &version(FOLD_VERSION + 7));
         let mut rest = position[4..8].to_vec();
         rest.extend_from_slice(text.as_bytes());
         let mut value = crc32c::crc32c(&rest).to_be_bytes().to_vec();

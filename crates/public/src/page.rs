@@ -1,6 +1,6 @@
 //! Pages for people: `GET /articles/{id}` (or the wire's ninjs, by `Accept`) and the front page `GET /`.
 //!
-//! They need no script, hold under the strictest policy there is for content, and say in which language each word is:
+//! They need no script (the one there is checks a story for who asks), hold under the strictest policy there is for content, and say in which language each word is:
 //! an Arabic article of an English house has English labels that run from left to right.
 //!
 //! # Layout
@@ -30,7 +30,7 @@ pub use document::content_security_policy;
 pub use form::Form;
 pub use front::front;
 
-use document::{Document, noindex, time};
+use document::{Document, check, noindex, time};
 
 /// The answer to `GET /articles/{id}`: 200, 410 for a withdrawn article with its notice, and the same 404 for one
 /// that is unknown, unpublished or in doubt.
@@ -99,6 +99,7 @@ fn withdrawn_page(site: &Site, entry: &Entry) -> String {
         words.changed(Kind::Withdrawal),
         time(words, entry.shown.changed),
     );
+    let main = main + &check(site, entry.article, &site.language);
     Document { main, head: noindex(), ..Document::new(&site.language, &site.withdrawn_title) }.render(site)
 }
 
@@ -123,6 +124,7 @@ pub(crate) mod tests {
             home_url: Some("https://paper.example/?a=1&b=2".into()),
             language: "en".into(),
             withdrawn_title: "Withdrawn".into(),
+            proves: false,
             policies: [
                 ("corrections", "https://paper.example/corrections"),
                 ("verification", "https://paper.example/checks"),

@@ -17,6 +17,8 @@ pub struct Site {
     pub language: String,
     /// What stands in the place of the headline of a withdrawn article.
     pub withdrawn_title: String,
+    /// Whether proofs of its stories are to be had below their addresses.
+    pub proves: bool,
     /// Addresses of its policies by their names in [`POLICIES`].
     pub policies: BTreeMap<String, String>,
 }

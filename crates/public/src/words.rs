@@ -28,6 +28,8 @@ pub(crate) struct Words {
     pub withdrawn: &'static str,
     /// Says that machines wrote some of an article.
     pub machines: &'static str,
+    /// Leads to the proof of a story.
+    pub check: &'static str,
     /// Names the list of feeds.
     pub feeds: &'static str,
     /// Names the list of policies.
@@ -57,6 +59,7 @@ const ENGLISH: Words = Words {
     update: "Update",
     correction: "Correction",
     withdrawn: "Withdrawn",
+    check: "Check this story",
     machines: "Machines wrote parts of this text. People of the desk reviewed and approved all of it.",
     feeds: "Feeds",
     policies: "How we work",

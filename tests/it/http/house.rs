@@ -101,6 +101,7 @@ impl House {
             home_url: None,
             language: "en".into(),
             withdrawn_title: "Withdrawn".into(),
+            proves: true,
             ..Site::default()
         };
         let readers = Readers {

@@ -1,6 +1,6 @@
 //! An article's page.
 
-use super::document::{Document, linked, meta, time};
+use super::document::{Document, check, linked, meta, time};
 use super::linked;
 use crate::Site;
 use crate::feed::{self, date};
@@ -38,6 +38,7 @@ pub(super) fn page(site: &Site, entry: &Entry) -> String {
     main.push_str(&notes(words, language, &ninjs.notes()));
     main.extend(ninjs.image().and_then(figure));
     main.push_str(&format!("<div class=\"text\">{}</div></article>", body(ninjs)));
+    main.push_str(&check(site, entry.article, language));
     let head = head(site, entry, language, title);
     Document { head, main, ..Document::new(language, title) }.render(site)
 }

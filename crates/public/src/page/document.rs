@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::Site;
 use crate::feed::{self, FORMATS, date};
@@ -160,14 +161,32 @@ ul,ol{padding-inline-start:1.5rem}\
 body{max-width:none;padding:0;font-size:11pt}nav,footer.house{display:none}.notes{border:1pt solid #000}figure,.notes,blockquote{break-inside:avoid}h1,h2,h3{break-after:avoid}\
 .text a[href]::after{content:\" (\" attr(href) \")\";font-size:.8em}}";
 
-/// The `Content-Security-Policy` that pages are made for: no scripts, our one style, pictures from the web. JSON-LD is
-/// data, which no policy holds up.
+/// The one script: it checks a story where its reader asks for that.
+const SCRIPT: &str = include_str!("check.js");
+
+/// The way to an article's proof, from its own address, which a browser with scripts checks by itself.
+pub(super) fn check(site: &Site, article: Uuid, surroundings: &str) -> String {
+    if !site.proves {
+        return String::new();
+    }
+    let words = Words::of(&site.language);
+    format!(
+        "<section class=\"check\"{}><p class=\"meta\"><a id=\"check\" rel=\"nofollow\" href=\"{}\">{}</a></p>\
+         <p id=\"checked\" role=\"status\"></p></section><script>{SCRIPT}</script>",
+        lang(words.language, surroundings),
+        format_args!("{article}/proof"),
+        words.check,
+    )
+}
+
+/// The `Content-Security-Policy` that pages are made for: our one script, our one style, pictures from the web. JSON-LD
+/// is data, which no policy holds up.
 pub fn content_security_policy() -> &'static str {
     static POLICY: LazyLock<String> = LazyLock::new(|| {
-        let hash = STANDARD.encode(Sha256::digest(STYLE));
+        let [style, script] = [STYLE, SCRIPT].map(|text| STANDARD.encode(Sha256::digest(text)));
         format!(
-            "default-src 'none'; img-src http: https: data:; style-src 'sha256-{hash}'; base-uri 'none'; \
-             form-action 'none'; frame-ancestors 'none'"
+            "default-src 'none'; img-src http: https: data:; style-src 'sha256-{style}'; \
+             script-src 'sha256-{script}'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
     });
     &POLICY
@@ -179,13 +198,17 @@ mod tests {
     use crate::page::tests::site;
 
     #[test]
-    fn the_policy_admits_the_style_and_no_script() {
+    fn the_policy_admits_the_style_and_the_script_and_no_other() {
         let policy = content_security_policy();
         assert!(policy.contains("style-src 'sha256-") && policy.contains("default-src 'none'"));
-        assert!(!policy.contains("script") && !policy.contains("unsafe"));
+        assert!(policy.contains("script-src 'sha256-") && !policy.contains("unsafe"));
         let page = Document::new("en", "T").render(&site());
         let style = page.split_once("<style>").unwrap().1.split_once("</style>").unwrap().0;
         assert!(policy.contains(&STANDARD.encode(Sha256::digest(style))));
+        let checked = check(&Site { proves: true, ..site() }, Uuid::nil(), "en");
+        let script = checked.split_once("<script>").unwrap().1.split_once("</script>").unwrap().0;
+        assert!(policy.contains(&STANDARD.encode(Sha256::digest(script))));
+        assert_eq!(check(&site(), Uuid::nil(), "en"), "", "who has no proofs leads to none");
     }
 
     #[test]
