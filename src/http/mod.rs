@@ -42,6 +42,7 @@ mod operators;
 mod problem;
 mod query;
 mod readers;
+mod report;
 pub mod server;
 pub mod stream;
 mod then;
@@ -113,6 +114,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/articles/{id}/gate", get(articles::gate))
         .route("/v1/articles/{id}/history", get(events::history))
         .route("/v1/articles/{id}/diff", get(articles::diff))
+        .route("/v1/articles/{id}/report", get(report::report))
         .route("/v1/events", get(events::events))
         .route("/", get(readers::front))
         .route("/v1/stream", get(stream::moves::stream))
