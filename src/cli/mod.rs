@@ -38,6 +38,7 @@ mod rebuild;
 mod refused;
 mod reload;
 mod replay;
+mod report;
 mod safe;
 mod schema;
 mod screen;
@@ -119,6 +120,8 @@ enum Verb {
     Deliveries(deliveries::Deliveries),
     /// Write events as JSON lines
     Replay(replay::Replay),
+    /// Write an article's whole record as one page, for a standards editor or a lawyer
+    Report(report::Report),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
     /// Propose the configuration file's people, roles and rules to the newsroom
@@ -270,6 +273,11 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Replay(replay) => {
             let client = global.client(Sends::No).await?;
             let ended = replay.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Report(report) => {
+            let client = global.client(Sends::No).await?;
+            let ended = report.run(&client, screen).await;
             closing(&client, ended).await
         }
     }
