@@ -5,23 +5,40 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use copydesk_article::answer::Answer;
 use copydesk_article::problem::Problem;
+
+mod process;
 
 /// Upper bounds of the buckets in which commands' times are counted, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// What is counted in this process, whatever gateway it came by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
+    started: SystemTime,
     commands: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     requests: Mutex<BTreeMap<(String, u16), u64>>,
     buckets: [AtomicU64; BUCKETS.len()],
     micros: AtomicU64,
     timed: AtomicU64,
     webhooks: Mutex<BTreeMap<String, Webhook>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            started: SystemTime::now(),
+            commands: Mutex::default(),
+            requests: Mutex::default(),
+            buckets: Default::default(),
+            micros: AtomicU64::default(),
+            timed: AtomicU64::default(),
+            webhooks: Mutex::default(),
+        }
+    }
 }
 
 /// What is counted of a webhook's subscriber. Its name is one of the configuration's.
@@ -39,8 +56,8 @@ pub struct Gauge {
     pub name: &'static str,
     /// What it is, in a line.
     pub help: &'static str,
-    /// Its value.
-    pub value: u64,
+    /// Its value, in the unit that the name ends with.
+    pub value: f64,
 }
 
 impl Metrics {
@@ -109,10 +126,13 @@ impl Metrics {
         }
         self.write_webhooks(to)?;
         for Gauge { name, help, value } in gauges {
-            head(to, name, "gauge", help)?;
+            // What only ever grows says so by its name.
+            head(to, name, if name.ends_with("_total") { "counter" } else { "gauge" }, help)?;
             writeln!(to, "copydesk_{name} {value}")?;
         }
-        Ok(())
+        head(to, "build_info", "gauge", "Always 1; which build this is.")?;
+        writeln!(to, "copydesk_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+        process::write(to, self.started)
     }
 
     fn write_webhooks(&self, to: &mut String) -> std::fmt::Result {
@@ -165,7 +185,7 @@ mod tests {
         let refused = Err(Problem::new(Code::Malformed, "CANARY"));
         metrics.command(None, &refused, Duration::from_millis(3));
         metrics.command(None, &refused, Duration::from_secs(60));
-        let text = metrics.render(&[Gauge { name: "fold_seq", help: "How far.", value: 7 }]);
+        let text = metrics.render(&[Gauge { name: "fold_seq", help: "How far.", value: 7.0 }]);
         for line in [
             "copydesk_commands_total{type=\"unread\",outcome=\"malformed\"} 2",
             "copydesk_command_seconds_bucket{le=\"0.0025\"} 0",

@@ -99,6 +99,7 @@ pub(super) async fn serve(
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
         followers: Followers::default(),
+        vitals: http::Vitals::default(),
     });
     let end = folding.editions.wire().end().await?;
     let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
