@@ -14,6 +14,7 @@ const WIDTH: f64 = 960.0;
 const NAMES: f64 = 120.0;
 const LANE: f64 = 30.0;
 const FLAGS: f64 = 44.0;
+const NO_FLAGS: f64 = 8.0;
 const TIMES: f64 = 40.0;
 /// What is kept free on the right, for the last flag.
 const RIGHT: f64 = 96.0;
@@ -40,12 +41,13 @@ fn strip(steps: &[Value], all: usize, people: &People<'_>) -> String {
         .copied()
         .filter(|name| steps.iter().any(|step| step.text("actor") == *name))
         .collect();
-    let bottom = FLAGS + LANE * lanes.len() as f64;
+    let flags_room = if steps.iter().any(|step| !step.at("edition").is_null()) { FLAGS } else { NO_FLAGS };
+    let bottom = flags_room + LANE * lanes.len() as f64;
     let height = bottom + TIMES;
     // A short life isn't stretched over the whole width.
     let width = ((WIDTH - NAMES - RIGHT) / steps.len().max(1) as f64).min(56.0);
     let x = |at: usize| NAMES + 10.0 + width * (at as f64 + 0.5);
-    let y = |lane: usize| FLAGS + LANE * (lane as f64 + 0.5);
+    let y = |lane: usize| flags_room + LANE * (lane as f64 + 0.5);
     let mut out = String::new();
     for (lane, name) in lanes.iter().enumerate() {
         let machine = if people.is_machine(name) { " (machine)" } else { "" };
@@ -59,7 +61,7 @@ fn strip(steps: &[Value], all: usize, people: &People<'_>) -> String {
             escape(&shown)
         ));
     }
-    out.push_str(&pauses(steps, &x, bottom));
+    out.push_str(&pauses(steps, &x, (flags_room, bottom)));
     let mut flags: [Vec<(f64, f64)>; 2] = Default::default();
     for (at, step) in steps.iter().enumerate() {
         if step.at("edition").is_null() {
@@ -99,7 +101,10 @@ fn strip(steps: &[Value], all: usize, people: &People<'_>) -> String {
         ));
     }
     let (first, last) = (steps.first(), steps.last());
-    let time = |step: Option<&Value>| shown(step.and_then(|step| read(step.text("time"))));
+    let time = |step: Option<&Value>| {
+        let number = step.map(|step| step.at("version").to_string()).unwrap_or_default();
+        format!("step {number}: {}", shown(step.and_then(|step| read(step.text("time")))))
+    };
     let end = x(steps.len().saturating_sub(1)).max(NAMES + 260.0);
     out.push_str(&format!(
         "<text class=\"time\" x=\"{NAMES}\" y=\"{0:.1}\">{1}</text><text class=\"time end\" x=\"{end:.1}\" y=\"{0:.1}\">{2}</text>",
@@ -115,7 +120,7 @@ fn strip(steps: &[Value], all: usize, people: &People<'_>) -> String {
 }
 
 /// The longest pauses, each named where it lies.
-fn pauses(steps: &[Value], x: &dyn Fn(usize) -> f64, bottom: f64) -> String {
+fn pauses(steps: &[Value], x: &dyn Fn(usize) -> f64, (top, bottom): (f64, f64)) -> String {
     let times: Vec<Option<DateTime<Utc>>> = steps.iter().map(|step| read(step.text("time"))).collect();
     let mut all: Vec<(usize, TimeDelta)> = times
         .windows(2)
@@ -132,7 +137,7 @@ fn pauses(steps: &[Value], x: &dyn Fn(usize) -> f64, bottom: f64) -> String {
     for (at, pause) in all {
         let middle = (x(at) + x(at + 1)) / 2.0;
         out.push_str(&format!(
-            "<line class=\"pause\" x1=\"{middle:.1}\" x2=\"{middle:.1}\" y1=\"{FLAGS}\" y2=\"{bottom:.1}\"/>"
+            "<line class=\"pause\" x1=\"{middle:.1}\" x2=\"{middle:.1}\" y1=\"{top:.1}\" y2=\"{bottom:.1}\"/>"
         ));
         if named.iter().all(|other| (other - middle).abs() >= APART) {
             named.push(middle);
