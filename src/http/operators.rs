@@ -82,8 +82,8 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     let diverged = gateway.diverged();
     let progress = gateway.progress.borrow().clone();
     let wire = wire(&gateway, &progress);
-    let fold = gateway.desk.as_ref().map(|desk| {
-        let position = desk.store().position();
+    let fold = gateway.vitals.store().map(|store| {
+        let position = store.position();
         let lag = look.log_end.map(|end| end.saturating_sub(position.seq));
         Fold { seq: position.seq, lag, aside: position.aside, foreign: position.foreign }
     });
@@ -107,7 +107,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         fold_stopped: progress.fold_stopped,
         wire_stopped: progress.wire_stopped,
         public_stopped: progress.public_stopped,
-        durability: gateway.desk.as_ref().map(|desk| desk.log().durability()),
+        durability: gateway.vitals.log().map(|log| log.durability()),
         log: LogSays {
             answers: look.away.is_none(),
             away_seconds: look.away.map(|away| away.as_secs()),
@@ -129,8 +129,8 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
 
 /// How far the wire is written, where this instance writes it.
 fn wire(gateway: &Gateway, progress: &Progress) -> Option<Wire> {
-    let desk = gateway.desk.as_ref().filter(|_| progress.writes_wire)?;
-    let waiting = desk.store().outgoing_after(progress.wire_sent, MOST_WAITING).ok()?.len();
+    let store = gateway.vitals.store().filter(|_| progress.writes_wire)?;
+    let waiting = store.outgoing_after(progress.wire_sent, MOST_WAITING).ok()?.len();
     Some(Wire { sent: progress.wire_sent, waiting })
 }
 
@@ -169,9 +169,9 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
     if let Some(Wire { waiting, .. }) = wire(&gateway, &progress) {
         gauges.push(gauge("wire_waiting", "Folded editions that the wire hasn't got yet.", waiting as u64));
     }
-    if let Some(desk) = &gateway.desk {
-        let position = desk.store().position();
-        let durable = desk.log().durability() == Durability::Always;
+    if let (Some(log), Some(store)) = (gateway.vitals.log(), gateway.vitals.store()) {
+        let position = store.position();
+        let durable = log.durability() == Durability::Always;
         gauges.extend([
             gauge("fold_seq", "The last position of the log that is folded.", position.seq),
             gauge("articles_aside", "Articles set aside.", position.aside),

@@ -3,6 +3,8 @@
 //! Probes come every few seconds from several places, and a log that is away makes each of them wait: so one look
 //! serves all that come within a second, and no look takes longer than whoever asks can wait.
 
+use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +14,8 @@ use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use super::Gateway;
-use crate::log::Seq;
+use crate::log::{Log, Seq};
+use crate::store::Store;
 
 /// How long a look serves.
 const FRESH: Duration = Duration::from_secs(1);
@@ -33,14 +36,37 @@ pub struct Look {
 }
 
 /// Looks at the log, none oftener than once a second.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Vitals {
+    /// The log, and what is folded of it, whichever parts the process runs; none where it reads the wire alone.
+    of: Option<(Arc<dyn Log>, Arc<Store>)>,
     last: Mutex<Option<(Instant, Look)>>,
     away_since: Mutex<Option<Instant>>,
     failed: AtomicU64,
 }
 
+impl fmt::Debug for Vitals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vitals(of a log: {})", self.of.is_some())
+    }
+}
+
 impl Vitals {
+    /// Those of a process that folds this log into this store.
+    pub fn of(log: Arc<dyn Log>, store: Arc<Store>) -> Self {
+        Self { of: Some((log, store)), ..Self::default() }
+    }
+
+    /// The log that the process folds.
+    pub(super) fn log(&self) -> Option<&Arc<dyn Log>> {
+        self.of.as_ref().map(|(log, _)| log)
+    }
+
+    /// What it folds it into.
+    pub(super) fn store(&self) -> Option<&Arc<Store>> {
+        self.of.as_ref().map(|(_, store)| store)
+    }
+
     /// A look that is at most a second old; the log is waited for no longer than this.
     pub(super) async fn look(&self, gateway: &Gateway, patience: Duration) -> Look {
         let mut last = self.last.lock().await;
@@ -49,11 +75,10 @@ impl Vitals {
         {
             return look;
         }
-        let desk = gateway.desk.as_ref();
-        let log_end = async { Some(desk?.log().events().end().await.ok()) };
+        let log_end = async { Some(self.log()?.events().end().await.ok()) };
         let wire = gateway.readers.as_ref().map(|readers| readers.editions.wire().clone());
         let wire_end = async { Some(wire?.end().await.ok()) };
-        let skew = async { Some(desk?.log().skew().await.ok()) };
+        let skew = async { Some(self.log()?.skew().await.ok()) };
         let (log_end, wire_end, skew) = tokio::join!(
             tokio::time::timeout(patience, log_end.boxed()),
             tokio::time::timeout(patience, wire_end.boxed()),

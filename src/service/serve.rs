@@ -191,7 +191,7 @@ pub(super) fn gateway(
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
         followers: Followers::default(),
-        vitals: http::Vitals::default(),
+        vitals: http::Vitals::of(Arc::clone(&service.log), Arc::clone(&service.store)),
     }
 }
 

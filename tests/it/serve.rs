@@ -179,7 +179,13 @@ fn an_instance_says_that_its_log_is_away_and_only_one_that_serves_readers_stays_
     }
     let (_, health) = read(&whole, "/healthz");
     assert_eq!(health["wire"], json!({"sent": 0, "waiting": 0}));
+    let arguments = ["--nats", &server.url(), "--parts", "wire"].map(str::to_owned).to_vec();
+    let writing = Serving::start("", arguments);
+    let (_, health) = read(&writing, "/healthz");
+    let says = (&health["fold"]["lag"], &health["wire"]["waiting"], &health["durability"]["kind"]);
+    assert_eq!(says, (&json!(0), &json!(0), &json!("interval")), "whichever parts it runs: {health:#}");
     server.kill();
+    drop(writing);
     let until = |what: &str, test: &dyn Fn() -> bool| {
         let deadline = Instant::now() + Duration::from_secs(40);
         while !test() {

@@ -116,7 +116,7 @@ impl House {
             metrics: Arc::default(),
             in_flight: InFlight::new(commands),
             followers: Followers::default(),
-            vitals: Vitals::default(),
+            vitals: Vitals::of(Arc::clone(&service.log), Arc::clone(&service.store)),
         });
         let router = router(Arc::clone(&gateway));
         let mut house = House { log, service, gateway, router, tasks: Vec::new(), _folder: folder };
