@@ -28,7 +28,7 @@ Needs an auditor's or a chief's token. --state folds the events here, with no he
 it keeps every article it is asked for in memory.")]
 pub struct Replay {
     /// From this position, date (its first moment, UTC) or time (RFC 3339) on, itself included
-    #[arg(long, value_name = "SEQ or TIME")]
+    #[arg(long, value_name = "SEQ or TIME", value_parser = bound)]
     from: Option<String>,
     /// Only this article's events, or with `desk` the newsroom's own
     #[arg(long, value_name = "ID")]
@@ -40,7 +40,7 @@ pub struct Replay {
     #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
     types: Vec<String>,
     /// Up to this position, date (its last moment, UTC) or time (RFC 3339), itself included
-    #[arg(long, value_name = "SEQ or TIME")]
+    #[arg(long, value_name = "SEQ or TIME", value_parser = bound)]
     until: Option<String>,
     /// A line for people each
     #[arg(long, conflicts_with = "json")]
@@ -72,6 +72,17 @@ impl Replay {
             client.copy(&path, screen).await?;
         }
         Ok(Ending::Done)
+    }
+}
+
+/// A position, a date or a time, as the service will read it.
+pub fn bound(value: &str) -> Result<String, String> {
+    let is_one = value.parse::<u64>().is_ok()
+        || value.parse::<chrono::NaiveDate>().is_ok()
+        || chrono::DateTime::parse_from_rfc3339(value).is_ok();
+    match is_one {
+        true => Ok(value.to_owned()),
+        false => Err("expected a position, a date, or a time with an offset (RFC 3339)".to_owned()),
     }
 }
 

@@ -46,7 +46,7 @@ pub struct Report {
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
     /// The record up to this position, date or time (RFC 3339), itself included
-    #[arg(long, value_name = "SEQ or TIME")]
+    #[arg(long, value_name = "SEQ or TIME", value_parser = super::replay::bound)]
     until: Option<String>,
 }
 
