@@ -5,23 +5,40 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use copydesk_article::answer::Answer;
 use copydesk_article::problem::Problem;
 
-/// Upper bounds of the buckets in which commands' times are counted, in seconds.
+mod process;
+
+/// Upper bounds of the buckets in which times are counted, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
 
 /// What is counted in this process, whatever gateway it came by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Metrics {
+    started: SystemTime,
     commands: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
     requests: Mutex<BTreeMap<(String, u16), u64>>,
-    buckets: [AtomicU64; BUCKETS.len()],
-    micros: AtomicU64,
-    timed: AtomicU64,
+    command_times: Times,
+    newsroom_times: Times,
+    public_times: Times,
     webhooks: Mutex<BTreeMap<String, Webhook>>,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self {
+            started: SystemTime::now(),
+            commands: Mutex::default(),
+            requests: Mutex::default(),
+            command_times: Times::default(),
+            newsroom_times: Times::default(),
+            public_times: Times::default(),
+            webhooks: Mutex::default(),
+        }
+    }
 }
 
 /// What is counted of a webhook's subscriber. Its name is one of the configuration's.
@@ -39,8 +56,8 @@ pub struct Gauge {
     pub name: &'static str,
     /// What it is, in a line.
     pub help: &'static str,
-    /// Its value.
-    pub value: u64,
+    /// Its value, in the unit that the name ends with.
+    pub value: f64,
 }
 
 impl Metrics {
@@ -54,19 +71,14 @@ impl Metrics {
             Err(problem) => problem.code.name(),
         };
         *locked(&self.commands).entry((kind, outcome)).or_default() += 1;
-        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
-            if took.as_secs_f64() <= most {
-                bucket.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.micros.fetch_add(micros, Ordering::Relaxed);
-        self.timed.fetch_add(1, Ordering::Relaxed);
+        self.command_times.count(took);
     }
 
-    /// Counts a request by its route's pattern.
-    pub fn request(&self, route: &str, status: u16) {
+    /// Counts a request by its route's pattern, and how long its answer took to begin.
+    pub fn request(&self, route: &str, status: u16, took: Duration) {
         *locked(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
+        let times = if route.starts_with("/v1/") { &self.newsroom_times } else { &self.public_times };
+        times.count(took);
     }
 
     /// Counts an attempt to send a webhook's subscriber a message.
@@ -94,25 +106,23 @@ impl Metrics {
             writeln!(to, "copydesk_commands_total{{type=\"{kind}\",outcome=\"{outcome}\"}} {count}")?;
         }
         head(to, "command_seconds", "histogram", "From a command's arrival to its answer.")?;
-        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
-            let count = bucket.load(Ordering::Relaxed);
-            writeln!(to, "copydesk_command_seconds_bucket{{le=\"{most}\"}} {count}")?;
-        }
-        let timed = self.timed.load(Ordering::Relaxed);
-        writeln!(to, "copydesk_command_seconds_bucket{{le=\"+Inf\"}} {timed}")?;
-        let seconds = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
-        writeln!(to, "copydesk_command_seconds_sum {seconds}")?;
-        writeln!(to, "copydesk_command_seconds_count {timed}")?;
+        self.command_times.write(to, "command_seconds", "")?;
         head(to, "http_requests_total", "counter", "HTTP requests by route and status.")?;
         for ((route, status), count) in &*locked(&self.requests) {
             writeln!(to, "copydesk_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}")?;
         }
+        head(to, "http_request_seconds", "histogram", "From a request to the beginning of its answer.")?;
+        self.newsroom_times.write(to, "http_request_seconds", "area=\"newsroom\"")?;
+        self.public_times.write(to, "http_request_seconds", "area=\"public\"")?;
         self.write_webhooks(to)?;
         for Gauge { name, help, value } in gauges {
-            head(to, name, "gauge", help)?;
+            // What only ever grows says so by its name.
+            head(to, name, if name.ends_with("_total") { "counter" } else { "gauge" }, help)?;
             writeln!(to, "copydesk_{name} {value}")?;
         }
-        Ok(())
+        head(to, "build_info", "gauge", "Always 1; which build this is.")?;
+        writeln!(to, "copydesk_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))?;
+        process::write(to, self.started)
     }
 
     fn write_webhooks(&self, to: &mut String) -> std::fmt::Result {
@@ -145,6 +155,44 @@ impl Metrics {
     }
 }
 
+/// Times, counted in buckets.
+#[derive(Debug, Default)]
+struct Times {
+    buckets: [AtomicU64; BUCKETS.len()],
+    micros: AtomicU64,
+    timed: AtomicU64,
+}
+
+impl Times {
+    fn count(&self, took: Duration) {
+        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
+            if took.as_secs_f64() <= most {
+                bucket.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.micros.fetch_add(micros, Ordering::Relaxed);
+        self.timed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Writes them as a histogram of this name, with these labels beside `le`.
+    fn write(&self, to: &mut String, name: &str, labels: &str) -> std::fmt::Result {
+        let (comma, braced) = match labels {
+            "" => ("", String::new()),
+            labels => (",", format!("{{{labels}}}")),
+        };
+        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
+            let count = bucket.load(Ordering::Relaxed);
+            writeln!(to, "copydesk_{name}_bucket{{{labels}{comma}le=\"{most}\"}} {count}")?;
+        }
+        let timed = self.timed.load(Ordering::Relaxed);
+        writeln!(to, "copydesk_{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {timed}")?;
+        let seconds = Duration::from_micros(self.micros.load(Ordering::Relaxed)).as_secs_f64();
+        writeln!(to, "copydesk_{name}_sum{braced} {seconds}")?;
+        writeln!(to, "copydesk_{name}_count{braced} {timed}")
+    }
+}
+
 fn head(to: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(to, "# HELP copydesk_{name} {help}\n# TYPE copydesk_{name} {kind}")
 }
@@ -165,7 +213,8 @@ mod tests {
         let refused = Err(Problem::new(Code::Malformed, "CANARY"));
         metrics.command(None, &refused, Duration::from_millis(3));
         metrics.command(None, &refused, Duration::from_secs(60));
-        let text = metrics.render(&[Gauge { name: "fold_seq", help: "How far.", value: 7 }]);
+        metrics.request("/v1/articles", 200, Duration::from_millis(20));
+        let text = metrics.render(&[Gauge { name: "fold_seq", help: "How far.", value: 7.0 }]);
         for line in [
             "copydesk_commands_total{type=\"unread\",outcome=\"malformed\"} 2",
             "copydesk_command_seconds_bucket{le=\"0.0025\"} 0",
@@ -173,6 +222,10 @@ mod tests {
             "copydesk_command_seconds_bucket{le=\"5\"} 1",
             "copydesk_command_seconds_bucket{le=\"+Inf\"} 2",
             "copydesk_command_seconds_count 2",
+            "copydesk_http_request_seconds_bucket{area=\"newsroom\",le=\"0.01\"} 0",
+            "copydesk_http_request_seconds_bucket{area=\"newsroom\",le=\"0.025\"} 1",
+            "copydesk_http_request_seconds_count{area=\"newsroom\"} 1",
+            "copydesk_http_request_seconds_count{area=\"public\"} 0",
             "copydesk_fold_seq 7",
         ] {
             assert!(text.lines().any(|there| there == line), "{line} in {text}");

@@ -279,6 +279,8 @@ pub fn article(article: &Article, newsroom: &Newsroom, at: Time) -> ArticleView 
 }
 
 pub mod diff;
+pub mod report;
+pub mod said;
 
 /// The body as Markdown. Sent back as it is, it changes nothing.
 pub fn body_markdown(article: &Article) -> String {

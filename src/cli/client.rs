@@ -175,32 +175,20 @@ impl Client {
         self.call(Method::GET, path, None).await?.accepted()
     }
 
-    /// Reads JSON lines as they come.
+    /// Reads an answer that may be long, straight to the screen.
+    pub async fn copy(&self, path: &str, screen: &mut Screen) -> anyhow::Result<()> {
+        // On a terminal lines are made safe as text, which a chunk may cut within a character.
+        self.lines(path, &mut |lines| Ok(screen.raw(lines)?)).await
+    }
+
+    /// Reads an answer of lines that may be long: whole lines, some at a time, with what ends each; at last what
+    /// stands after the last of them.
     pub async fn lines(
         &self,
         path: &str,
         take: &mut (dyn FnMut(&[u8]) -> anyhow::Result<()> + Send),
     ) -> anyhow::Result<()> {
-        let (mut refusal, mut rest) = (Vec::new(), Vec::new());
-        let status = self
-            .stream(Method::GET, path, None, &mut |status, chunk| {
-                if status != 200 {
-                    refusal.extend_from_slice(chunk);
-                    return Ok(());
-                }
-                rest.extend_from_slice(chunk);
-                let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-                let lines: Vec<u8> = rest.drain(..whole).collect();
-                lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).try_for_each(&mut *take)
-            })
-            .await?;
-        if status == 200 { Ok(()) } else { Err(Refused::read(status, &refusal).into()) }
-    }
-
-    /// Reads an answer that may be long, straight to the screen.
-    pub async fn copy(&self, path: &str, screen: &mut Screen) -> anyhow::Result<()> {
         let mut refusal = Vec::new();
-        // On a terminal lines are made safe as text, which a chunk may cut within a character.
         let mut rest = Vec::new();
         let status = self
             .stream(Method::GET, path, None, &mut |status, chunk| {
@@ -210,12 +198,17 @@ impl Client {
                 }
                 rest.extend_from_slice(chunk);
                 let whole = rest.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+                if whole == 0 {
+                    return Ok(());
+                }
                 let lines: Vec<u8> = rest.drain(..whole).collect();
-                Ok(screen.raw(&lines)?)
+                take(&lines)
             })
             .await?;
-        screen.raw(&rest)?;
-        if status == 200 { Ok(()) } else { Err(Refused::read(status, &refusal).into()) }
+        if status != 200 {
+            return Err(Refused::read(status, &refusal).into());
+        }
+        if rest.is_empty() { Ok(()) } else { take(&rest) }
     }
 }
 

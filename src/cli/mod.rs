@@ -41,6 +41,7 @@ mod rebuild;
 mod refused;
 mod reload;
 mod replay;
+mod report;
 mod safe;
 mod schema;
 mod screen;
@@ -133,6 +134,8 @@ enum Verb {
     Backup(backup::Backup),
     /// Put a backup back into an empty log
     Recover(backup::Recover),
+    /// Write an article's whole record as one page, for a standards editor or a lawyer
+    Report(report::Report),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
     /// Propose the configuration file's people, roles and rules to the newsroom
@@ -293,6 +296,11 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Replay(replay) => {
             let client = global.client(Sends::No).await?;
             let ended = replay.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Report(report) => {
+            let client = global.client(Sends::No).await?;
+            let ended = report.run(&client, screen).await;
             closing(&client, ended).await
         }
     }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Ending;
 use super::client::Client;
 use super::members::Members;
+use super::replay::each;
 use super::screen::Screen;
 
 /// `copydesk prove`
@@ -39,12 +40,14 @@ async fn find(client: &Client, id: &str) -> anyhow::Result<u64> {
     }
     let mut found = None;
     client
-        .lines("/v1/events", &mut |line| {
-            let event: Value = serde_json::from_slice(line).context("the answer isn't JSON")?;
-            if event.text("id") == id {
-                found = event.at("seq").as_u64();
-            }
-            Ok(())
+        .lines("/v1/events", &mut |lines| {
+            each(lines, &mut |line| {
+                let event: Value = serde_json::from_slice(line).context("the answer isn't JSON")?;
+                if event.text("id") == id {
+                    found = event.at("seq").as_u64();
+                }
+                Ok(())
+            })
         })
         .await?;
     found.with_context(|| format!("no event of the log has the id {id}"))

@@ -83,7 +83,7 @@ impl Show {
 }
 
 /// Everything there is to see.
-fn whole(screen: &mut Screen, article: &Value) -> io::Result<()> {
+pub fn whole(screen: &mut Screen, article: &Value) -> io::Result<()> {
     let fields = article.at("fields");
     let headline = Some(fields.text("headline")).filter(|headline| !headline.is_empty());
     screen.wrapped(0, headline.unwrap_or("(no headline)"), BOLD)?;

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::members::Members;
+use super::replay::each;
 use super::safe;
 use super::screen::{BAD, GOOD, Screen, WARN};
 use super::{Ending, Global, Misuse, Sends};
@@ -74,16 +75,18 @@ impl Verify {
 async fn remote(client: &Client, mut told: impl FnMut(u64, u64) + Send) -> anyhow::Result<Value> {
     let mut report = None;
     client
-        .lines("/v1/verify", &mut |line| {
-            let line: Value = serde_json::from_slice(line).context("the answer isn't JSON")?;
-            if let (Some(read), Some(of)) = (line.at("read").as_u64(), line.at("of").as_u64()) {
-                told(read, of);
-            } else if !line.at("report").is_null() {
-                report = Some(line.at("report").clone());
-            } else {
-                bail!("the service could not verify its log: {}", line.text("failed"));
-            }
-            Ok(())
+        .lines("/v1/verify", &mut |lines| {
+            each(lines, &mut |line| {
+                let line: Value = serde_json::from_slice(line).context("the answer isn't JSON")?;
+                if let (Some(read), Some(of)) = (line.at("read").as_u64(), line.at("of").as_u64()) {
+                    told(read, of);
+                } else if !line.at("report").is_null() {
+                    report = Some(line.at("report").clone());
+                } else {
+                    bail!("the service could not verify its log: {}", line.text("failed"));
+                }
+                Ok(())
+            })
         })
         .await?;
     report.context("the service ended before it was done")

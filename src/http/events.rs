@@ -1,60 +1,67 @@
 //! What is stored: the log as JSON lines, and one article's history. The stored bytes go out as they are, with
 //! `seq` put in as the first member.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::extract::{Path, rejection::PathRejection};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use copydesk_article::event::{Frozen, Time};
-use copydesk_article::ids::parse_uuid;
+use copydesk_article::command::Data;
+use copydesk_article::event::Frozen;
+use copydesk_article::ids::{DESK, parse_uuid};
+use copydesk_article::json::nearest;
+use copydesk_article::newsroom::NewsroomSet;
 use copydesk_article::problem::Problem;
 use futures::stream::{self, BoxStream, StreamExt};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::articles::{article_id, wait_for_min_seq};
 use super::identity::{Reader, Reads};
 use super::json_line::one_line;
 use super::problem::Refusal;
-use super::query::{self, Params};
+use super::query::{Bound, End, Params};
 use super::then::unavailable;
 use crate::log::{Content, Entry, LogError, Seq};
 
 /// `GET /v1/events`
 pub(super) async fn events(reader: Reader, uri: Uri) -> Result<Response, Refusal> {
     reader.may(Reads::Events)?;
-    let params = Params::strict(&uri, &["from", "article", "until"])?;
-    let after = params.number::<Seq>("from")?.unwrap_or(1).saturating_sub(1);
-    let article = params.get("article").map(|id| {
-        parse_uuid(id)
-            .ok_or_else(|| Problem::invalid("article", "article: expected a UUID, lower-case and hyphenated"))
-    });
-    let article = article.transpose()?;
-    let until = until(&params)?;
+    let params = Params::strict(&uri, &["from", "article", "until", "actor", "type"])?;
+    let filter = Filter::read(&params)?;
     wait_for_min_seq(&reader.desk, &params).await?;
     let log = reader.desk.log().events();
     let end = log.end().await.map_err(unavailable)?;
-    let last = match until {
-        Some(Until::Seq(seq)) => end.min(seq),
+    let after = match filter.from {
+        Some(Bound::Seq(seq)) => seq.saturating_sub(1),
+        _ => 0,
+    };
+    let last = match filter.until {
+        Some(Bound::Seq(seq)) => end.min(seq),
         _ => end,
     };
-    let entries: BoxStream<'static, Result<Entry, LogError>> = match article {
+    let entries: BoxStream<'static, Result<Entry, LogError>> = match &filter.subject {
         _ if last <= after => stream::empty().boxed(),
-        Some(article) => {
-            let entries =
-                log.all_on(&article.as_hyphenated().to_string(), after).await.map_err(unavailable)?;
+        Some(subject) => {
+            let entries = log.all_on(subject, after).await.map_err(unavailable)?;
             stream::iter(entries.into_iter().filter(move |entry| entry.seq <= last).map(Ok)).boxed()
         }
         None => up_to(log.tail(after).await.map_err(unavailable)?, last),
     };
-    let lines = entries.filter_map(move |entry| async move {
-        match entry {
-            Ok(entry) => line(&entry, until).map(Ok),
-            Err(error) => {
-                // The status has gone out: the sender learns of it by the connection's end.
-                tracing::warn!(%error, "a replay ended early");
-                Some(Err(error))
+    let filter = Arc::new(filter);
+    let lines = entries.filter_map(move |entry| {
+        let filter = Arc::clone(&filter);
+        async move {
+            match entry {
+                Ok(entry) => filter.line(&entry).map(Ok),
+                Err(error) => {
+                    // The status has gone out: the sender learns of it by the connection's end.
+                    tracing::warn!(%error, "a replay ended early");
+                    Some(Err(error))
+                }
             }
         }
     });
@@ -88,25 +95,94 @@ pub(super) async fn history(
     Ok(([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response())
 }
 
-/// The last event asked for.
-#[derive(Debug, Clone, Copy)]
-enum Until {
-    /// By its position.
-    Seq(Seq),
-    /// By when it was decided. Order in the log is not order in time over several articles, so none is left out
-    /// for coming late.
-    Time(Time),
+/// Which events are asked for.
+#[derive(Debug)]
+struct Filter {
+    from: Option<Bound>,
+    /// Order in the log is not order in time over several articles, so none is left out for coming late.
+    until: Option<Bound>,
+    subject: Option<String>,
+    actor: Option<String>,
+    /// Full types, or what follows their last dot, with whatever `.v2` behind.
+    types: Vec<String>,
 }
 
-fn until(params: &Params) -> Result<Option<Until>, Problem> {
-    let Some(value) = params.get("until") else { return Ok(None) };
-    if let Ok(Some(seq)) = params.number("until") {
-        return Ok(Some(Until::Seq(seq)));
+impl Filter {
+    fn read(params: &Params) -> Result<Filter, Problem> {
+        let subject = params.get("article").map(|id| match parse_uuid(id) {
+            Some(id) => Ok(id.as_hyphenated().to_string()),
+            None if id == DESK => Ok(DESK.to_owned()),
+            None => Err(Problem::invalid(
+                "article",
+                "article: expected a UUID, lower-case and hyphenated, or desk for the newsroom line",
+            )),
+        });
+        let types = params.get("type").unwrap_or_default().split(',').map(str::trim);
+        let types = types.filter(|kind| !kind.is_empty()).map(|kind| {
+            let known =
+                || Data::TYPES.iter().chain([&NewsroomSet::TYPE]).filter_map(|kind| kind.rsplit('.').next());
+            // A full type may be a newer build's.
+            if kind.starts_with("copydesk.") || known().any(|name| name == kind) {
+                return Ok(kind.to_owned());
+            }
+            let known: Vec<&str> = known().collect();
+            Err(Problem {
+                suggestion: nearest(kind, &known),
+                ..Problem::invalid("type", format!("type: expected some of {}, by commas", known.join(", ")))
+            })
+        });
+        Ok(Filter {
+            from: params.bound("from", End::First)?,
+            until: params.bound("until", End::Last)?,
+            subject: subject.transpose()?,
+            actor: params.get("actor").map(str::to_owned),
+            types: types.collect::<Result<_, Problem>>()?,
+        })
     }
-    let time = query::time("until", value).map_err(|_| {
-        Problem::invalid("until", "until: expected a position, or a time with an offset (RFC 3339)")
-    })?;
-    Ok(Some(Until::Time(time)))
+
+    /// One line of the replay; none for what is no history, or not asked for. Who did what is no longer known of an
+    /// erased event: it is shown whoever and whatever is asked for.
+    fn line(&self, entry: &Entry) -> Option<Bytes> {
+        let (time, stored) = match &entry.content {
+            Content::Message { body, .. } => {
+                let frozen = ours(entry, body)?;
+                if !self.types.is_empty() && !self.types.iter().any(|kind| is_type(&frozen.kind, kind)) {
+                    return None;
+                }
+                if let Some(asked) = &self.actor
+                    && actor(body).as_deref() != Some(asked)
+                {
+                    return None;
+                }
+                (frozen.time, with_seq(entry.seq, body)?.into())
+            }
+            Content::Erased { .. } => (entry.time, stored(entry)?),
+        };
+        if matches!(self.from, Some(Bound::Time(from)) if time < from)
+            || matches!(self.until, Some(Bound::Time(until)) if time > until)
+        {
+            return None;
+        }
+        let mut line = Vec::with_capacity(stored.len() + 1);
+        line.extend_from_slice(&stored);
+        line.push(b'\n');
+        Some(line.into())
+    }
+}
+
+/// Whether an event's type is the one asked for: by its full name, or by the word that says what happened.
+fn is_type(kind: &str, asked: &str) -> bool {
+    let word = kind.strip_prefix("copydesk.").and_then(|rest| rest.split('.').nth(1));
+    kind == asked || word == Some(asked)
+}
+
+/// Who did it: in the envelope, but not among the members that are frozen for ever.
+fn actor(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Actor {
+        actor: String,
+    }
+    serde_json::from_slice(body).ok().map(|Actor { actor }| actor)
 }
 
 /// A tail, ended at a position.
@@ -129,28 +205,6 @@ fn up_to(
         stream::iter(within.map(Ok).chain(error))
     });
     entries.boxed()
-}
-
-/// One line of the replay; none for what is no history, or later than asked for.
-fn line(entry: &Entry, until: Option<Until>) -> Option<Bytes> {
-    if let Some(Until::Time(time)) = until
-        && decided(entry)? > time
-    {
-        return None;
-    }
-    let stored = stored(entry)?;
-    let mut line = Vec::with_capacity(stored.len() + 1);
-    line.extend_from_slice(&stored);
-    line.push(b'\n');
-    Some(line.into())
-}
-
-/// When an entry's event was decided; of an erased one, when the log took it.
-fn decided(entry: &Entry) -> Option<Time> {
-    match &entry.content {
-        Content::Message { body, .. } => Some(ours(entry, body)?.time),
-        Content::Erased { .. } => Some(entry.time),
-    }
 }
 
 /// The frozen members of an event of ours, understood by this build or not; none for what is foreign.
@@ -194,6 +248,18 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    #[test]
+    fn a_type_is_asked_for_by_its_name_or_its_word() {
+        assert!(is_type("copydesk.article.published", "published"));
+        assert!(is_type("copydesk.article.published.v2", "published"));
+        assert!(is_type("copydesk.article.published", "copydesk.article.published"));
+        assert!(!is_type("copydesk.article.published.v2", "copydesk.article.published"));
+        assert!(
+            !is_type("copydesk.article.published", "article") && !is_type("copydesk.article.held", "hel")
+        );
+        assert!(is_type(NewsroomSet::TYPE, "set"));
+    }
 
     #[test]
     fn seq_comes_first_and_the_rest_stays_as_it_is() {

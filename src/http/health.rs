@@ -10,6 +10,8 @@ use crate::log::Seq;
 /// What an operator can be told at any moment. Everything in it is about positions and reasons, never about words.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// Whether this instance writes the wire.
+    pub writes_wire: bool,
     /// The last event whose edition is on the wire.
     pub wire_sent: Seq,
     /// Why the wire stands still, if it does.

@@ -43,10 +43,12 @@ mod operators;
 mod problem;
 mod query;
 mod readers;
+mod report;
 pub mod server;
 pub mod stream;
 mod then;
 mod verify;
+mod vitals;
 
 pub use audit::Checkable;
 pub use health::{Health, Progress};
@@ -56,8 +58,10 @@ pub use in_flight::InFlight;
 pub use readers::{Kept, Readers};
 pub use server::{Patience, serve};
 pub use stream::{Followers, editions::Editions};
+pub use vitals::Vitals;
 
 use problem::Refusal;
+use vitals::Look;
 
 /// What the routes work on. A part that this instance doesn't run is none, and its routes are unknown.
 pub struct Gateway {
@@ -83,6 +87,8 @@ pub struct Gateway {
     pub verifying: Arc<Semaphore>,
     /// Those who follow streams.
     pub followers: Followers,
+    /// What the log says of itself.
+    pub vitals: Vitals,
 }
 
 impl fmt::Debug for Gateway {
@@ -98,13 +104,16 @@ impl Gateway {
     }
 
     /// Why requests should go to another instance, if they should.
-    fn not_ready(&self) -> Option<Arc<str>> {
+    fn not_ready(&self, look: &Look) -> Option<Arc<str>> {
         if let Some(why) = self.diverged() {
             Some(why)
         } else if self.health.is_draining() {
             Some("the instance is about to end".into())
         } else if !self.health.is_caught_up() {
             Some("the log is still being folded".into())
+        } else if self.readers.is_none() && look.away.is_some_and(|away| away >= vitals::AWAY) {
+            // One that serves readers goes on: what it has is still true.
+            Some("the log doesn't answer".into())
         } else {
             None
         }
@@ -120,6 +129,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/v1/articles/{id}/gate", get(articles::gate))
         .route("/v1/articles/{id}/history", get(events::history))
         .route("/v1/articles/{id}/diff", get(articles::diff))
+        .route("/v1/articles/{id}/report", get(report::report))
         .route("/v1/events", get(events::events))
         .route("/", get(readers::front))
         .route("/v1/stream", get(stream::moves::stream))

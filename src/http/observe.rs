@@ -28,7 +28,7 @@ pub(super) async fn observe(State(gateway): State<Arc<Gateway>>, request: Reques
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     let status = response.status().as_u16();
-    gateway.metrics.request(route, status);
+    gateway.metrics.request(route, status, started.elapsed());
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     match status {
         ..400 => tracing::debug!(method, route, status, micros, "answered"),

@@ -4,9 +4,30 @@ use std::str::FromStr;
 
 use axum::extract::Query;
 use axum::http::Uri;
+use chrono::{NaiveDate, NaiveTime, TimeDelta};
 use copydesk_article::event::Time;
 use copydesk_article::json::nearest;
 use copydesk_article::problem::Problem;
+
+use crate::log::Seq;
+
+/// The first or last event that is asked for, itself included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// By its position.
+    Seq(Seq),
+    /// By when it was decided.
+    Time(Time),
+}
+
+/// Which end of what is asked for a bound is: a date alone means the day's first or last moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// From here on.
+    First,
+    /// Up to here.
+    Last,
+}
 
 /// The parameters of a request.
 #[derive(Debug)]
@@ -76,6 +97,28 @@ impl Params {
         }
     }
 
+    /// A position, a time with an offset, or a date (in UTC).
+    ///
+    /// # Errors
+    /// `invalid`.
+    pub(super) fn bound(&self, name: &str, end: End) -> Result<Option<Bound>, Problem> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        if let Ok(Some(seq)) = self.number(name) {
+            return Ok(Some(Bound::Seq(seq)));
+        }
+        if let Ok(date) = value.parse::<NaiveDate>() {
+            let midnight = date.and_time(NaiveTime::MIN).and_utc();
+            let last = TimeDelta::days(1) - TimeDelta::microseconds(1);
+            let time = if end == End::First { midnight } else { midnight + last };
+            return Ok(Some(Bound::Time(time)));
+        }
+        let time = time(name, value).map_err(|_| {
+            let detail = format!("{name}: expected a position, a date, or a time with an offset (RFC 3339)");
+            Problem::invalid(name, detail)
+        })?;
+        Ok(Some(Bound::Time(time)))
+    }
+
     /// A time.
     ///
     /// # Errors
@@ -118,6 +161,18 @@ mod tests {
         assert_eq!(params("limit=7").unwrap().number::<u64>("limit"), Ok(Some(7)));
         assert_eq!(params("limit=").unwrap().number::<u64>("limit"), Ok(None));
         assert!(params("limit=0").unwrap().limit().is_err(), "a page of nothing would have no next one");
+    }
+
+    #[test]
+    fn a_bound_is_a_position_a_time_or_a_whole_day() {
+        let of = |query: &str, end| params(query).unwrap().bound("time", end);
+        let at = |time: &str| Ok(Some(Bound::Time(time.parse().unwrap())));
+        assert_eq!(of("time=7", End::First), Ok(Some(Bound::Seq(7))));
+        assert_eq!(of("time=2026-01-31T09:00:00%2B01:00", End::Last), at("2026-01-31T08:00:00Z"));
+        assert_eq!(of("time=2026-01-31", End::First), at("2026-01-31T00:00:00Z"));
+        assert_eq!(of("time=2026-01-31", End::Last), at("2026-01-31T23:59:59.999999Z"));
+        assert!(of("time=2026-02-30", End::Last).is_err() && of("time=now", End::First).is_err());
+        assert_eq!(of("", End::First), Ok(None));
     }
 
     #[test]

@@ -277,6 +277,7 @@ impl Service {
 
     fn write_wire(self: &Arc<Self>) -> JoinHandle<()> {
         let service = Arc::clone(self);
+        service.progress.send_modify(|progress| progress.writes_wire = true);
         tokio::spawn(async move {
             let sent = |seq| service.progress.send_modify(|progress| progress.wire_sent = seq);
             let newest = || {

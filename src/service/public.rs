@@ -101,6 +101,7 @@ pub(super) async fn serve(
         in_flight: InFlight::new(config.http.limits.in_flight),
         verifying: Arc::new(Semaphore::new(1)),
         followers: Followers::default(),
+        vitals: http::Vitals::default(),
     });
     let end = folding.editions.wire().end().await?;
     let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;

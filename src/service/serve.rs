@@ -106,12 +106,21 @@ async fn propose(service: &Service, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Log lines go to stderr, as `COPYDESK_LOG` asks (`info` by default). None of them holds newsroom text.
+/// Log lines go to stderr, as `COPYDESK_LOG` asks (`info` by default), as text or, by `COPYDESK_LOG_FORMAT=json`, as a
+/// JSON object each. None of them holds newsroom text.
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COPYDESK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let format = std::env::var("COPYDESK_LOG_FORMAT").unwrap_or_default();
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber in one process is refused, and the first one stays.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = match format.as_str() {
+        "json" => lines.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init(),
+        _ => lines.try_init(),
+    };
+    if !matches!(format.as_str(), "" | "text" | "json") {
+        tracing::warn!("COPYDESK_LOG_FORMAT is neither text nor json: these lines are text");
+    }
 }
 
 /// The log that the configuration names.
@@ -200,6 +209,7 @@ pub(super) fn gateway(
         in_flight: InFlight::new(config.http.limits.in_flight),
         verifying: Arc::new(Semaphore::new(1)),
         followers: Followers::default(),
+        vitals: http::Vitals::of(Arc::clone(&service.log), Arc::clone(&service.store)),
     }
 }
 

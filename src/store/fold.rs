@@ -19,7 +19,7 @@ use super::{
 use crate::log::{Content, Entry, Log, LogError, Stream};
 use crate::merkle::Leaf;
 
-/// How many articles the fold keeps in memory between groups.
+/// How many articles the fold keeps in memory between groups, about.
 const KEPT_ARTICLES: usize = 4096;
 
 /// How long what was folded waits at most for more before it is written into sled.
@@ -219,6 +219,10 @@ impl<'a> Folder<'a> {
     /// # Errors
     /// [`StoreError`]; the store then stands at its old position.
     pub fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+        // Only between groups: what a group made of an article is nowhere else until readers see the whole of it.
+        if self.kept.len() >= KEPT_ARTICLES {
+            self.kept.clear();
+        }
         let mut position = self.store.position();
         let mut group = Recent::default();
         let mut last = None;
@@ -362,9 +366,6 @@ impl<'a> Folder<'a> {
     }
 
     fn keep(&mut self, stored: &Stored) {
-        if self.kept.len() >= KEPT_ARTICLES {
-            self.kept.clear();
-        }
         self.kept.insert(stored.article.id, stored.clone());
     }
 }

@@ -126,7 +126,7 @@ fn words(block: &Block) -> Text {
 }
 
 /// The fewest blocks of both bodies that have to move to lead from the one order to the other.
-fn moved(then: &Article, now: &Article) -> BTreeSet<BlockId> {
+pub(super) fn moved(then: &Article, now: &Article) -> BTreeSet<BlockId> {
     let place: HashMap<BlockId, usize> =
         then.blocks.iter().enumerate().map(|(at, block)| (block.id, at)).collect();
     let both: Vec<(BlockId, usize)> =

@@ -199,3 +199,108 @@ fn pages_hold_in_a_browser() {
     assert!(said.status.success(), "{out}\n{err}");
     assert!(out.contains("7 pages looked at, 0 faults"), "{out}");
 }
+
+/// Writes a record's page into a folder; its address.
+fn record(house: &House, article: &str, folder: &Path, name: &str) -> String {
+    let file = folder.join(name);
+    let written = Command::new(env!("CARGO_BIN_EXE_copydesk"))
+        .args(["report", article, "--server", house.serving.url(), "--token", &token("audra"), "-o"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    format!("file://{}", file.display())
+}
+
+#[test]
+fn records_hold_in_a_browser() {
+    let browser = browser();
+    let house = House::open();
+    let hostile = "</script><!--<script>document.title = 1</script>\" onclick='x' \u{2028}";
+    let draft = json!({
+        "slug": "rivers", "language": "en", "section": "world/asia", "headline": "The river rises",
+        "byline": "Ana Torres", "image": image(),
+        "markdown": format!("Five hundred **left** their homes. It rained.\n\n> It was loud {hostile}\n\n- one\n- two"),
+    });
+    let article = house.done("bot", json!({"type": "draft", "data": draft}))["article"].clone();
+    let on = |actor: &str, kind: &str, base: u32, data: Value| {
+        house.done(actor, json!({"type": kind, "article": article, "base": base, "data": data}));
+    };
+    on("ana", "claim", 1, json!({"quote": "Five hundred", "kind": "statistic", "block": "b1"}));
+    on(
+        "chen",
+        "cite",
+        1,
+        json!({"claim": "c1", "title": hostile, "url": "https://example.org/count", "note": "A list."}),
+    );
+    on("chen", "rule", 1, json!({"claim": "c1", "verdict": "inaccurate", "note": "Six hundred."}));
+    let ops = json!([
+        {"op": "replace", "block": "b1", "kind": "paragraph", "text": "Six hundred **left** their homes. It rained."},
+        {"op": "insert", "after": "b1", "block": {"kind": "heading", "level": 2, "text": "What is known"}},
+        {"op": "delete", "block": "b2"},
+    ]);
+    on("ana", "edit", 1, json!({"ops": ops}));
+    on("eva", "ask", 2, json!({"text": "Who counted?", "to": "ana", "block": "b1"}));
+    on("ana", "answer", 2, json!({"query": "q1", "text": "The town did."}));
+    on("ana", "submit", 2, json!({}));
+    on("eva", "approve", 2, json!({"note": "Good."}));
+    on(
+        "carl",
+        "waive",
+        2,
+        json!({"reasons": [{"code": "verdict_stale", "claim": "c1"}], "reason": "The list is plain."}),
+    );
+    on("pia", "publish", 2, json!({}));
+    on("ana", "edit", 2, json!({"set": {"headline": "The river rises again"}}));
+    on("eva", "approve", 3, json!({}));
+    on("chen", "rule", 3, json!({"claim": "c1", "verdict": "supported", "quote": "Six hundred"}));
+    on(
+        "pia",
+        "publish",
+        3,
+        json!({"kind": "correction", "note": "The headline left out that it had risen before."}),
+    );
+    let story = article.as_str().unwrap().to_owned();
+    let arabic = json!({
+        "slug": "nahr", "language": "ar", "section": "world", "headline": "النهر يرتفع والمدينة تنتظر",
+        "standfirst": "غادر ستمئة شخص منازلهم", "byline": "ليلى حداد", "image": image(),
+        "markdown": "جاء الماء ليلا (BBC, 2026).\n\n> كان الصوت عاليا.",
+    });
+    let arabic = house.publish("ana", &arabic);
+    house.correct(&arabic, 1, &json!({"standfirst": "غادر سبعمئة شخص منازلهم"}), "ذكرت نسخة سابقة عددا آخر.");
+
+    let folder = tempfile::tempdir().unwrap();
+    let step = |step: u32, words: &str, not: Option<&str>, history: &str| {
+        let direction = if words.is_ascii() { "ltr" } else { "rtl" };
+        json!({
+            "step": step, "words": words, "not": not, "direction": direction, "in_history": history,
+        })
+    };
+    let pages = json!([
+        {
+            "name": "record", "url": record(&house, &story, folder.path(), "record.html"),
+            "says": ["The river rises again", "c1 (inaccurate, step 4)", "Reasons against publishing were waived by carl", "The list is plain."],
+            "steps": [
+                step(1, "Five hundred left their homes.", Some("What is known"), "drafted the story"),
+                step(5, "Six hundred left their homes. It rained.What is known", Some("It was loud"), "What is known"),
+                step(11, "The river rises", Some("rises again"), "published edition 1 (first)"),
+                step(12, "The river rises again", None, "The list is plain."),
+            ],
+        },
+        {
+            "name": "record-arabic", "url": record(&house, &arabic, folder.path(), "arabic.html"),
+            "says": ["النهر يرتفع", "ذكرت نسخة سابقة عددا آخر."],
+            "steps": [
+                step(1, "غادر ستمئة شخص", Some("سبعمئة"), "drafted the story"),
+                step(5, "غادر سبعمئة شخص", Some("ستمئة"), "edited the standfirst"),
+            ],
+        },
+    ]);
+    let mut node = Command::new("node");
+    node.arg(scripts().join("../tests/browser/report.mjs")).arg(browser).arg(pages.to_string());
+    node.args(std::env::var_os("COPYDESK_SCREENSHOTS"));
+    let said = node.output().expect("node starts");
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+    assert!(said.status.success(), "{out}\n{err}");
+    assert!(out.contains("2 records looked at, 0 faults"), "{out}");
+}

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use crate::harness::Serving;
 use crate::instance::uuid_of;
 
+mod audit;
 mod import;
 mod whole;
 

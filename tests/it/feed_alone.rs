@@ -127,7 +127,7 @@ async fn readers_are_served_with_rights_to_nothing_but_the_wire() {
     assert_eq!((health["status"].as_str(), &health["fold"]), (Some("ok"), &Value::Null), "{health:#}");
     assert_eq!(
         health["public"],
-        json!({"seq": 1, "foreign": 0, "not_understood": 0, "missed": 0}),
+        json!({"seq": 1, "lag": 0, "foreign": 0, "not_understood": 0, "missed": 0}),
         "{health:#}"
     );
     assert_eq!(apart.feed.get("", "/readyz").0, 200);

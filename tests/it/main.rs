@@ -31,5 +31,6 @@ mod serve;
 mod simulation;
 mod store;
 mod streams;
+mod upgrade;
 mod webhooks;
 mod wire_guide;

@@ -159,3 +159,91 @@ async fn two_services_share_one_nats_and_stand_in_for_each_other() {
     answered.insert(uuid_of(&body["id"]), answer["seq"].as_u64().unwrap());
     has_exactly(&one.events(), &answered);
 }
+
+#[test]
+fn an_instance_says_that_its_log_is_away_and_only_one_that_serves_readers_stays_ready() {
+    let mut server = NatsServer::start();
+    let read = |serving: &Serving, path: &str| {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut answer = agent.get(format!("{}{path}", serving.url())).call().unwrap();
+        let body = answer.body_mut().read_to_string().unwrap();
+        (answer.status().as_u16(), serde_json::from_str::<Value>(&body).unwrap_or_default())
+    };
+    let whole = Serving::on_nats(&server.url());
+    let arguments = ["--nats", &server.url(), "--parts", "desk"].map(str::to_owned).to_vec();
+    let deciding = Serving::start("", arguments);
+    for serving in [&whole, &deciding] {
+        let (status, health) = read(serving, "/healthz");
+        assert_eq!((status, &health["log"]["answers"], &health["problems"]), (200, &json!(true), &json!([])));
+        assert_eq!(read(serving, "/readyz").0, 200);
+    }
+    let (_, health) = read(&whole, "/healthz");
+    assert_eq!(health["wire"], json!({"sent": 0, "waiting": 0}));
+    let arguments = ["--nats", &server.url(), "--parts", "wire"].map(str::to_owned).to_vec();
+    let writing = Serving::start("", arguments);
+    let (_, health) = read(&writing, "/healthz");
+    let says = (&health["fold"]["lag"], &health["wire"]["waiting"], &health["durability"]["kind"]);
+    assert_eq!(says, (&json!(0), &json!(0), &json!("interval")), "whichever parts it runs: {health:#}");
+    server.kill();
+    drop(writing);
+    let until = |what: &str, test: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(40);
+        while !test() {
+            assert!(Instant::now() < deadline, "never: {what}");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    };
+    until("the log is said to be away", &|| {
+        let (status, health) = read(&deciding, "/healthz");
+        assert_eq!(status, 200, "a restart would mend nothing");
+        health["problems"].as_array().unwrap().contains(&json!("log_away"))
+    });
+    until("who only decides isn't ready", &|| read(&deciding, "/readyz").0 == 503);
+    let (status, ready) = read(&whole, "/readyz");
+    assert_eq!((status, ready), (200, json!({"ready": true})), "readers are served from what is here");
+    server.start_again();
+    until("it is ready again", &|| read(&deciding, "/readyz").0 == 200);
+    until("all is well", &|| read(&whole, "/healthz").1["status"] == "ok");
+}
+
+#[test]
+fn log_lines_can_be_json_and_hold_no_words_of_the_newsroom() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("copydesk.toml");
+    let hash = |name: &str| copydesk::config::token::TokenHash::of(&crate::harness::token(name));
+    let text = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n[people.ana]\nroles = [\"reporter\", \"chief\"]\ntoken = \"{}\"\n",
+        folder.path().join("data"),
+        hash("ana"),
+    );
+    std::fs::write(&config, text).unwrap();
+    let log = std::fs::File::create(folder.path().join("stderr")).unwrap();
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_copydesk"))
+        .args(["serve", "--config"])
+        .arg(&config)
+        .env("COPYDESK_LOG", "trace")
+        .env("COPYDESK_LOG_FORMAT", "json")
+        .stdout(std::process::Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut stdout = std::io::BufReader::new(child.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+    let url = line.strip_prefix("copydesk ready ").unwrap().trim().trim_end_matches('/').to_owned();
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    for body in [
+        json!({"slug": "canary-slug", "language": "en", "headline": "CANARY", "section": "world", "markdown": "A CANARY sang."}),
+        json!({"slug": "canary-slug", "language": "CANARY"}),
+    ] {
+        let command = json!({"id": Uuid::new_v4(), "type": "draft", "data": body});
+        assert!(send(&agent, &url, "ana", &command).is_some());
+    }
+    let told = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(told.success() && child.wait().unwrap().success());
+    let said = std::fs::read_to_string(folder.path().join("stderr")).unwrap();
+    let lines: Vec<Value> = said.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    assert!(lines.iter().any(|line| line["message"] == "stopped" && line["level"] == "INFO"), "{said}");
+    assert!(lines.iter().all(|line| line["timestamp"].is_string() && line["target"].is_string()));
+    assert!(!said.to_ascii_lowercase().contains("canary"), "{said}");
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use copydesk::log::segments::Options;
-use copydesk::log::{Expect, Log, Message};
+use copydesk::log::{Content, Entry, Expect, Log, Message};
 use copydesk::service::{Part, Service, open_embedded_log};
 use copydesk::store::board::Filter;
 use copydesk::store::fold::Folder;
@@ -432,4 +432,28 @@ async fn damage_that_a_reader_comes_upon_is_mended_by_folding_anew() {
     send(&service, "ana", &draft("New words.")).await.unwrap();
     assert_eq!(service.check_fold().await.unwrap().articles, 4);
     service.stop().await;
+}
+
+#[test]
+fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole() {
+    const GOLDEN: &str = include_str!("../golden/every-event.jsonl");
+    const ID: &str = "00000000-0000-0000-0000-000000000007";
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path(), 16 << 20).unwrap();
+    let mut golden = GOLDEN.lines();
+    let (drafted, claimed) = (golden.next().unwrap(), golden.next().unwrap());
+    let entry = |(seq, (id, line)): (u64, (Uuid, &str))| Entry {
+        seq,
+        subject: id.to_string(),
+        time: chrono::Utc::now(),
+        content: Content::Message { headers: Vec::new(), body: line.replace(ID, &id.to_string()).into() },
+    };
+    let first = Uuid::new_v4();
+    let between = (0..5000).map(|_| (Uuid::new_v4(), drafted));
+    let all = [(first, drafted)].into_iter().chain(between).chain([(first, claimed)]);
+    let group: Vec<Entry> = (1..).zip(all).map(entry).collect();
+    Folder::new(&store, Uuid::new_v4()).unwrap().apply(&group).unwrap();
+    assert_eq!(store.aside(first).unwrap(), None);
+    assert_eq!(store.article(first).unwrap().unwrap().article.version, 2);
+    assert_eq!((store.position().seq, store.position().aside), (5002, 0));
 }

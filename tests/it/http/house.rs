@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use copydesk::deliver::Roll;
-use copydesk::http::{Followers, Gateway, InFlight, Readers, router};
+use copydesk::http::{Followers, Gateway, InFlight, Readers, Vitals, router};
 use copydesk::log::Log;
 use copydesk::log::memory::MemoryLog;
 use copydesk::service::Service;
@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub const ALL: [&str; 9] = ["ana", "eva", "emil", "chen", "pia", "carl", "audra", "bot", "stranger"];
 
 pub struct House {
-    pub log: MemoryLog,
+    pub log: Arc<MemoryLog>,
     pub service: Arc<Service>,
     pub gateway: Arc<Gateway>,
     router: Router,
@@ -80,8 +80,8 @@ impl House {
 
     async fn build(commands: u32) -> House {
         let folder = tempfile::tempdir().unwrap();
-        let log = MemoryLog::new(7);
-        let handle: Arc<dyn Log> = Arc::new(log.handle());
+        let log = Arc::new(MemoryLog::new(7));
+        let handle: Arc<dyn Log> = Arc::<MemoryLog>::clone(&log);
         let service =
             Service::open(handle, folder.path(), 8 << 20, "copydesk", &Default::default(), |_, _| {})
                 .await
@@ -125,6 +125,7 @@ impl House {
             in_flight: InFlight::new(commands),
             verifying: Arc::new(tokio::sync::Semaphore::new(1)),
             followers: Followers::default(),
+            vitals: Vitals::of(Arc::clone(&service.log), Arc::clone(&service.store)),
         });
         let router = router(Arc::clone(&gateway));
         let mut house = House { log, service, gateway, router, tasks: Vec::new(), _folder: folder };
