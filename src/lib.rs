@@ -7,6 +7,7 @@
 //! # Layout, from the ground up
 //! - [`log`]: the ordered events and everything else that must last: segment files, JetStream, memory for tests.
 //! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
+//! - [`evidence`]: confidential evidence, sealed and opened; its keys.
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
 //! - [`wire`]: from events to editions, exactly once.
 //! - [`deliver`]: editions sent to webhooks, and who has taken what.
@@ -21,6 +22,7 @@ pub mod bench;
 pub mod config;
 pub mod deliver;
 pub mod desk;
+pub mod evidence;
 pub mod http;
 pub mod log;
 pub mod metrics;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use copydesk_article::article::{
     Approval, Article, Block, EditionKind, EditionRecord, Query, QueryAnswer, Stage, Status,
 };
-use copydesk_article::claims::{Claim, ClaimKind, ClaimState, Evidence, Place, Verdict};
+use copydesk_article::claims::{Claim, ClaimKind, ClaimState, Evidence, Opened, Place, Verdict};
 use copydesk_article::edition::words_digest;
 use copydesk_article::event::{Hash, Time};
 use copydesk_article::fields::{Field, FieldName, Value};
@@ -174,6 +174,9 @@ pub struct EvidenceView {
     pub note: Option<Words>,
     /// Whether it is confidential; then what this reader may not see is null.
     pub confidential: bool,
+    /// Why someone who may read it gets nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unopened: Option<&'static str>,
     /// Who cited it.
     pub by: Arc<str>,
 }
@@ -332,7 +335,15 @@ fn claim_view(claim: &Claim) -> ClaimView {
     }
 }
 
-/// Sealed evidence has no title, URL or note in the state: there is nothing of it to mask.
+impl EvidenceView {
+    /// Shows what was sealed to someone who may read it.
+    pub fn open(&mut self, opened: Opened) {
+        let Opened { title, url, sha256, note } = opened;
+        (self.title, self.url, self.sha256, self.note) = (title, url, sha256, note);
+    }
+}
+
+/// Sealed evidence has no title, URL, hash or note in the state: there is nothing of it to mask.
 fn evidence_view(evidence: &Evidence) -> EvidenceView {
     EvidenceView {
         title: evidence.title.clone(),
@@ -340,6 +351,7 @@ fn evidence_view(evidence: &Evidence) -> EvidenceView {
         sha256: evidence.sha256,
         note: evidence.note.clone(),
         confidential: evidence.sealed.is_some(),
+        unopened: None,
         by: Arc::clone(&evidence.by),
     }
 }

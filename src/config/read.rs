@@ -57,7 +57,7 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 /// The tables of a configuration.
-const TABLES: &[&str] = &["desk", "log", "nats", "http", "store", "people", "rules", "webhooks"];
+const TABLES: &[&str] = &["desk", "log", "nats", "http", "store", "evidence", "people", "rules", "webhooks"];
 
 impl Config {
     /// Reads and checks a file.
@@ -121,6 +121,7 @@ impl Reader {
             nats: self.table(take("nats"), "/nats"),
             http: self.table(take("http"), "/http"),
             store: self.table(take("store"), "/store"),
+            evidence: self.table(take("evidence"), "/evidence"),
             people: self.named(take("people"), "people", "expected a table for each person: [people.ana]"),
             rules: self.table(take("rules"), "/rules"),
             webhooks: self.named(

@@ -124,6 +124,7 @@ impl Desk {
             newsroom: &newsroom,
             salt: Hex((self.salt)()),
             source: &self.source,
+            seal: None,
         };
         let decision = clock::carry_out(&stored.article, &context)?;
         let kind = decision.event.data.kind();

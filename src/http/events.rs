@@ -14,6 +14,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use serde_json::json;
 
 use super::articles::{article_id, wait_for_min_seq};
+use super::evidence;
 use super::identity::{Reader, Reads};
 use super::json_line::one_line;
 use super::problem::Refusal;
@@ -73,7 +74,15 @@ pub(super) async fn history(
     wait_for_min_seq(&reader.desk, &params).await?;
     reader.sees(id)?;
     let entries = reader.desk.log().events().all_on(&id.as_hyphenated().to_string(), 0).await;
-    let events: Vec<Bytes> = entries.map_err(unavailable)?.iter().filter_map(stored).collect();
+    let mut entries = entries.map_err(unavailable)?;
+    for entry in &mut entries {
+        if let Content::Message { body, .. } = &mut entry.content
+            && let Some(masked) = evidence::masked(&entry.subject, body)
+        {
+            *body = masked.into();
+        }
+    }
+    let events: Vec<Bytes> = entries.iter().filter_map(stored).collect();
     if events.is_empty() {
         return Err(Problem::not_found().into());
     }

@@ -4,7 +4,7 @@
 //! # Layout
 //! - `commands`: `POST /v1/commands`.
 //! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
-//!   stored, as JSON lines and as an article's history; `deliveries`: who has which edition.
+//!   stored, as JSON lines and as an article's history; `evidence`: what is confidential, opened and masked; `deliveries`: who has which edition.
 //! - `readers`: the public routes. `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
@@ -32,6 +32,7 @@ mod articles;
 mod commands;
 mod deliveries;
 mod events;
+mod evidence;
 pub mod health;
 pub mod identity;
 pub mod in_flight;

@@ -13,8 +13,9 @@ use tokio::sync::watch;
 
 use super::couriers::{self, Couriers};
 use super::{Part, Service, open_embedded_log, reload};
-use crate::config::{Config, LogDurability, LogKind};
+use crate::config::{Config, LogDurability, LogKind, master_key};
 use crate::desk::Proposal;
+use crate::evidence::{MasterKey, Vault};
 use crate::http::{self, Followers, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
@@ -154,7 +155,25 @@ pub(super) async fn open(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<A
     let cache = config.store.cache_mb.saturating_mul(1024 * 1024);
     let service = Service::open(log, &config.store.path, cache, &config.desk.prefix, told).await?;
     bar.finish_and_clear();
+    if let Some((newest, older)) = master_keys(config)? {
+        service.desk.keep_in(Vault::new(service.log.keys(), newest, older));
+    }
     Ok(service)
+}
+
+/// The master keys that the configuration names: the one that wraps, and the older ones.
+fn master_keys(config: &Config) -> anyhow::Result<Option<(MasterKey, Vec<MasterKey>)>> {
+    let read = |file: &PathBuf| master_key::read(file).map(|secret| MasterKey::new(&secret));
+    let newest = match &config.evidence.master_key {
+        Some(file) => read(file).map_err(anyhow::Error::msg)?,
+        None if config.evidence.made_up => {
+            let secret = master_key::read_or_make(&config.store.path).map_err(anyhow::Error::msg)?;
+            MasterKey::new(&secret)
+        }
+        None => return Ok(None),
+    };
+    let older = config.evidence.older_master_keys.iter().map(read).collect::<Result<_, _>>();
+    Ok(Some((newest, older.map_err(anyhow::Error::msg)?)))
 }
 
 /// The routes' parts.

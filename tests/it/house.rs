@@ -10,14 +10,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("agency", &[]),
     ("log", &[]),
     ("store", &["log"]),
-    ("desk", &["log", "store"]),
+    ("evidence", &["log"]),
+    ("desk", &["log", "store", "evidence"]),
     ("wire", &["log", "store", "desk"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
     ("nats", &["log", "desk", "metrics"]),
     ("config", &[]),
-    ("http", &["log", "store", "desk", "view", "wire", "deliver", "metrics"]),
-    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver", "metrics"]),
+    ("http", &["log", "store", "evidence", "desk", "view", "wire", "deliver", "metrics"]),
+    (
+        "service",
+        &["log", "store", "evidence", "desk", "wire", "http", "nats", "config", "view", "deliver", "metrics"],
+    ),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),
 ];
 

@@ -9,6 +9,7 @@
 )]
 
 mod browser;
+mod canary;
 mod cli;
 mod deploy;
 mod faults;

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::article::{Article, Broken, EditionRecord};
+use crate::claims::{Blind, Confidential, Seal};
 use crate::edition::Edition;
 use crate::event::{
     self, ContentType, Envelope, Event, Hash, Hex, OnWire, Said, Salt, SpecVersion, Time, Warning,
@@ -283,6 +284,8 @@ pub struct Context<'a> {
     pub salt: Salt,
     /// The event's `source`: `/<prefix>`.
     pub source: &'a Arc<str>,
+    /// What the command asks to be sealed, sealed.
+    pub seal: Option<&'a Seal>,
 }
 
 /// What a decision came to: the event's data and what the answer shall say.
@@ -389,7 +392,7 @@ pub fn decide(
     let author = Author {
         article: command.article,
         command: command.id,
-        hash: command.hash(&context.salt),
+        hash: command.hash(&context.salt, context.seal.map(|seal| &seal.blind)),
         kind: match person.kind {
             PersonKind::Person => ActorKind::Person,
             PersonKind::Machine => ActorKind::Machine,
@@ -558,8 +561,20 @@ fn will_be_held(article: &Article, newsroom: &Newsroom) -> Vec<Warning> {
 }
 
 impl Command {
-    /// SHA-256 of salt and content: the same for the same command, whatever the order of its keys.
-    pub fn hash(&self, salt: &Salt) -> Hash {
+    /// What is to be sealed before the command is decided, if anything.
+    pub fn confidential(&self) -> Option<Confidential> {
+        match &self.ask {
+            Ask::Cite(cite) => cite.confidential(),
+            _ => None,
+        }
+    }
+
+    /// SHA-256 of salt and content: the same for the same command, whatever the order of its keys. What something
+    /// sealed came of is hashed with the blind of its key.
+    pub fn hash(&self, salt: &Salt, blind: Option<&Blind>) -> Hash {
+        if let Some(blind) = blind {
+            return blind.hash(salt, &self.content);
+        }
         let mut hasher = Sha256::new();
         hasher.update(salt.0);
         hasher.update(&self.content);

@@ -292,7 +292,7 @@ mod tests {
         let of = |more: &str| {
             let article = "0b8f6a52-95a3-4b2a-8d6e-3f1f5a0c7d12";
             let json = format!(r#"{{"id":"{ID}","type":"ask","article":"{article}",{more}}}"#);
-            read(&json).unwrap().hash(&crate::event::Hex([1; 16]))
+            read(&json).unwrap().hash(&crate::event::Hex([1; 16]), None)
         };
         let one = of(r#""data":{"text":"Why?"}"#);
         for same in [

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Command, Context, Decision, Hints, Past, Undecided, decide};
 use crate::article::{Article, Stage};
-use crate::claims::{ClaimState, Place};
+use crate::claims::{ClaimState, Place, Seal};
 use crate::event::{self, Event, Hex, Time};
 use crate::newsroom::{Newsroom, Person, PersonKind, Role};
 use crate::problem::{Code, Problem};
@@ -19,6 +19,8 @@ pub(crate) struct Desk {
     pub events: Vec<Event>,
     pub states: Vec<Arc<Article>>,
     pub now: Time,
+    /// What confidential evidence is sealed to.
+    pub seal: Option<Seal>,
     next: u128,
 }
 
@@ -52,6 +54,7 @@ impl Desk {
             events: Vec::new(),
             states: Vec::new(),
             now: "2026-01-31T09:00:00Z".parse().unwrap(),
+            seal: None,
             next: 1000,
         }
     }
@@ -76,7 +79,8 @@ impl Desk {
     }
 
     fn context<'a>(&'a self, actor: &'a Arc<str>, source: &'a Arc<str>) -> Context<'a> {
-        Context { now: self.now, actor, newsroom: &self.newsroom, salt: Hex([9; 16]), source }
+        let seal = self.seal.as_ref();
+        Context { now: self.now, actor, newsroom: &self.newsroom, salt: Hex([9; 16]), source, seal }
     }
 
     fn past(&self, revisions: &[u32]) -> Past {
