@@ -17,6 +17,7 @@ use copydesk_article::fields::{Field, FieldName, Value};
 use copydesk_article::gate::{Gate, gate};
 use copydesk_article::ids::{BlockId, ClaimId, QueryId};
 use copydesk_article::newsroom::Newsroom;
+use copydesk_article::redaction::{Proposed, Redaction};
 use copydesk_article::text::{Content, Run, Text, markdown, marks};
 use copydesk_article::words::Words;
 use copydesk_article::workflow::{Assignment, Held, Waiver};
@@ -70,6 +71,12 @@ pub struct ArticleView {
     pub restricted: Option<BTreeSet<Arc<str>>>,
     /// What chiefs lifted for this revision.
     pub waivers: Vec<Arc<Waiver>>,
+    /// A redaction that waits for a second person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redaction_proposed: Option<Arc<Proposed>>,
+    /// What was erased by law of its past: who, when, on what ground, and the versions that are marked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redactions: Vec<Arc<Redaction>>,
     /// What stands between the text and its readers.
     pub gate: Gate,
 }
@@ -277,6 +284,8 @@ pub fn article(article: &Article, newsroom: &Newsroom, at: Time) -> ArticleView 
             .filter(|waiver| waiver.revision == article.revision)
             .cloned()
             .collect(),
+        redaction_proposed: article.proposed.clone(),
+        redactions: article.redactions.clone(),
         gate: gate(article, newsroom, at),
     }
 }

@@ -35,6 +35,7 @@ mod import;
 mod members;
 mod opening;
 mod rebuild;
+mod redact;
 mod refused;
 mod reload;
 mod replay;
@@ -119,6 +120,8 @@ enum Verb {
     Deliveries(deliveries::Deliveries),
     /// Write events as JSON lines
     Replay(replay::Replay),
+    /// Erase words by law, on the word of two people
+    Redact(redact::Redact),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
     /// Propose the configuration file's people, roles and rules to the newsroom
@@ -231,6 +234,18 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
             let client = global.client(Sends::Yes).await?;
             let ended = send.run(&client, screen).await;
             closing(&client, ended).await
+        }
+        Verb::Redact(redact) => {
+            let client = global.client(Sends::Yes).await?;
+            let ended = redact.run(&client, screen).await;
+            let ending = closing(&client, ended).await?;
+            if let (Some(folder), true, Ending::Done) = (&global.data, redact.confirm, ending) {
+                // Old pages of the folded state may hold the words still.
+                let mut config = global.config()?;
+                config.store.path.clone_from(folder);
+                service::rebuild(&config).await?;
+            }
+            Ok(ending)
         }
         Verb::Board(board) => {
             let client = global.client(Sends::No).await?;

@@ -94,6 +94,7 @@ impl TestDesk {
             salt: Hex([1; 16]),
             source: &source,
             seal: None,
+            erasing: None,
         };
         let present = line.states.last().cloned();
         let past = line.states.iter().map(|state| (state.revision, Arc::clone(state))).collect();
@@ -102,6 +103,7 @@ impl TestDesk {
                 match undecided {
                     Undecided::Refused(problem) => *problem,
                     Undecided::Needs(revisions) => panic!("{revisions:?} are there"),
+                    Undecided::NeedsLine => panic!("nothing is erased here"),
                 }
             })?;
         let answer = answer(&decision.event, seq, false);

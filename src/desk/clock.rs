@@ -125,6 +125,7 @@ impl Desk {
             salt: Hex((self.salt)()),
             source: &self.source,
             seal: None,
+            erasing: None,
         };
         let decision = clock::carry_out(&stored.article, &context)?;
         let kind = decision.event.data.kind();

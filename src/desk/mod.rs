@@ -24,7 +24,7 @@ use copydesk_article::article::Article;
 use copydesk_article::claims::Seal;
 use copydesk_article::command::{Command, Context, Data, Decision, Past, Undecided, decide, outside};
 use copydesk_article::event::{self, Hex, Read, Time};
-use copydesk_article::ids::DESK;
+use copydesk_article::ids::{DESK, parse_uuid};
 use copydesk_article::problem::{Code, Problem};
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -32,10 +32,12 @@ use uuid::Uuid;
 use crate::evidence::{Piece, Vault};
 use crate::log::{self, Content, Expect, Log, LogError, Message, Seq, Settled};
 use crate::store::fold::{Step, advance};
+use crate::store::redacted;
 use crate::store::{Decided, Store, StoreError, Stored};
 
 pub mod clock;
 mod end;
+pub mod erasing;
 mod lanes;
 mod newsroom;
 mod past;
@@ -290,8 +292,8 @@ impl Desk {
         let newsroom = self.store.newsroom();
         let stored = known.stored.as_ref()?;
         let salt = Hex([0; 16]);
-        let context =
-            Context { now: self.now(), actor, newsroom: &newsroom, salt, source: &self.source, seal: None };
+        let (now, source, seal, erasing) = (self.now(), &self.source, None, None);
+        let context = Context { now, actor, newsroom: &newsroom, salt, source, seal, erasing };
         outside(&stored.article, command, &context)
     }
 
@@ -305,13 +307,15 @@ impl Desk {
         seal: Option<&Seal>,
     ) -> Result<(u32, Result<Decision, Problem>), Problem> {
         let newsroom = self.store.newsroom();
-        let context = Context {
+        let line = OnceLock::new();
+        let mut context = Context {
             now: self.now(),
             actor,
             newsroom: &newsroom,
             salt: Hex((self.salt)()),
             source: &self.source,
             seal,
+            erasing: None,
         };
         let article = known.stored.as_ref().map(|stored| &*stored.article);
         self.clock_is_right_for(article, command).await?;
@@ -320,6 +324,13 @@ impl Desk {
             match decide(article, &past, command, &context) {
                 Ok(decision) => return Ok((newsroom.version, Ok(decision))),
                 Err(Undecided::Refused(problem)) => return Ok((newsroom.version, Err(*problem))),
+                Err(Undecided::NeedsLine) if context.erasing.is_some() => {
+                    return Err(Problem::new(Code::LogUnavailable, "the article's line can't be had now"));
+                }
+                Err(Undecided::NeedsLine) => {
+                    let read = self.line_of(command.article, known).await?;
+                    context.erasing = Some(line.get_or_init(|| read));
+                }
                 Err(Undecided::Needs(revisions)) => {
                     for revision in revisions {
                         let then = self.revision_of(known, command.article, revision).await?;
@@ -381,16 +392,27 @@ impl Desk {
             body: Bytes::from(bytes),
         };
         let expect = Expect::Subject(known.seq);
-        self.store.decided(Decided {
-            event: Arc::clone(&event),
-            bytes: message.body.clone(),
-            article: Arc::clone(&article),
-        });
+        let redacts = matches!(event.data, Data::Redacted(_));
+        if !redacts {
+            self.store.decided(Decided {
+                event: Arc::clone(&event),
+                bytes: message.body.clone(),
+                article: Arc::clone(&article),
+            });
+        }
         let events = self.log.events();
         let clock = self.log.clock();
         // Should the sender go away while the answer is awaited, what is known can't be trusted any more.
         let before = std::mem::take(known);
         match log::append(&*events, &*clock, &message, expect, APPEND_PATIENCE).await {
+            Settled::Written(seq) if redacts => {
+                // What is known here holds what was erased: it is read anew, once it is folded.
+                self.answered.fetch_max(seq, Ordering::Relaxed);
+                if let Err(error) = self.erase_named(&event).await {
+                    tracing::warn!(%error, seq, "what was redacted isn't erased yet");
+                }
+                Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))
+            }
             Settled::Written(seq) => {
                 *known = before;
                 known.stored = Some(Stored { article, seq });
@@ -425,6 +447,14 @@ impl Desk {
     /// Reads what others wrote on the article since what is known.
     async fn catch_up(&self, subject: &str, known: &mut Known) -> Result<(), Problem> {
         let newer = self.log.events().all_on(subject, known.seq).await.map_err(unavailable)?;
+        if let (Some(last), Some(article)) = (newer.last(), parse_uuid(subject))
+            && newer.iter().any(redacted::concerns)
+        {
+            // Something of its past was erased: it is folded anew, not on.
+            self.folded(last.seq).await?;
+            *known = Known::default();
+            return self.know(article, known);
+        }
         for entry in newer {
             match advance(known.stored.as_ref(), &entry) {
                 Step::Event(stored, event) => {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use copydesk_article::article::Article;
+use copydesk_article::command::Data;
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::ids::{DESK, parse_uuid};
 use futures::StreamExt;
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::recent::Recent;
+use super::redacted::{self, Line};
 use super::{
     Aside, Decided, EventRef, FOLD_VERSION, ForeignMessage, Move, Outgoing, Position, SNAPSHOT_EVERY, Store,
     StoreError, Stored,
@@ -97,7 +99,7 @@ pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallibl
         let due = clock.now() + WRITE_AFTER;
         loop {
             match group {
-                Some(group) => folder.apply(&group?)?,
+                Some(group) => folder.fold(group?, &*log.events()).await?,
                 None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
             }
             let left = (due - clock.now()).to_std().unwrap_or_default();
@@ -128,11 +130,14 @@ pub async fn catch_up(
     if store.position().seq >= end {
         return Ok(end);
     }
+    if store.position().seq == 0 {
+        store.born.store(end, std::sync::atomic::Ordering::Relaxed);
+    }
     let mut folder = Folder::new(store, log.identity())?;
     let mut tail = log.events().tail(store.position().seq).await?;
     while store.position().seq < end {
         match tail.next().await {
-            Some(group) => folder.apply(&group?)?,
+            Some(group) => folder.fold(group?, &*log.events()).await?,
             None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
         }
         progress(store.position().seq, end);
@@ -147,7 +152,7 @@ pub async fn catch_up(
 /// [`FoldError`]; a line that can't be folded is [`FoldError::Diverged`].
 pub async fn one(events: &dyn Stream, article: Uuid) -> Result<Option<Stored>, FoldError> {
     let mut state: Option<Stored> = None;
-    for entry in events.all_on(&article.as_hyphenated().to_string(), 0).await? {
+    for entry in Line::read(events, article).await?.entries {
         state = match advance(state.as_ref(), &entry) {
             Step::Event(stored, _) => Some(stored),
             Step::Passed => state.map(|state| Stored { seq: entry.seq, ..state }),
@@ -201,6 +206,8 @@ pub struct Folder<'a> {
     identity: Uuid,
     kept: HashMap<Uuid, Stored>,
     aside: HashSet<Uuid>,
+    /// The lines of the articles of which something in the present group was erased.
+    lines: HashMap<Uuid, Line>,
 }
 
 impl<'a> Folder<'a> {
@@ -210,14 +217,23 @@ impl<'a> Folder<'a> {
     /// [`StoreError::Damaged`].
     pub fn new(store: &'a Store, identity: Uuid) -> Result<Self, StoreError> {
         let aside = store.all_aside()?.into_keys().collect();
-        Ok(Self { store, identity, kept: HashMap::new(), aside })
+        Ok(Self { store, identity, kept: HashMap::new(), aside, lines: HashMap::new() })
     }
 
-    /// Folds a group of entries that follow the fold position.
+    /// Folds a group of entries that follow the fold position; where something was erased, with the lines of the
+    /// articles that it was erased of.
     ///
     /// # Errors
-    /// [`StoreError`]; the store then stands at its old position.
-    pub fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+    /// [`FoldError`]; the store then stands at its old position.
+    pub async fn fold(&mut self, mut group: Vec<Entry>, events: &dyn Stream) -> Result<(), FoldError> {
+        let hash = group.last().and_then(hash).unwrap_or_default();
+        self.lines = redacted::in_group(events, &mut group).await?;
+        self.apply(&group, hash)?;
+        Ok(())
+    }
+
+    /// `last_hash` is of the last entry's bytes, or of those that were there.
+    fn apply(&mut self, entries: &[Entry], last_hash: [u8; 32]) -> Result<(), StoreError> {
         let mut position = self.store.position();
         let mut group = Recent::default();
         let mut last = None;
@@ -229,7 +245,7 @@ impl<'a> Folder<'a> {
         }
         let Some(last) = last else { return Ok(()) };
         position.seq = last.seq;
-        position.hash = hash(last).unwrap_or_default();
+        position.hash = last_hash;
         position.identity = self.identity;
         position.fold_version = FOLD_VERSION;
         self.store.take(group, position);
@@ -261,6 +277,9 @@ impl<'a> Folder<'a> {
             return Ok(());
         }
         match advance(state.as_ref(), entry) {
+            Step::Event(_, event) if matches!(event.data, Data::Redacted(_)) => {
+                self.take_redacted(entry, id, state, &event, group, position)?;
+            }
             Step::Event(stored, event) => self.take_event(entry, state, stored, &event, group),
             Step::Passed => {
                 note_foreign(entry, group, position);
@@ -270,15 +289,62 @@ impl<'a> Folder<'a> {
                     group.set(stored, || Some(state), 0);
                 }
             }
-            Step::Aside { why, on_wire } => {
-                tracing::warn!(article = %id, seq = entry.seq, %why, "an article is set aside");
-                group.set_aside(id, Aside { seq: entry.seq, why, on_wire });
-                if on_wire {
-                    group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
+            Step::Aside { why, on_wire } => self.set_aside(entry, id, why, on_wire, group, position),
+        }
+        Ok(())
+    }
+
+    fn set_aside(
+        &mut self,
+        entry: &Entry,
+        id: Uuid,
+        why: String,
+        on_wire: bool,
+        group: &mut Recent,
+        position: &mut Position,
+    ) {
+        tracing::warn!(article = %id, seq = entry.seq, %why, "an article is set aside");
+        group.set_aside(id, Aside { seq: entry.seq, why, on_wire });
+        if on_wire {
+            group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
+        }
+        self.aside.insert(id);
+        position.aside += 1;
+    }
+
+    /// An event that says what was erased: the article is folded anew from its own line, what was erased replaced, so
+    /// that nothing is left of it in state, snapshots or indexes.
+    fn take_redacted(
+        &mut self,
+        entry: &Entry,
+        id: Uuid,
+        before: Option<Stored>,
+        event: &Event,
+        group: &mut Recent,
+        position: &mut Position,
+    ) -> Result<(), StoreError> {
+        let line = self.lines.get(&id);
+        let line = line.ok_or_else(|| StoreError::Failed(format!("the line of article {id} wasn't read")))?;
+        let (mut state, mut snapshots): (Option<Stored>, _) = (None, Vec::new());
+        for known in line.entries.iter().filter(|known| known.seq <= entry.seq) {
+            match advance(state.as_ref(), known) {
+                Step::Event(stored, _) => {
+                    if stored.article.version.is_multiple_of(SNAPSHOT_EVERY) {
+                        snapshots.push(Arc::clone(&stored.article));
+                    }
+                    state = Some(stored);
                 }
-                self.aside.insert(id);
-                position.aside += 1;
+                Step::Passed => state = state.map(|state| Stored { seq: known.seq, ..state }),
+                Step::Aside { why, .. } => {
+                    self.set_aside(entry, id, why, false, group, position);
+                    return Ok(());
+                }
             }
+        }
+        self.store.may_hold_erased(entry.seq, line.standing)?;
+        if let Some(stored) = state {
+            self.take_event(entry, before, stored, event, group);
+            group.redacted(id, entry.seq, snapshots);
         }
         Ok(())
     }

@@ -17,6 +17,7 @@
 //! ([`fold::agrees`]), and then the instance stops deciding and says so.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ mod moves;
 pub mod pieces;
 mod reads;
 mod recent;
+pub mod redacted;
 mod shelf;
 
 pub use decided::Decided;
@@ -48,7 +50,7 @@ use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;
@@ -160,6 +162,8 @@ pub(crate) struct Shelves {
     pub aside: Shelf,
     /// Foreign messages.
     pub foreign: Shelf,
+    /// Events that say what was erased, by position.
+    pub redactions: Shelf,
 }
 
 /// The folded state.
@@ -181,6 +185,8 @@ pub struct Store {
     /// Who wants to hear of each event as it is folded.
     moves: broadcast::Sender<Move>,
     path: PathBuf,
+    /// Where the log ended when folding began from nothing; 0 where state was found.
+    born: AtomicU64,
     /// Last, so that it goes after every other handle of sled's.
     _keeper: keeper::Keeper,
 }
@@ -252,6 +258,7 @@ impl Store {
             outgoing: shelf(b'o'),
             aside: shelf(b'x'),
             foreign: shelf(b'f'),
+            redactions: shelf(b'r'),
         };
         let position: Option<Position> =
             pieces::read(&shelves.meta, POSITION)?.map(|b| pieces::decode(&b)).transpose()?;
@@ -287,9 +294,41 @@ impl Store {
             damage: watch::Sender::new(None),
             moves: broadcast::Sender::new(MOVES_KEPT),
             path: path.to_owned(),
+            born: AtomicU64::new(0),
             _keeper: keeper,
         };
         Ok((store, opened))
+    }
+
+    /// Throws away a folder in which erased words may be left, so that it is folded anew from the log, which has
+    /// none. sled keeps old pages until it writes over them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_erased(path: &Path) -> Result<(), StoreError> {
+        let marker = marker(path);
+        if !marker.exists() {
+            return Ok(());
+        }
+        if path.exists() {
+            // sled's own lock says whether another process has it open.
+            drop(Self::open(path, 1024 * 1024)?);
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        if path.exists() {
+            std::fs::remove_dir_all(path).map_err(failed)?;
+        }
+        std::fs::remove_file(&marker).map_err(failed)
+    }
+
+    /// Remembers that words that were erased by the event at `seq` may be left in old pages of this folder. In one
+    /// that was folded from a log that had them erased already there are none.
+    fn may_hold_erased(&self, seq: Seq, standing: bool) -> Result<(), StoreError> {
+        if seq <= self.born.load(Ordering::Relaxed) && !standing {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        std::fs::File::create(marker(&self.path)).and_then(|file| file.sync_all()).map_err(failed)
     }
 
     /// Where it lies.
@@ -435,6 +474,13 @@ impl Position {
             aside: 0,
         }
     }
+}
+
+/// The file that says that erased words may be left in a folder.
+fn marker(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".holds-erased");
+    name.into()
 }
 
 /// Renames a folder that can't be used, so that nothing of it is lost to whoever wants to look at it.

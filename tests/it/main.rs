@@ -24,6 +24,7 @@ mod log_contract;
 mod nats;
 mod nats_server;
 mod path;
+mod redaction;
 mod reload;
 mod segments;
 mod serve;

@@ -377,7 +377,11 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
 
     let at_once = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(at_once.path(), 1 << 20).unwrap();
-    Folder::new(&store, service.log.identity()).unwrap().apply(&entries).unwrap();
+    Folder::new(&store, service.log.identity())
+        .unwrap()
+        .fold(entries.clone(), &*service.log.events())
+        .await
+        .unwrap();
     let expected = all_answers(&store, &ids);
     store.flush().await.unwrap();
     assert_eq!(all_answers(&store, &ids), expected, "the same from sled as from memory");
@@ -389,7 +393,7 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
         let (mut rest, mut sizes) = (&entries[..], sizes.into_iter().cycle().enumerate());
         while let Some((round, size)) = sizes.next().filter(|_| !rest.is_empty()) {
             let (group, after) = rest.split_at(size.min(rest.len()));
-            folder.apply(group).unwrap();
+            folder.fold(group.to_vec(), &*service.log.events()).await.unwrap();
             if (round + 1) % written_every == 0 {
                 store.flush().await.unwrap();
             }
@@ -401,7 +405,11 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
         let (store, _) = Store::open(crashed.path(), 1 << 20).unwrap();
         let kept = store.position().seq;
         assert!(kept <= end && (written_every > 1 || kept == end), "{kept} of {end}");
-        Folder::new(&store, service.log.identity()).unwrap().apply(&entries).unwrap();
+        Folder::new(&store, service.log.identity())
+            .unwrap()
+            .fold(entries.clone(), &*service.log.events())
+            .await
+            .unwrap();
         assert_eq!(all_answers(&store, &ids), expected, "folded on from {kept}");
     }
     service.stop().await;

@@ -35,6 +35,7 @@ pub mod limits;
 mod machines;
 pub mod newsroom;
 pub mod problem;
+pub mod redaction;
 pub mod schemas;
 pub mod text;
 pub mod words;

@@ -19,6 +19,7 @@ use crate::json::Node;
 use crate::limits;
 use crate::newsroom::{ActorKind, Newsroom, Person, PersonKind, Role};
 use crate::problem::{Code, Problem};
+use crate::redaction::Erasing;
 
 pub mod answer;
 pub mod approve;
@@ -27,11 +28,13 @@ pub mod assign;
 pub mod cite;
 pub mod claim;
 pub mod clock;
+pub mod confirm_redaction;
 pub mod draft;
 pub mod drop;
 pub mod edit;
 pub mod embargo;
 pub mod publish;
+pub mod redact;
 pub mod restore;
 pub mod restrict;
 pub mod return_;
@@ -213,10 +216,19 @@ commands! {
         unschedule::Unschedule "unschedule" => Unscheduled "copydesk.article.unscheduled",
         spike::Spike "spike" => Spiked "copydesk.article.spiked",
         revive::Revive "revive" => Revived "copydesk.article.revived",
+        redact::Redact "redact" => RedactionProposed "copydesk.article.redaction_proposed",
+        confirm_redaction::ConfirmRedaction "confirm_redaction" => Redacted "copydesk.article.redacted",
     }
     other_events {
         publish::Scheduled "copydesk.article.scheduled",
         clock::Held "copydesk.article.held",
+    }
+}
+
+impl Ask {
+    /// Whether it is about erasing by law: that needs the whole line, and is open to what was withdrawn for good.
+    fn erases(&self) -> bool {
+        matches!(self, Ask::Redact(_) | Ask::ConfirmRedaction(_))
     }
 }
 
@@ -286,6 +298,8 @@ pub struct Context<'a> {
     pub source: &'a Arc<str>,
     /// What the command asks to be sealed, sealed.
     pub seal: Option<&'a Seal>,
+    /// What a redaction is worked out on.
+    pub erasing: Option<&'a Erasing>,
 }
 
 /// What a decision came to: the event's data and what the answer shall say.
@@ -322,6 +336,8 @@ pub enum Undecided {
     Refused(Box<Problem>),
     /// The article as it was at these revisions is needed: call again with them.
     Needs(Vec<u32>),
+    /// The article's line and its messages on the wire are needed ([`Context::erasing`]): call again with them.
+    NeedsLine,
 }
 
 impl From<Problem> for Undecided {
@@ -359,7 +375,7 @@ pub fn decide(
             &blank
         }
     };
-    if present.withdrawn_for_good {
+    if present.withdrawn_for_good && !command.ask.erases() {
         return Err(Problem::new(
             Code::Withdrawn,
             "the article was withdrawn for good: nothing more can be done to it",
@@ -387,6 +403,9 @@ pub fn decide(
         .collect();
     if !missing.is_empty() {
         return Err(Undecided::Needs(missing));
+    }
+    if command.ask.erases() && context.erasing.is_none() {
+        return Err(Undecided::NeedsLine);
     }
     let outcome = command.ask.decide(&case)?;
     let author = Author {
