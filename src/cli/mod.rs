@@ -239,6 +239,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
             let client = global.client(Sends::Yes).await?;
             let ended = redact.run(&client, screen).await;
             let ending = closing(&client, ended).await?;
+            drop(client);
             if let (Some(folder), true, Ending::Done) = (&global.data, redact.confirm, ending) {
                 // Old pages of the folded state may hold the words still.
                 let mut config = global.config()?;

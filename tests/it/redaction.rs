@@ -339,3 +339,71 @@ impl Stream for Kept {
         Err(LogError::Unavailable("killed before".to_owned()))
     }
 }
+
+/// The command line on a folder of its own: two people, a question unless told not to ask, and not a word left in any
+/// file once it is done.
+#[test]
+fn the_command_line_erases_on_the_word_of_two_and_leaves_no_file_with_the_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("desk");
+    let article = Uuid::new_v4();
+    let command = |kind: &str, base: Option<u32>, data: Value| {
+        json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": base, "data": data})
+            .to_string()
+    };
+    let story = [
+        command(
+            "draft",
+            None,
+            json!({"slug": "s", "language": "ar", "headline": NAME, "markdown": format!("قال {ARABIC}.")}),
+        ),
+        command("edit", Some(1), json!({"set": {"headline": "أحد"}, "markdown": "قال أحد."})),
+    ];
+    std::fs::write(folder.path().join("story.jsonl"), story.join("\n")).unwrap();
+    let copydesk = |arguments: &[&str]| {
+        let mut copydesk = std::process::Command::new(env!("CARGO_BIN_EXE_copydesk"));
+        copydesk.args(arguments).arg("--data").arg(&data).current_dir(folder.path());
+        let ended = copydesk.stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap();
+        (ended.status.code().unwrap(), said)
+    };
+    let (code, said) = copydesk(&["send", "story.jsonl", "--as", "ana"]);
+    assert_eq!(code, 0, "{said}");
+    let id = article.to_string();
+    for words in [NAME, ARABIC] {
+        let propose = ["redact", &id, "--words", words, "--ground", "Court order 7", "--as", "carl"];
+        let confirm = ["redact", &id, "--words", words, "--confirm", "--yes", "--as"];
+        let (code, said) = copydesk(&propose);
+        assert!(code == 2 && said.contains("add --yes"), "{code} {said}");
+        let (code, said) = copydesk(&[&confirm[..], &["eva"]].concat());
+        assert!(code == 1 && said.contains("no redaction is proposed"), "{said}");
+        let (code, said) = copydesk(&[&propose[..], &["--yes"]].concat());
+        assert!(code == 0 && said.contains("the event of version"), "{said}");
+        for (actor, why) in
+            [("carl", "someone else must confirm"), ("ana", "don't allow"), ("bot", "may not")]
+        {
+            let (code, said) = copydesk(&[&confirm[..], &[actor]].concat());
+            assert!(code == 1 && said.contains(why), "{actor} {said}");
+        }
+        let (code, said) = copydesk(&[&confirm[..], &["eva"]].concat());
+        assert!(code == 0 && said.contains("Erased."), "{said}");
+        files_without(&data, words);
+    }
+    let (_, history) = copydesk(&["history", &id, "--json"]);
+    let history: Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(history["events"][0]["redacted"], true);
+    let headline = &history["events"][0]["data"]["change"]["fields"]["headline"][0]["text"];
+    assert_eq!(*headline, "█████");
+    assert!(history["events"][1].get("redacted").is_none());
+    let (_, shown) = copydesk(&["show", &id, "--at-version", "1", "--json"]);
+    assert!(shown.contains("█████") && !shown.contains(NAME), "{shown}");
+    let (_, shown) = copydesk(&["show", &id, "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["redactions"][1]["ground"], "Court order 7");
+    assert_eq!(
+        (&shown["redactions"][1]["proposed_by"], &shown["redactions"][1]["confirmed_by"]),
+        (&json!("carl"), &json!("eva"))
+    );
+    let (_, replayed) = copydesk(&["replay"]);
+    assert!(replayed.contains(r#""erased":true"#) && !replayed.contains(NAME), "{replayed}");
+}
