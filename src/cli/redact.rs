@@ -24,12 +24,13 @@ pub struct Redact {
     /// The article's id
     article: uuid::Uuid,
     /// The words that are to go, as they are written; - reads them from stdin
-    #[arg(long, value_name = "W")]
-    words: String,
+    #[arg(long, value_name = "W", required_unless_present = "versions")]
+    words: Option<String>,
     /// On what ground; kept, and shown to who reads the article
     #[arg(long, value_name = "G", required_unless_present = "confirm", conflicts_with = "confirm")]
     ground: Option<String>,
-    /// Only from the events with these versions
+    /// Only from the events with these versions; without --words: versions at which confidential evidence was cited,
+    /// whose keys are destroyed
     #[arg(long, value_name = "N,N", value_delimiter = ',')]
     versions: Option<Vec<u32>>,
     /// Confirm what someone else proposed
@@ -73,19 +74,21 @@ impl Redact {
     }
 
     fn command(&self) -> anyhow::Result<Map<String, Value>> {
-        let words = match self.words.as_str() {
-            "-" if !self.yes => {
+        let words = match self.words.as_deref() {
+            Some("-") if !self.yes => {
                 bail!(Misuse("--words - reads stdin, so nobody can be asked: add --yes".to_owned()))
             }
-            "-" => {
+            Some("-") => {
                 let mut read = String::new();
                 io::stdin().lock().read_to_string(&mut read)?;
-                read.trim_end_matches(['\r', '\n']).to_owned()
+                Some(read.trim_end_matches(['\r', '\n']).to_owned())
             }
-            words => words.to_owned(),
+            words => words.map(str::to_owned),
         };
         let mut data = Map::new();
-        data.insert("words".to_owned(), words.into());
+        if let Some(words) = words {
+            data.insert("words".to_owned(), words.into());
+        }
         if let Some(ground) = &self.ground {
             data.insert("ground".to_owned(), ground.as_str().into());
         }

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{At, Desk, Known, unavailable};
+use crate::evidence;
 use crate::log::{Content, Entry, LogError, Seq, Stream};
 use crate::store::StoreError;
 use crate::store::redacted::Line;
@@ -117,12 +118,15 @@ impl Desk {
     /// Carries out what an event of ours says is to be erased.
     pub(super) async fn erase_named(&self, event: &Event) -> Result<(), LogError> {
         let Data::Redacted(redacted) = &event.data else { return Ok(()) };
-        let Redacted { events, wire, .. } = &**redacted;
+        let Redacted { events, wire, keys, .. } = &**redacted;
         for erased in events {
             erase(&*self.log.events(), erased.seq, erased.sha256.0).await?;
         }
         for erased in wire {
             erase(&*self.log.wire(), erased.seq, erased.sha256.0).await?;
+        }
+        for key in keys {
+            evidence::destroy(&self.log.keys(), key).await?;
         }
         Ok(())
     }

@@ -176,22 +176,15 @@ impl Vault {
         let words = serde_json::from_slice(&words).map_err(|_| VaultError::Forged)?;
         Ok((words, keys.blind))
     }
-
-    /// Destroys the key of a piece, on every replica: nobody opens it any more. Destroying twice is fine.
-    ///
-    /// # Errors
-    /// [`VaultError::Log`].
-    pub async fn destroy(&self, sealed: &Sealed) -> Result<(), VaultError> {
-        Ok(destroy(&self.keys, sealed).await?)
-    }
 }
 
-/// Destroys the key of a piece: who does needs no master key.
+/// Destroys the key of a piece, on every replica: nobody opens the piece any more. It takes no master key, and may be
+/// done twice.
 ///
 /// # Errors
 /// [`LogError`].
-pub async fn destroy(keys: &Keys, sealed: &Sealed) -> Result<(), LogError> {
-    keys.erase(&key_name(&sealed.key)).await
+pub async fn destroy(keys: &Keys, id: &str) -> Result<(), LogError> {
+    keys.erase(&key_name(id)).await
 }
 
 /// What a piece's own key is used for: each use has a key derived for it.
@@ -309,7 +302,7 @@ mod tests {
         let article = Uuid::from_u128(1);
         let piece = sealed(&vault, article).await;
         for _ in 0..2 {
-            vault.destroy(&piece).await.unwrap();
+            destroy(&log.keys(), &piece.key).await.unwrap();
             let opened = vault.open(article, ClaimId(1), &piece).await;
             assert!(matches!(opened, Err(VaultError::Destroyed)), "{opened:?}");
         }

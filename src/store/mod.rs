@@ -202,6 +202,9 @@ pub enum Opened {
     SetAside(PathBuf, String),
 }
 
+/// What follows the name of a folder that was set aside, before a number.
+const SET_ASIDE: &str = ".set-aside-";
+
 const POSITION: &[u8] = b"position";
 const NEWSROOM: &[u8] = b"newsroom";
 
@@ -300,7 +303,7 @@ impl Store {
         Ok((store, opened))
     }
 
-    /// Throws away a folder in which erased words may be left, so that it is folded anew from the log, which has
+    /// Throws away a folder in which erased words may be left, and those that were set aside beside it, so that it is folded anew from the log, which has
     /// none. sled keeps old pages until it writes over them.
     ///
     /// # Errors
@@ -318,13 +321,17 @@ impl Store {
         if path.exists() {
             std::fs::remove_dir_all(path).map_err(failed)?;
         }
+        for aside in all_set_aside(path) {
+            std::fs::remove_dir_all(aside).map_err(failed)?;
+        }
         std::fs::remove_file(&marker).map_err(failed)
     }
 
     /// Remembers that words that were erased by the event at `seq` may be left in old pages of this folder. In one
     /// that was folded from a log that had them erased already there are none.
     fn may_hold_erased(&self, seq: Seq, standing: bool) -> Result<(), StoreError> {
-        if seq <= self.born.load(Ordering::Relaxed) && !standing {
+        let clean = seq <= self.born.load(Ordering::Relaxed) && !standing;
+        if clean && all_set_aside(&self.path).is_empty() {
             return Ok(());
         }
         let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
@@ -476,6 +483,14 @@ impl Position {
     }
 }
 
+/// The folders that were set aside beside a folder.
+fn all_set_aside(path: &Path) -> Vec<PathBuf> {
+    let prefix = format!("{}{SET_ASIDE}", path.file_name().unwrap_or_default().to_string_lossy());
+    let entries = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten();
+    let named = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&prefix);
+    entries.flatten().filter(named).map(|entry| entry.path()).collect()
+}
+
 /// The file that says that erased words may be left in a folder.
 fn marker(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -486,7 +501,7 @@ fn marker(path: &Path) -> PathBuf {
 /// Renames a folder that can't be used, so that nothing of it is lost to whoever wants to look at it.
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     for n in 1..1000 {
-        let name = format!("{}.set-aside-{n}", path.display());
+        let name = format!("{}{SET_ASIDE}{n}", path.display());
         let aside = PathBuf::from(name);
         if !aside.exists() {
             std::fs::rename(path, &aside).map_err(|error| StoreError::Failed(error.to_string()))?;

@@ -205,6 +205,10 @@ async fn words_go_from_an_embedded_log_and_from_every_file() {
     let article = words_go(&service).await;
     service.stop().await;
     drop(service);
+    // What was set aside once, with the words in it, goes too.
+    let aside = folder.path().join("state.set-aside-1");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::write(aside.join("db"), NAME).unwrap();
     // sled's old pages go with the next start.
     let service = embedded(folder.path()).await;
     is_redacted(&service, article, NAME).await;

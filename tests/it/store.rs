@@ -94,7 +94,7 @@ async fn a_folder_of_another_fold_version_is_set_aside_and_folded_anew() {
         let tree = store.db().open_tree("fold").unwrap();
         let position = tree.get(b"mposition").unwrap().unwrap();
         let text =
-            String::from_utf8_lossy(&position[8..]).replace("\"fold_version\":2", "\"fold_version\":9");
+            String::from_utf8_lossy(&position[8..]).replace("\"fold_version\":3", "\"fold_version\":9");
         let mut rest = position[4..8].to_vec();
         rest.extend_from_slice(text.as_bytes());
         let mut value = crc32c::crc32c(&rest).to_be_bytes().to_vec();

@@ -37,6 +37,7 @@ const NO_WORDS: &[&str] = &[
     "field",
     "id",
     "key",
+    "keys",
     "kind",
     "language",
     "made",
@@ -158,6 +159,9 @@ pub struct Proposed {
     pub events: Vec<Named>,
     /// Which messages of the wire.
     pub wire: Vec<ErasedMessage>,
+    /// Which keys of confidential evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// Digest of what would stand in their place: the same words give the same.
     pub replacements: Hash,
 }
@@ -185,6 +189,8 @@ pub struct Redaction {
 pub(crate) struct Found {
     pub events: Vec<Erased>,
     pub wire: Vec<ErasedMessage>,
+    /// Keys of confidential evidence that are destroyed.
+    pub keys: Vec<String>,
 }
 
 impl Found {
@@ -210,7 +216,7 @@ pub(crate) fn find(case: &Case<'_>, words: &str, versions: Option<&BTreeSet<u32>
         .erasing
         .ok_or_else(|| Problem::new(Code::LogUnavailable, "the article's line can't be had now"))?;
     standing(case.article, erasing, words)?;
-    let mut found = Found { events: Vec::new(), wire: Vec::new() };
+    let mut found = Found { events: Vec::new(), wire: Vec::new(), keys: Vec::new() };
     let mut folded: Option<Article> = None;
     for Standing { seq, sha256, event } in &erasing.line {
         let asked = versions.is_none_or(|versions| versions.contains(&event.articleversion));
@@ -240,6 +246,35 @@ pub(crate) fn find(case: &Case<'_>, words: &str, versions: Option<&BTreeSet<u32>
     let holding = erasing.wire.iter().filter(|message| holds(&message.body, words));
     found.wire = holding.map(|message| ErasedMessage { seq: message.seq, sha256: message.sha256 }).collect();
     Ok(found)
+}
+
+/// Finds the keys of the confidential evidence that these versions cited: no words are found in what is sealed, but
+/// its key can be destroyed, and its event may stay.
+///
+/// # Errors
+/// `invalid` where another event has one of these versions.
+pub(crate) fn find_sealed(case: &Case<'_>, versions: &BTreeSet<u32>) -> Result<Found, Problem> {
+    let erasing = case
+        .context
+        .erasing
+        .ok_or_else(|| Problem::new(Code::LogUnavailable, "the article's line can't be had now"))?;
+    let mut keys = Vec::new();
+    for version in versions {
+        let event = erasing.line.iter().map(|standing| &standing.event);
+        let sealed =
+            event.filter(|event| event.articleversion == *version).find_map(|event| match &event.data {
+                Data::EvidenceCited(cited) => cited.evidence.sealed.as_ref(),
+                _ => None,
+            });
+        let sealed = sealed.ok_or_else(|| {
+            let detail = format!(
+                "/data/versions: no confidential evidence was cited at version {version}: name words"
+            );
+            Problem::invalid("/data/versions", detail)
+        })?;
+        keys.push(sealed.key.clone());
+    }
+    Ok(Found { events: Vec::new(), wire: Vec::new(), keys })
 }
 
 /// That the words no longer stand in the text, nor before readers.

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Case, Data, Decide, Outcome, Right, redact, shape};
+use super::redact::{self, Target};
+use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
 use crate::event::{Event, Said};
 use crate::json::Node;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
-use crate::redaction::{self, Erased, ErasedMessage, Redaction};
+use crate::redaction::{Erased, ErasedMessage, Redaction};
 use crate::words::Words;
 
 /// The data of `confirm_redaction`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ConfirmRedaction {
-    words: Words,
-    versions: Option<BTreeSet<u32>>,
+    target: Target,
 }
 
 /// `confirm_redaction` as senders write it.
@@ -27,7 +27,7 @@ pub struct ConfirmRedaction {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SentConfirmRedaction {
     /// The words that are to go, the same as in the proposal, which keeps none of them.
-    words: String,
+    words: Option<String>,
     /// The versions, the same as in the proposal.
     versions: Option<BTreeSet<u32>>,
 }
@@ -49,6 +49,9 @@ pub struct Redacted {
     /// The messages that are erased from the wire.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wire: Vec<ErasedMessage>,
+    /// The keys of confidential evidence that are destroyed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 impl Decide for ConfirmRedaction {
@@ -57,7 +60,7 @@ impl Decide for ConfirmRedaction {
 
     fn read(data: &Node) -> Result<Self, Problem> {
         let sent: SentConfirmRedaction = shape::object(data)?;
-        Ok(Self { words: redact::phrase(&sent.words)?, versions: sent.versions })
+        Ok(Self { target: Target::read(sent.words.as_deref(), sent.versions)? })
     }
 
     fn allowed(&self, case: &Case<'_>) -> Result<(), Problem> {
@@ -77,10 +80,11 @@ impl Decide for ConfirmRedaction {
         let Some(proposed) = &case.article.proposed else {
             return Err(Problem::new(Code::WrongStage, "no redaction is proposed"));
         };
-        let found = redaction::find(case, &self.words, self.versions.as_ref())?;
+        let found = self.target.find(case)?;
         let same = found.named() == proposed.events
             && found.digest() == proposed.replacements
-            && found.wire == proposed.wire;
+            && found.wire == proposed.wire
+            && found.keys == proposed.keys;
         if !same {
             let detail = "these words, or versions, are not those of the proposal, or were written again since: \
                           nothing is erased; propose it anew";
@@ -94,6 +98,7 @@ impl Decide for ConfirmRedaction {
             proposal: proposed.version,
             events: found.events,
             wire: found.wire,
+            keys: found.keys,
         };
         Ok(Outcome { warnings, ..Data::Redacted(Box::new(data)).into() })
     }

@@ -18,9 +18,38 @@ use crate::words::Words;
 /// The data of `redact`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Redact {
-    words: Words,
-    versions: Option<BTreeSet<u32>>,
+    target: Target,
     ground: Words,
+}
+
+/// What is to go.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Target {
+    /// Words, from the events with these versions or from all.
+    Words(Words, Option<BTreeSet<u32>>),
+    /// The confidential evidence that the events with these versions cited.
+    Sealed(BTreeSet<u32>),
+}
+
+impl Target {
+    pub fn read(words: Option<&str>, versions: Option<BTreeSet<u32>>) -> Result<Self, Problem> {
+        match (words, versions) {
+            (Some(words), versions) => Ok(Self::Words(phrase(words)?, versions)),
+            (None, Some(versions)) if !versions.is_empty() => Ok(Self::Sealed(versions)),
+            (None, _) => {
+                let detail =
+                    "/data/words: name the words, or the versions at which confidential evidence was cited";
+                Err(Problem::invalid("/data/words", detail))
+            }
+        }
+    }
+
+    pub fn find(&self, case: &Case<'_>) -> Result<Found, Problem> {
+        match self {
+            Self::Words(words, versions) => redaction::find(case, words, versions.as_ref()),
+            Self::Sealed(versions) => redaction::find_sealed(case, versions),
+        }
+    }
 }
 
 /// `redact` as senders write it.
@@ -28,8 +57,9 @@ pub struct Redact {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SentRedact {
     /// The words that are to go, as they are written. No event keeps them.
-    words: String,
-    /// Only from the events with these versions; else from all.
+    words: Option<String>,
+    /// Only from the events with these versions; else from all. Without words: the versions at which confidential
+    /// evidence was cited, whose keys are destroyed.
     versions: Option<BTreeSet<u32>>,
     /// On what ground: kept, and shown to everyone who reads the article. It can't hold the words.
     ground: String,
@@ -48,12 +78,15 @@ pub struct RedactionProposed {
     /// Which messages of the wire.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wire: Vec<ErasedMessage>,
+    /// Which keys of confidential evidence.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// SHA-256 of the RFC 8785 form of the list of events that would take their place.
     pub replacements: Hash,
 }
 
 /// The words of `redact` and `confirm_redaction`, in the form in which texts keep them.
-pub(super) fn phrase(sent: &str) -> Result<Words, Problem> {
+fn phrase(sent: &str) -> Result<Words, Problem> {
     let words = shape::remark("/data/words", sent)?;
     let trimmed = words.trim();
     if trimmed.chars().count() < 2 || redaction::MARK.contains(trimmed) {
@@ -76,7 +109,8 @@ pub(super) fn told(found: &Found) -> Vec<Warning> {
         warning(format!("the event of version {}, at {} in the log", erased.version, erased.seq))
     });
     let wire = found.wire.iter().map(|message| warning(format!("the wire's message at {}", message.seq)));
-    events.chain(wire).collect()
+    let keys = found.keys.iter().map(|key| warning(format!("the confidential evidence under the key {key}")));
+    events.chain(wire).chain(keys).collect()
 }
 
 impl Decide for Redact {
@@ -86,11 +120,12 @@ impl Decide for Redact {
     fn read(data: &Node) -> Result<Self, Problem> {
         let sent: SentRedact = shape::object(data)?;
         let redact = Self {
-            words: phrase(&sent.words)?,
-            versions: sent.versions,
+            target: Target::read(sent.words.as_deref(), sent.versions)?,
             ground: shape::remark("/data/ground", &sent.ground)?,
         };
-        if redact.ground.contains(redact.words.as_str()) {
+        if let Target::Words(words, _) = &redact.target
+            && redact.ground.contains(words.as_str())
+        {
             let detail = "/data/ground: it holds the words, and is kept: say it without them";
             return Err(Problem::invalid("/data/ground", detail));
         }
@@ -102,13 +137,14 @@ impl Decide for Redact {
     }
 
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
-        let found = redaction::find(case, &self.words, self.versions.as_ref())?;
+        let found = self.target.find(case)?;
         let data = RedactionProposed {
             answer: Said::default(),
             ground: self.ground.clone(),
             events: found.named(),
             replacements: found.digest(),
             wire: found.wire.clone(),
+            keys: found.keys.clone(),
         };
         Ok(Outcome { warnings: told(&found), ..Data::RedactionProposed(Box::new(data)).into() })
     }
@@ -122,6 +158,7 @@ impl RedactionProposed {
             ground: self.ground.clone(),
             events: self.events.clone(),
             wire: self.wire.clone(),
+            keys: self.keys.clone(),
             replacements: self.replacements,
         }));
         Ok(())
