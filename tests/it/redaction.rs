@@ -411,3 +411,48 @@ fn the_command_line_erases_on_the_word_of_two_and_leaves_no_file_with_the_words(
     let (_, replayed) = copydesk(&["replay"]);
     assert!(replayed.contains(r#""erased":true"#) && !replayed.contains(NAME), "{replayed}");
 }
+
+/// The real binary, killed at some moment around the confirmation: sent again it is answered, and nothing is left.
+#[test]
+fn killed_at_any_moment_it_is_finished_after_the_next_start() {
+    let mut serving = crate::harness::Serving::embedded();
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    for wait_ms in [0, 1, 2, 4, 8, 16] {
+        let article = Uuid::new_v4().to_string();
+        let command = |kind: &str, base: Option<u32>, data: Value| json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": base, "data": data});
+        let draft = json!({"slug": "s", "language": "en", "markdown": format!("It was {NAME}.")});
+        let edit = json!({"markdown": "It was somebody."});
+        let redact = json!({"words": NAME, "ground": "Court order 7"});
+        for (actor, command) in [
+            ("ana", command("draft", None, draft)),
+            ("ana", command("edit", Some(1), edit)),
+            ("carl", command("redact", None, redact)),
+        ] {
+            let (status, answer) = crate::harness::send(&agent, serving.url(), actor, &command).unwrap();
+            assert_eq!(status, 200, "{answer}");
+        }
+        let confirm = command("confirm_redaction", None, json!({"words": NAME}));
+        let sending = {
+            let (agent, url, confirm) = (agent.clone(), serving.url().to_owned(), confirm.clone());
+            std::thread::spawn(move || crate::harness::send(&agent, &url, "eva", &confirm))
+        };
+        // The moment is what is drawn here; nothing is waited for.
+        std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+        serving.kill();
+        let _ = sending.join().unwrap();
+        serving.start_again();
+        let (status, answer) = crate::harness::send(&agent, serving.url(), "eva", &confirm).unwrap();
+        assert_eq!(status, 200, "killed after {wait_ms} ms: {answer}");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while serving.get("audra", "/v1/events").1.contains(NAME) {
+            assert!(std::time::Instant::now() < deadline, "killed after {wait_ms} ms: not erased");
+        }
+        let (_, shown) = serving.get("carl", &format!("/v1/articles/{article}?version=1"));
+        assert!(shown.contains("It was █████."), "killed after {wait_ms} ms: {shown}");
+    }
+    // The folded state goes anew with the next start, and its files with it.
+    assert!(serving.terminate().success());
+    serving.start_again();
+    assert!(serving.terminate().success());
+    files_without(&serving.data(), NAME);
+}
