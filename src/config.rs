@@ -8,6 +8,7 @@
 //! - `read`: from TOML to the shapes, collecting problems rather than stopping at the first.
 //! - `check`: what the shapes alone can't say.
 //! - [`webhook`]: subscribers that editions are sent to.
+//! - [`master_key`]: the files with which confidential evidence is sealed.
 //! - [`token`]: bearer tokens and their hashes; [`trial`]: the made-up newsroom of `serve` without a file.
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use copydesk_article::newsroom::{NewsroomSet, Person, PersonKind, Role, Rules};
 use serde::{Deserialize, Deserializer, de};
 
 mod check;
+pub mod master_key;
 mod read;
 pub mod token;
 pub mod trial;
@@ -43,6 +45,8 @@ pub struct Config {
     pub store: Store,
     /// `[audit]`: how checkpoints are named and signed.
     pub audit: Audit,
+    /// `[evidence]`: what confidential evidence is sealed with.
+    pub evidence: Evidence,
     /// `[people.<name>]`: everyone, by actor name.
     pub people: BTreeMap<String, Staff>,
     /// `[rules]`: what the gate judges by.
@@ -211,6 +215,20 @@ pub struct Audit {
     pub origin: Option<String>,
     /// The file with the signing key, as `copydesk audit-key` prints it. By default the log's key-value space keeps one.
     pub key: Option<PathBuf>,
+}
+
+/// `[evidence]`
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Evidence {
+    /// The file of the master key that new pieces' keys are wrapped with. Without one, confidential evidence is
+    /// refused.
+    pub master_key: Option<PathBuf>,
+    /// Files of master keys from before, which only unwrap.
+    pub older_master_keys: Vec<PathBuf>,
+    /// Whether a master key is made up beside the data where there is none: for trying copydesk out.
+    #[serde(skip)]
+    pub made_up: bool,
 }
 
 /// `[people.<name>]`

@@ -8,6 +8,7 @@
 //! - [`log`]: the ordered events and everything else that must last: segment files, JetStream, memory for tests.
 //! - [`merkle`]: the tree over the events: hashes, proofs, tiles.
 //! - [`store`]: articles folded into sled, a cache of the log; the one task that writes it.
+//! - [`evidence`]: confidential evidence, sealed and opened; its keys.
 //! - [`desk`]: one command from arrival to answer; articles as they were; the newsroom line.
 //! - [`audit`]: signed checkpoints of the tree, and proofs.
 //! - [`backup`]: a log kept in plain files, and put back.
@@ -26,6 +27,7 @@ pub mod bench;
 pub mod config;
 pub mod deliver;
 pub mod desk;
+pub mod evidence;
 pub mod http;
 pub mod log;
 pub mod merkle;

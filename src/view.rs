@@ -10,13 +10,14 @@ use std::sync::Arc;
 use copydesk_article::article::{
     Approval, Article, Block, EditionKind, EditionRecord, Query, QueryAnswer, Stage, Status,
 };
-use copydesk_article::claims::{Claim, ClaimKind, ClaimState, Evidence, Place, Verdict};
+use copydesk_article::claims::{Claim, ClaimKind, ClaimState, Evidence, Opened, Place, Verdict};
 use copydesk_article::edition::words_digest;
 use copydesk_article::event::{Hash, Time};
 use copydesk_article::fields::{Field, FieldName, Value};
 use copydesk_article::gate::{Gate, gate};
 use copydesk_article::ids::{BlockId, ClaimId, QueryId};
 use copydesk_article::newsroom::Newsroom;
+use copydesk_article::redaction::{Proposed, Redaction};
 use copydesk_article::text::{Content, Run, Text, markdown, marks};
 use copydesk_article::words::Words;
 use copydesk_article::workflow::{Assignment, Held, Waiver};
@@ -70,6 +71,12 @@ pub struct ArticleView {
     pub restricted: Option<BTreeSet<Arc<str>>>,
     /// What chiefs lifted for this revision.
     pub waivers: Vec<Arc<Waiver>>,
+    /// A redaction that waits for a second person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redaction_proposed: Option<Arc<Proposed>>,
+    /// What was erased by law of its past: who, when, on what ground, and the versions that are marked.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub redactions: Vec<Arc<Redaction>>,
     /// What stands between the text and its readers.
     pub gate: Gate,
 }
@@ -174,6 +181,9 @@ pub struct EvidenceView {
     pub note: Option<Words>,
     /// Whether it is confidential; then what this reader may not see is null.
     pub confidential: bool,
+    /// Why someone who may read it gets nothing of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unopened: Option<&'static str>,
     /// Who cited it.
     pub by: Arc<str>,
 }
@@ -274,6 +284,8 @@ pub fn article(article: &Article, newsroom: &Newsroom, at: Time) -> ArticleView 
             .filter(|waiver| waiver.revision == article.revision)
             .cloned()
             .collect(),
+        redaction_proposed: article.proposed.clone(),
+        redactions: article.redactions.clone(),
         gate: gate(article, newsroom, at),
     }
 }
@@ -334,7 +346,15 @@ fn claim_view(claim: &Claim) -> ClaimView {
     }
 }
 
-/// Sealed evidence has no title, URL or note in the state: there is nothing of it to mask.
+impl EvidenceView {
+    /// Shows what was sealed to someone who may read it.
+    pub fn open(&mut self, opened: Opened) {
+        let Opened { title, url, sha256, note } = opened;
+        (self.title, self.url, self.sha256, self.note) = (title, url, sha256, note);
+    }
+}
+
+/// Sealed evidence has no title, URL, hash or note in the state: there is nothing of it to mask.
 fn evidence_view(evidence: &Evidence) -> EvidenceView {
     EvidenceView {
         title: evidence.title.clone(),
@@ -342,6 +362,7 @@ fn evidence_view(evidence: &Evidence) -> EvidenceView {
         sha256: evidence.sha256,
         note: evidence.note.clone(),
         confidential: evidence.sealed.is_some(),
+        unopened: None,
         by: Arc::clone(&evidence.by),
     }
 }

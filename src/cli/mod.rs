@@ -38,6 +38,7 @@ mod members;
 mod opening;
 mod prove;
 mod rebuild;
+mod redact;
 mod refused;
 mod reload;
 mod replay;
@@ -136,6 +137,8 @@ enum Verb {
     Recover(backup::Recover),
     /// Write an article's whole record as one page, for a standards editor or a lawyer
     Report(report::Report),
+    /// Erase words by law, on the word of two people
+    Redact(redact::Redact),
     /// Fold the state afresh from the log
     Rebuild(rebuild::Rebuild),
     /// Propose the configuration file's people, roles and rules to the newsroom
@@ -252,6 +255,19 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
             let client = global.client(Sends::Yes).await?;
             let ended = send.run(&client, screen).await;
             closing(&client, ended).await
+        }
+        Verb::Redact(redact) => {
+            let client = global.client(Sends::Yes).await?;
+            let ended = redact.run(&client, screen).await;
+            let ending = closing(&client, ended).await?;
+            drop(client);
+            if let (Some(folder), true, Ending::Done) = (&global.data, redact.confirm, ending) {
+                // Old pages of the folded state may hold the words still.
+                let mut config = global.config()?;
+                config.store.path.clone_from(folder);
+                service::rebuild(&config).await?;
+            }
+            Ok(ending)
         }
         Verb::Board(board) => {
             let client = global.client(Sends::No).await?;

@@ -251,7 +251,9 @@ fn claims(screen: &mut Screen, article: &Value) -> io::Result<()> {
         );
         screen.wrapped(8, &more.join(" · "), DIM)?;
         for evidence in list(claim, "evidence") {
-            let parts = ["title", "url", "note"].iter().filter_map(|name| evidence.at(name).as_str());
+            let confidential = (evidence.at("confidential") == true).then_some("confidential");
+            let parts = ["title", "url", "note", "unopened"].iter();
+            let parts = confidential.into_iter().chain(parts.filter_map(|name| evidence.at(name).as_str()));
             screen.wrapped(8, &format!("cited: {}", parts.collect::<Vec<_>>().join(" · ")), DIM)?;
         }
         if let Some(note) = claim.at("note").as_str() {

@@ -79,7 +79,7 @@ impl TestDesk {
         let seq = 2 + lines.values().map(|line| line.events.len() as u64).sum::<u64>();
         let line = lines.entry(command.article).or_default();
         if let Some((seq, event)) = line.events.iter().find(|(_, event)| event.command == command.id) {
-            let same = *event.actor == *actor && command.hash(&event.salt) == event.commandhash;
+            let same = *event.actor == *actor && command.hash(&event.salt, None) == event.commandhash;
             return if same {
                 Ok(answer(event, *seq, true))
             } else {
@@ -93,6 +93,8 @@ impl TestDesk {
             newsroom: &self.newsroom,
             salt: Hex([1; 16]),
             source: &source,
+            seal: None,
+            erasing: None,
         };
         let present = line.states.last().cloned();
         let past = line.states.iter().map(|state| (state.revision, Arc::clone(state))).collect();
@@ -101,6 +103,7 @@ impl TestDesk {
                 match undecided {
                     Undecided::Refused(problem) => *problem,
                     Undecided::Needs(revisions) => panic!("{revisions:?} are there"),
+                    Undecided::NeedsLine => panic!("nothing is erased here"),
                 }
             })?;
         let answer = answer(&decision.event, seq, false);

@@ -8,7 +8,7 @@ use copydesk_article::json::nearest;
 use copydesk_article::newsroom::{PersonKind, Role};
 use copydesk_public::POLICIES;
 
-use super::{Config, LogKind, Problem};
+use super::{Config, LogKind, Problem, master_key};
 
 /// Copies that JetStream can keep of a stream.
 const REPLICAS: std::ops::RangeInclusive<u8> = 1..=5;
@@ -22,6 +22,7 @@ impl Config {
         let mut found = Found(self.check_for_feed());
         self.check_people(&mut found);
         self.check_webhooks(&mut found);
+        self.check_evidence(&mut found);
         for section in self.rules.section.keys().filter(|section| !is_section(section)) {
             found.at(format!("rules.section.{section:?}"), A_SECTION);
         }
@@ -105,6 +106,21 @@ impl Config {
             found.at("http.limits.in_flight", "expected at least 1");
         }
         found.url("http.public_url", http.public_url.as_deref());
+    }
+
+    fn check_evidence(&self, found: &mut Found) {
+        let evidence = &self.evidence;
+        if evidence.master_key.is_none() && !evidence.older_master_keys.is_empty() {
+            found.at("evidence.master_key", "it is needed where there are older ones: it wraps what is new");
+        }
+        let older = evidence.older_master_keys.iter().enumerate();
+        let older = older.map(|(at, file)| (format!("evidence.older_master_keys[{at}]"), file));
+        let newest = evidence.master_key.iter().map(|file| ("evidence.master_key".to_owned(), file));
+        for (key, file) in newest.chain(older) {
+            if let Err(what) = master_key::read(file) {
+                found.at(key, &what);
+            }
+        }
     }
 
     fn check_webhooks(&self, found: &mut Found) {

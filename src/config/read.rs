@@ -57,7 +57,8 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 /// The tables of a configuration.
-const TABLES: &[&str] = &["desk", "log", "nats", "http", "store", "people", "rules", "webhooks", "audit"];
+const TABLES: &[&str] =
+    &["desk", "log", "nats", "http", "store", "evidence", "audit", "people", "rules", "webhooks"];
 
 impl Config {
     /// Reads and checks a file.
@@ -122,6 +123,7 @@ impl Reader {
             http: self.table(take("http"), "/http"),
             store: self.table(take("store"), "/store"),
             audit: self.table(take("audit"), "/audit"),
+            evidence: self.table(take("evidence"), "/evidence"),
             people: self.named(take("people"), "people", "expected a table for each person: [people.ana]"),
             rules: self.table(take("rules"), "/rules"),
             webhooks: self.named(

@@ -114,6 +114,12 @@ fn each_problem_is_named_with_its_key() {
         ),
         ("[desk.policies]\nethics = \"a.example\"", "desk.policies.ethics: expected an address"),
         ("[store]\ncache_mb = -1", "store.cache_mb: "),
+        (
+            "[evidence]\nmaster_kye = \"k\"",
+            "evidence.master_kye: there is no such key; did you mean `master_key`?",
+        ),
+        ("[evidence]\nmaster_key = \"/nowhere/key\"", "evidence.master_key: /nowhere/key can't be read"),
+        ("[evidence]\nmaster_key = \"/dev/null\"", "evidence.master_key: /dev/null is open to others"),
         ("[store", "not TOML"),
     ];
     for (text, expected) in table {

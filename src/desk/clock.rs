@@ -124,6 +124,8 @@ impl Desk {
             newsroom: &newsroom,
             salt: Hex((self.salt)()),
             source: &self.source,
+            seal: None,
+            erasing: None,
         };
         let decision = clock::carry_out(&stored.article, &context)?;
         let kind = decision.event.data.kind();

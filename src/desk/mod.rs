@@ -14,32 +14,38 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use copydesk_article::answer::Answer;
 use copydesk_article::article::Article;
-use copydesk_article::command::{Command, Context, Decision, Past, Undecided, decide, outside};
+use copydesk_article::claims::Seal;
+use copydesk_article::command::{Command, Context, Data, Decision, Past, Undecided, decide, outside};
 use copydesk_article::event::{self, Hex, Read, Time};
-use copydesk_article::ids::DESK;
+use copydesk_article::ids::{DESK, parse_uuid};
 use copydesk_article::problem::{Code, Problem};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::evidence::{Piece, Vault};
 use crate::log::{self, Content, Expect, Log, LogError, Message, Seq, Settled};
 use crate::store::fold::{Step, advance};
+use crate::store::redacted;
 use crate::store::{Decided, Store, StoreError, Stored};
 
 pub mod clock;
 mod end;
+pub mod erasing;
 mod lanes;
 mod newsroom;
 mod past;
+mod sealing;
 
 pub use newsroom::{Proposal, ProposeError, in_force, propose};
 pub use past::At;
+use sealing::Sealing;
 
 /// How long an append is tried before its outcome is left unknown.
 pub const APPEND_PATIENCE: Duration = Duration::from_secs(10);
@@ -64,6 +70,8 @@ pub struct Desk {
     /// The last position that a command was answered with.
     answered: AtomicU64,
     skew: clock::Skew,
+    /// What confidential evidence is sealed and opened with, where there is a master key.
+    vault: OnceLock<Vault>,
 }
 
 impl fmt::Debug for Desk {
@@ -119,7 +127,19 @@ impl Desk {
             halted: watch::Sender::new(None),
             answered: AtomicU64::new(0),
             skew: clock::Skew::default(),
+            vault: OnceLock::new(),
         }
+    }
+
+    /// Seals and opens confidential evidence with this from now on. The first vault given stays.
+    pub fn keep_in(&self, vault: Vault) {
+        // A second one is refused, and there is none but the service to give any.
+        let _ = self.vault.set(vault);
+    }
+
+    /// What confidential evidence is opened with, if this desk can.
+    pub fn vault(&self) -> Option<&Vault> {
+        self.vault.get()
     }
 
     /// Decides nothing any more, or again, where there is no reason any longer.
@@ -145,6 +165,7 @@ impl Desk {
     pub async fn command(&self, actor: &Arc<str>, command: &Command) -> Result<Answer, Problem> {
         let lane = self.lanes.lane(command.article);
         let mut known = lane.lock().await;
+        let mut sealing = Sealing::default();
         for _ in 0..ATTEMPTS {
             if let Some(why) = self.halted() {
                 return Err(Problem::new(
@@ -152,7 +173,7 @@ impl Desk {
                     format!("this instance decides nothing: {why}"),
                 ));
             }
-            match self.attempt(actor, command, &mut known).await? {
+            match self.attempt(actor, command, &mut known, &mut sealing).await? {
                 Attempt::Done(result) => return *result,
                 Attempt::Again => {}
             }
@@ -165,6 +186,7 @@ impl Desk {
         actor: &Arc<str>,
         command: &Command,
         known: &mut Known,
+        sealing: &mut Sealing,
     ) -> Result<Attempt, Problem> {
         self.know(command.article, known)?;
         if let Some(seq) = known.commands.get(&command.id).copied() {
@@ -179,7 +201,9 @@ impl Desk {
             let detail = format!("the article holds an event that this build doesn't understand ({why})");
             return Err(Problem::new(Code::SetAside, detail));
         }
-        let (under, decided) = self.decide(actor, command, known).await?;
+        self.seal(command, sealing)?;
+        let seal = sealing.piece.as_ref().map(Piece::seal);
+        let (under, decided) = self.decide(actor, command, known, seal).await?;
         match decided {
             Err(refusal) => {
                 let newest = self.is_newest(command.article, known, under).await?;
@@ -197,7 +221,10 @@ impl Desk {
                     Attempt::Again
                 })
             }
-            Ok(decision) => self.write(decision, known).await,
+            Ok(decision) => {
+                self.keep_key(sealing).await?;
+                self.write(decision, known).await
+            }
         }
     }
 
@@ -247,7 +274,11 @@ impl Desk {
         if &*event.actor == DESK {
             return Err(Problem::invalid("/id", "this id is the clock's own: draw a new one"));
         }
-        if event.actor != *actor || event.commandhash != command.hash(&event.salt) {
+        let blind = match &event.data {
+            Data::EvidenceCited(cited) => self.blind(command.article, cited).await?,
+            _ => None,
+        };
+        if event.actor != *actor || event.commandhash != command.hash(&event.salt, blind.as_ref()) {
             return Err(Problem::new(
                 Code::IdReused,
                 "this id was used before for something else: draw a new one",
@@ -261,7 +292,8 @@ impl Desk {
         let newsroom = self.store.newsroom();
         let stored = known.stored.as_ref()?;
         let salt = Hex([0; 16]);
-        let context = Context { now: self.now(), actor, newsroom: &newsroom, salt, source: &self.source };
+        let (now, source, seal, erasing) = (self.now(), &self.source, None, None);
+        let context = Context { now, actor, newsroom: &newsroom, salt, source, seal, erasing };
         outside(&stored.article, command, &context)
     }
 
@@ -272,14 +304,18 @@ impl Desk {
         actor: &Arc<str>,
         command: &Command,
         known: &Known,
+        seal: Option<&Seal>,
     ) -> Result<(u32, Result<Decision, Problem>), Problem> {
         let newsroom = self.store.newsroom();
-        let context = Context {
+        let line = OnceLock::new();
+        let mut context = Context {
             now: self.now(),
             actor,
             newsroom: &newsroom,
             salt: Hex((self.salt)()),
             source: &self.source,
+            seal,
+            erasing: None,
         };
         let article = known.stored.as_ref().map(|stored| &*stored.article);
         self.clock_is_right_for(article, command).await?;
@@ -288,6 +324,13 @@ impl Desk {
             match decide(article, &past, command, &context) {
                 Ok(decision) => return Ok((newsroom.version, Ok(decision))),
                 Err(Undecided::Refused(problem)) => return Ok((newsroom.version, Err(*problem))),
+                Err(Undecided::NeedsLine) if context.erasing.is_some() => {
+                    return Err(Problem::new(Code::LogUnavailable, "the article's line can't be had now"));
+                }
+                Err(Undecided::NeedsLine) => {
+                    let read = self.line_of(command.article, known).await?;
+                    context.erasing = Some(line.get_or_init(|| read));
+                }
                 Err(Undecided::Needs(revisions)) => {
                     for revision in revisions {
                         let then = self.revision_of(known, command.article, revision).await?;
@@ -349,16 +392,27 @@ impl Desk {
             body: Bytes::from(bytes),
         };
         let expect = Expect::Subject(known.seq);
-        self.store.decided(Decided {
-            event: Arc::clone(&event),
-            bytes: message.body.clone(),
-            article: Arc::clone(&article),
-        });
+        let redacts = matches!(event.data, Data::Redacted(_));
+        if !redacts {
+            self.store.decided(Decided {
+                event: Arc::clone(&event),
+                bytes: message.body.clone(),
+                article: Arc::clone(&article),
+            });
+        }
         let events = self.log.events();
         let clock = self.log.clock();
         // Should the sender go away while the answer is awaited, what is known can't be trusted any more.
         let before = std::mem::take(known);
         match log::append(&*events, &*clock, &message, expect, APPEND_PATIENCE).await {
+            Settled::Written(seq) if redacts => {
+                // What is known here holds what was erased: it is read anew, once it is folded.
+                self.answered.fetch_max(seq, Ordering::Relaxed);
+                if let Err(error) = self.erase_named(&event).await {
+                    tracing::warn!(%error, seq, "what was redacted isn't erased yet");
+                }
+                Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))
+            }
             Settled::Written(seq) => {
                 *known = before;
                 known.stored = Some(Stored { article, seq });
@@ -393,6 +447,14 @@ impl Desk {
     /// Reads what others wrote on the article since what is known.
     async fn catch_up(&self, subject: &str, known: &mut Known) -> Result<(), Problem> {
         let newer = self.log.events().all_on(subject, known.seq).await.map_err(unavailable)?;
+        if let (Some(last), Some(article)) = (newer.last(), parse_uuid(subject))
+            && newer.iter().any(redacted::concerns)
+        {
+            // Something of its past was erased: it is folded anew, not on.
+            self.folded(last.seq).await?;
+            *known = Known::default();
+            return self.know(article, known);
+        }
         for entry in newer {
             match advance(known.stored.as_ref(), &entry) {
                 Step::Event(stored, event) => {

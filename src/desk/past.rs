@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::{Desk, unavailable, unreadable};
 use crate::log::Seq;
 use crate::store::fold::{Step, advance};
+use crate::store::redacted::Line;
 use crate::store::{EventRef, Stored};
 
 /// A moment in an article's life.
@@ -56,8 +57,12 @@ impl Desk {
         let snapshot = self.store.snapshot(article, last.version).map_err(unreadable)?;
         let mut state = snapshot.map(|article| Stored { article, seq: 0 });
         let from = state.as_ref().map_or(0, |state| state.article.version);
+        let line = self.redacted_line(article).await?;
         for event in events.iter().filter(|event| event.version > from && event.version <= last.version) {
-            let entry = self.log.events().get(event.seq).await.map_err(unavailable)?;
+            let entry = match &line {
+                Some(line) => line.at(event.seq).cloned(),
+                None => self.entry_of(article, event.seq).await.map_err(unavailable)?,
+            };
             let entry =
                 entry.ok_or_else(|| Problem::new(Code::LogUnavailable, "an event can't be read now"))?;
             state = match advance(state.as_ref(), &entry) {
@@ -67,5 +72,14 @@ impl Desk {
             };
         }
         Ok(state.map(|state| state.article))
+    }
+
+    /// The line of an article of which something was erased; none of any other.
+    async fn redacted_line(&self, article: Uuid) -> Result<Option<Line>, Problem> {
+        let present = self.store.article(article).map_err(unreadable)?;
+        if present.is_none_or(|present| present.article.redactions.is_empty()) {
+            return Ok(None);
+        }
+        Line::read(&*self.log.events(), article).await.map(Some).map_err(unavailable)
     }
 }

@@ -20,6 +20,7 @@ use copydesk_article::workflow::{Assignment, Held};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::evidence;
 use super::identity::Reader;
 use super::problem::Refusal;
 use super::query::Params;
@@ -194,7 +195,9 @@ pub(super) async fn one(
         return Ok(([(CONTENT_TYPE, markdown)], view::body_markdown(&article)).into_response());
     }
     let moment = then::time(&reader.desk, at, &article);
-    Ok(Json(view::article(&article, &newsroom, moment)).into_response())
+    let mut view = view::article(&article, &newsroom, moment);
+    evidence::open(&reader, &article, &mut view).await?;
+    Ok(Json(view).into_response())
 }
 
 /// `GET /v1/articles/{id}/gate`

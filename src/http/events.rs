@@ -20,12 +20,14 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::articles::{article_id, wait_for_min_seq};
+use super::evidence;
 use super::identity::{Reader, Reads};
 use super::json_line::one_line;
 use super::problem::Refusal;
 use super::query::{Bound, End, Params};
 use super::then::unavailable;
 use crate::log::{Content, Entry, LogError, Seq};
+use crate::store::redacted::Line;
 
 /// `GET /v1/events`
 pub(super) async fn events(reader: Reader, uri: Uri) -> Result<Response, Refusal> {
@@ -79,8 +81,23 @@ pub(super) async fn history(
     let params = Params::strict(&uri, &[])?;
     wait_for_min_seq(&reader.desk, &params).await?;
     reader.sees(id)?;
-    let entries = reader.desk.log().events().all_on(&id.as_hyphenated().to_string(), 0).await;
-    let events: Vec<Bytes> = entries.map_err(unavailable)?.iter().filter_map(stored).collect();
+    let line = Line::read(&*reader.desk.log().events(), id).await.map_err(unavailable)?;
+    let mut entries = line.entries;
+    for entry in &mut entries {
+        if let Content::Message { body, .. } = &mut entry.content
+            && let Some(masked) = evidence::masked(&entry.subject, body)
+        {
+            *body = masked.into();
+        }
+    }
+    // What stands in the place of something erased says so.
+    let shown = |entry: &Entry| match &entry.content {
+        Content::Message { body, .. } if line.replaced.contains(&entry.seq) => {
+            Some(Bytes::from(with(&format!("\"seq\":{},\"redacted\":true", entry.seq), body)?))
+        }
+        _ => stored(entry),
+    };
+    let events: Vec<Bytes> = entries.iter().filter_map(shown).collect();
     if events.is_empty() {
         return Err(Problem::not_found().into());
     }
@@ -233,12 +250,17 @@ fn stored(entry: &Entry) -> Option<Bytes> {
 
 /// An object's bytes on one line, with `seq` as its first member.
 fn with_seq(seq: Seq, body: &[u8]) -> Option<Vec<u8>> {
+    with(&format!("\"seq\":{seq}"), body)
+}
+
+/// An object's bytes on one line, these members first.
+fn with(members: &str, body: &[u8]) -> Option<Vec<u8>> {
     let start = body.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let (b'{', rest) = body.get(start..)?.split_first().map(|(first, rest)| (*first, rest))? else {
         return None;
     };
     let mut out = Vec::with_capacity(body.len() + 32);
-    out.extend_from_slice(format!("{{\"seq\":{seq},").as_bytes());
+    out.extend_from_slice(format!("{{{members},").as_bytes());
     out.extend_from_slice(&one_line(rest));
     Some(out)
 }

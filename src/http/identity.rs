@@ -8,6 +8,7 @@ use std::sync::Arc;
 use axum::extract::FromRequestParts;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use copydesk_article::article::Article;
 use copydesk_article::newsroom::{Newsroom, Person, PersonKind, Role};
 use copydesk_article::problem::{Code, Problem};
 use uuid::Uuid;
@@ -98,6 +99,11 @@ impl Reader {
             true => Ok(()),
             false => Err(Problem::not_found()),
         }
+    }
+
+    /// Whether they may read an article's confidential evidence, as it is assigned now.
+    pub(super) fn may_open_evidence(&self, present: &Article) -> bool {
+        present.may_open_evidence(&self.actor, &self.person)
     }
 
     /// Their name in the newsroom.

@@ -4,8 +4,10 @@
 //! # Layout
 //! - `commands`: `POST /v1/commands`.
 //! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
-//!   stored, as JSON lines and as an article's history; `deliveries`: who has which edition.
-//! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs; `verify`: the log derived again. `operators`: health, metrics; `openapi`: the description of all of it.
+//!   stored, as JSON lines and as an article's history; `evidence`: what is confidential, opened and masked;
+//!   `deliveries`: who has which edition.
+//! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs; `verify`: the log derived again.
+//!   `operators`: health, metrics; `openapi`: the description of all of it.
 //! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
 //! - [`stream`]: server-sent events: what moves at the desk, and every edition.
@@ -33,6 +35,7 @@ mod audit;
 mod commands;
 mod deliveries;
 mod events;
+mod evidence;
 pub mod health;
 pub mod identity;
 pub mod in_flight;

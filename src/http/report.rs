@@ -21,6 +21,7 @@ use super::query::{Bound, End, Params};
 use super::then::{unavailable, unreadable};
 use crate::audit::proof::Inclusion;
 use crate::log::{Content, Entry, Seq};
+use crate::store::redacted::Line;
 use crate::view::report::{self, Made, Sources};
 
 /// `GET /v1/articles/{id}/report`
@@ -39,6 +40,13 @@ pub(super) async fn report(
     let events = reader.desk.log().events();
     let mut entries = events.all_on(&id.as_hyphenated().to_string(), 0).await.map_err(unavailable)?;
     entries.retain(|entry| until.is_none_or(|until| reaches(until, entry)));
+    let line = Line::read(&*events, id).await.map_err(unavailable)?;
+    let instead: BTreeMap<Seq, Entry> = line
+        .entries
+        .into_iter()
+        .filter(|entry| line.replaced.contains(&entry.seq))
+        .map(|entry| (entry.seq, entry))
+        .collect();
     let newsroom = events.all_on(DESK, 0).await.map_err(unavailable)?;
     let made = Made {
         at: reader.desk.log().clock().now(),
@@ -54,6 +62,7 @@ pub(super) async fn report(
             entries: &entries,
             newsroom: &newsroom,
             proofs: &proofs,
+            instead: &instead,
             checkpoint: checkpoint.as_deref(),
         };
         report::report(made, &sources).map(|report| Json(report).into_response())

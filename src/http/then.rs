@@ -101,7 +101,7 @@ async fn decided_under(desk: &Desk, article: &Article) -> Result<u32, Problem> {
     let versions = article.version..=article.version;
     let events = desk.store().events_of(article.id, versions).map_err(unreadable)?;
     let Some(last) = events.last() else { return Ok(u32::MAX) };
-    let entry = desk.log().events().get(last.seq).await.map_err(unavailable)?;
+    let entry = desk.entry_of(article.id, last.seq).await.map_err(unavailable)?;
     Ok(match entry.map(|entry| (entry.subject, entry.content)) {
         Some((subject, Content::Message { body, .. })) => match event::read(&subject, &body) {
             Read::Event(event) => event.deskversion,

@@ -103,6 +103,19 @@ impl Keys {
         self.put(key, expected, Bytes::new()).await.map(drop)
     }
 
+    /// Removes the key and erases every value that it ever had, on every replica. Doing it twice is fine.
+    ///
+    /// # Errors
+    /// [`LogError`]; trying again goes on where it failed.
+    pub async fn erase(&self, key: &str) -> Result<(), LogError> {
+        for entry in self.stream.all_on(key, 0).await? {
+            if matches!(&entry.content, Content::Message { body, .. } if !body.is_empty()) {
+                self.stream.erase(entry.seq).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The key's newest revision and value; empty where it has none.
     async fn newest(&self, key: &str) -> Result<(Seq, Bytes), LogError> {
         Ok(match self.stream.last_on(key).await? {

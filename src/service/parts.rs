@@ -153,6 +153,7 @@ impl Service {
         audit: &config::Audit,
         told: impl FnMut(u64, u64),
     ) -> Result<Arc<Service>, ServiceError> {
+        Store::forget_erased(&folders(data).1)?;
         let (store, opened) = Store::open(&folders(data).1, cache_bytes)?;
         if let Opened::SetAside(path, why) = opened {
             tracing::warn!(%why, path = %path.display(), "the folded state was set aside; the log is folded anew");
@@ -237,6 +238,8 @@ impl Service {
         if parts.contains(&Part::Desk) {
             let desk = Arc::clone(&self.desk);
             tasks.push(tokio::spawn(async move { match desk::clock::keep_time(desk).await {} }));
+            let desk = Arc::clone(&self.desk);
+            tasks.push(tokio::spawn(async move { match desk::erasing::keep_erasing(desk).await {} }));
         }
         if parts.contains(&Part::Wire) {
             tasks.push(self.write_wire());

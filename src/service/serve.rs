@@ -13,8 +13,9 @@ use tokio::sync::{Semaphore, watch};
 
 use super::couriers::{self, Couriers};
 use super::{Part, Service, open_embedded_log, reload};
-use crate::config::{self, Config, LogDurability, LogKind};
+use crate::config::{self, Config, LogDurability, LogKind, master_key};
 use crate::desk::Proposal;
+use crate::evidence::{MasterKey, Vault};
 use crate::http::{self, Checkable, Followers, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
@@ -168,6 +169,9 @@ pub(super) async fn open(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<A
     let service =
         Service::open(log, &config.store.path, cache, &config.desk.prefix, &audit(config), told).await?;
     bar.finish_and_clear();
+    if let Some((newest, older)) = master_keys(config)? {
+        service.desk.keep_in(Vault::new(service.log.keys(), newest, older));
+    }
     Ok(service)
 }
 
@@ -178,6 +182,21 @@ pub(super) fn audit(config: &Config) -> config::Audit {
         format!("{}/audit", address.trim_end_matches('/'))
     });
     config::Audit { origin: config.audit.origin.clone().or(public), key: config.audit.key.clone() }
+}
+
+/// The master keys that the configuration names: the one that wraps, and the older ones.
+fn master_keys(config: &Config) -> anyhow::Result<Option<(MasterKey, Vec<MasterKey>)>> {
+    let read = |file: &PathBuf| master_key::read(file).map(|secret| MasterKey::new(&secret));
+    let newest = match &config.evidence.master_key {
+        Some(file) => read(file).map_err(anyhow::Error::msg)?,
+        None if config.evidence.made_up => {
+            let secret = master_key::read_or_make(&config.store.path).map_err(anyhow::Error::msg)?;
+            MasterKey::new(&secret)
+        }
+        None => return Ok(None),
+    };
+    let older = config.evidence.older_master_keys.iter().map(read).collect::<Result<_, _>>();
+    Ok(Some((newest, older.map_err(anyhow::Error::msg)?)))
 }
 
 /// The routes' parts.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use copydesk_article::article::Article;
-use copydesk_article::event::{self, Event, Read};
+use copydesk_article::command::Data;
+use copydesk_article::event::{self, Event, Frozen, Read};
 use copydesk_article::ids::{DESK, parse_uuid};
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::recent::Recent;
+use super::redacted::{self, Line};
 use super::{
     Aside, Decided, EventRef, FOLD_VERSION, ForeignMessage, Move, Outgoing, Position, SNAPSHOT_EVERY, Store,
     StoreError, Stored,
@@ -98,7 +100,7 @@ pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallibl
         let due = clock.now() + WRITE_AFTER;
         loop {
             match group {
-                Some(group) => folder.apply(&group?)?,
+                Some(group) => folder.fold(group?, &*log.events()).await?,
                 None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
             }
             let left = (due - clock.now()).to_std().unwrap_or_default();
@@ -129,11 +131,14 @@ pub async fn catch_up(
     if store.position().seq >= end {
         return Ok(end);
     }
+    if store.position().seq == 0 {
+        store.born.store(end, std::sync::atomic::Ordering::Relaxed);
+    }
     let mut folder = Folder::new(store, log.identity())?;
     let mut tail = log.events().tail(store.position().seq).await?;
     while store.position().seq < end {
         match tail.next().await {
-            Some(group) => folder.apply(&group?)?,
+            Some(group) => folder.fold(group?, &*log.events()).await?,
             None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
         }
         progress(store.position().seq, end);
@@ -148,7 +153,7 @@ pub async fn catch_up(
 /// [`FoldError`]; a line that can't be folded is [`FoldError::Diverged`].
 pub async fn one(events: &dyn Stream, article: Uuid) -> Result<Option<Stored>, FoldError> {
     let mut state: Option<Stored> = None;
-    for entry in events.all_on(&article.as_hyphenated().to_string(), 0).await? {
+    for entry in Line::read(events, article).await?.entries {
         state = match advance(state.as_ref(), &entry) {
             Step::Event(stored, _) => Some(stored),
             Step::Passed => state.map(|state| Stored { seq: entry.seq, ..state }),
@@ -202,6 +207,8 @@ pub struct Folder<'a> {
     identity: Uuid,
     kept: HashMap<Uuid, Stored>,
     aside: HashSet<Uuid>,
+    /// The lines of the articles of which something in the present group was erased.
+    lines: HashMap<Uuid, Line>,
 }
 
 impl<'a> Folder<'a> {
@@ -211,14 +218,30 @@ impl<'a> Folder<'a> {
     /// [`StoreError::Damaged`].
     pub fn new(store: &'a Store, identity: Uuid) -> Result<Self, StoreError> {
         let aside = store.all_aside()?.into_keys().collect();
-        Ok(Self { store, identity, kept: HashMap::new(), aside })
+        Ok(Self { store, identity, kept: HashMap::new(), aside, lines: HashMap::new() })
     }
 
-    /// Folds a group of entries that follow the fold position.
+    /// Folds a group of entries that follow the fold position; where something was erased, with the lines of the
+    /// articles that it was erased of.
     ///
     /// # Errors
-    /// [`StoreError`]; the store then stands at its old position.
-    pub fn apply(&mut self, entries: &[Entry]) -> Result<(), StoreError> {
+    /// [`FoldError`]; the store then stands at its old position.
+    pub async fn fold(&mut self, mut group: Vec<Entry>, events: &dyn Stream) -> Result<(), FoldError> {
+        let hash = group.last().and_then(hash).unwrap_or_default();
+        let erased: Vec<_> = group.iter().map(erased).collect();
+        self.lines = redacted::in_group(events, &mut group).await?;
+        let leaves = group.iter().zip(erased).map(|(entry, erased)| leaf(entry, erased)).collect::<Vec<_>>();
+        self.apply(&group, &leaves, hash)?;
+        Ok(())
+    }
+
+    /// `leaves` are the entries' own; `last_hash` is of the last entry's bytes, or of those that were there.
+    fn apply(
+        &mut self,
+        entries: &[Entry],
+        leaves: &[Option<Leaf>],
+        last_hash: [u8; 32],
+    ) -> Result<(), StoreError> {
         // Only between groups: what a group made of an article is nowhere else until readers see the whole of it.
         if self.kept.len() >= KEPT_ARTICLES {
             self.kept.clear();
@@ -227,10 +250,10 @@ impl<'a> Folder<'a> {
         let mut group = Recent::default();
         let mut last = None;
         let folded = position.seq;
-        for entry in entries.iter().filter(|entry| entry.seq > folded) {
+        for (entry, leaf) in entries.iter().zip(leaves).filter(|(entry, _)| entry.seq > folded) {
             self.take(entry, &mut group, &mut position)?;
-            if let Some(leaf) = leaf(entry) {
-                group.leaf(entry.seq, leaf);
+            if let Some(leaf) = leaf {
+                group.leaf(entry.seq, *leaf);
                 position.leaves += 1;
             }
             group.count();
@@ -238,7 +261,7 @@ impl<'a> Folder<'a> {
         }
         let Some(last) = last else { return Ok(()) };
         position.seq = last.seq;
-        position.hash = hash(last).unwrap_or_default();
+        position.hash = last_hash;
         position.identity = self.identity;
         position.fold_version = FOLD_VERSION;
         self.store.take(group, position);
@@ -270,6 +293,9 @@ impl<'a> Folder<'a> {
             return Ok(());
         }
         match advance(state.as_ref(), entry) {
+            Step::Event(_, event) if matches!(event.data, Data::Redacted(_)) => {
+                self.take_redacted(entry, id, state, &event, group, position)?;
+            }
             Step::Event(stored, event) => self.take_event(entry, state, stored, &event, group),
             Step::Passed => {
                 note_foreign(entry, group, position);
@@ -279,15 +305,62 @@ impl<'a> Folder<'a> {
                     group.set(stored, || Some(state), 0);
                 }
             }
-            Step::Aside { why, on_wire } => {
-                tracing::warn!(article = %id, seq = entry.seq, %why, "an article is set aside");
-                group.set_aside(id, Aside { seq: entry.seq, why, on_wire });
-                if on_wire {
-                    group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
+            Step::Aside { why, on_wire } => self.set_aside(entry, id, why, on_wire, group, position),
+        }
+        Ok(())
+    }
+
+    fn set_aside(
+        &mut self,
+        entry: &Entry,
+        id: Uuid,
+        why: String,
+        on_wire: bool,
+        group: &mut Recent,
+        position: &mut Position,
+    ) {
+        tracing::warn!(article = %id, seq = entry.seq, %why, "an article is set aside");
+        group.set_aside(id, Aside { seq: entry.seq, why, on_wire });
+        if on_wire {
+            group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
+        }
+        self.aside.insert(id);
+        position.aside += 1;
+    }
+
+    /// An event that says what was erased: the article is folded anew from its own line, what was erased replaced, so
+    /// that nothing is left of it in state, snapshots or indexes.
+    fn take_redacted(
+        &mut self,
+        entry: &Entry,
+        id: Uuid,
+        before: Option<Stored>,
+        event: &Event,
+        group: &mut Recent,
+        position: &mut Position,
+    ) -> Result<(), StoreError> {
+        let line = self.lines.get(&id);
+        let line = line.ok_or_else(|| StoreError::Failed(format!("the line of article {id} wasn't read")))?;
+        let (mut state, mut snapshots): (Option<Stored>, _) = (None, Vec::new());
+        for known in line.entries.iter().filter(|known| known.seq <= entry.seq) {
+            match advance(state.as_ref(), known) {
+                Step::Event(stored, _) => {
+                    if stored.article.version.is_multiple_of(SNAPSHOT_EVERY) {
+                        snapshots.push(Arc::clone(&stored.article));
+                    }
+                    state = Some(stored);
                 }
-                self.aside.insert(id);
-                position.aside += 1;
+                Step::Passed => state = state.map(|state| Stored { seq: known.seq, ..state }),
+                Step::Aside { why, .. } => {
+                    self.set_aside(entry, id, why, false, group, position);
+                    return Ok(());
+                }
             }
+        }
+        self.store.may_hold_erased(entry.seq, line.standing)?;
+        if let Some(stored) = state {
+            self.take_event(entry, before, stored, event, group);
+            group.redacted(id, entry.seq, snapshots);
         }
         Ok(())
     }
@@ -370,12 +443,29 @@ impl<'a> Folder<'a> {
     }
 }
 
-/// The leaf of an entry; none where it is no event of ours, or deleted so that nothing tells what it was.
-fn leaf(entry: &Entry) -> Option<Leaf> {
-    match &entry.content {
-        Content::Message { body, .. } => Leaf::of(&entry.subject, body),
-        Content::Erased { sha256: Some(event) } => Some(Leaf { event: *event, edition: None }),
-        Content::Erased { sha256: None } => None,
+/// The hash of what was erased, where that is known; none where nothing was erased.
+pub(crate) fn erased(entry: &Entry) -> Option<Option<[u8; 32]>> {
+    match entry.content {
+        Content::Erased { sha256 } => Some(sha256),
+        Content::Message { .. } => None,
+    }
+}
+
+/// The leaf of an entry; none where it is no event of ours, or was deleted so that nothing tells what it was. Where
+/// something was erased the leaf is of what was there, with the digest of what stands in its place.
+pub(crate) fn leaf(entry: &Entry, erased: Option<Option<[u8; 32]>>) -> Option<Leaf> {
+    let body = match &entry.content {
+        Content::Message { body, .. } => Some(body),
+        Content::Erased { .. } => None,
+    };
+    match erased {
+        None => body.and_then(|body| Leaf::of(&entry.subject, body)),
+        Some(None) => None,
+        Some(Some(event)) => {
+            let instead = body.and_then(|body| Frozen::read(&entry.subject, body));
+            let edition = instead.and_then(|frozen| frozen.editiondigest).map(|digest| digest.0);
+            Some(Leaf { event, edition })
+        }
     }
 }
 

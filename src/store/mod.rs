@@ -17,6 +17,7 @@
 //! ([`fold::agrees`]), and then the instance stops deciding and says so.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ mod moves;
 pub mod pieces;
 mod reads;
 mod recent;
+pub mod redacted;
 mod shelf;
 pub mod tree;
 
@@ -164,6 +166,8 @@ pub(crate) struct Shelves {
     pub aside: Shelf,
     /// Foreign messages.
     pub foreign: Shelf,
+    /// Events that say what was erased, by position.
+    pub redactions: Shelf,
 }
 
 /// The folded state.
@@ -187,6 +191,8 @@ pub struct Store {
     /// Who wants to hear of each event as it is folded.
     moves: broadcast::Sender<Move>,
     path: PathBuf,
+    /// Where the log ended when folding began from nothing; 0 where state was found.
+    born: AtomicU64,
     /// Last, so that it goes after every other handle of sled's.
     _keeper: keeper::Keeper,
 }
@@ -201,6 +207,9 @@ pub enum Opened {
     /// A folder that can't be used; it was set aside under this name.
     SetAside(PathBuf, String),
 }
+
+/// What follows the name of a folder that was set aside, before a number.
+const SET_ASIDE: &str = ".set-aside-";
 
 const POSITION: &[u8] = b"position";
 const NEWSROOM: &[u8] = b"newsroom";
@@ -258,6 +267,7 @@ impl Store {
             outgoing: shelf(b'o'),
             aside: shelf(b'x'),
             foreign: shelf(b'f'),
+            redactions: shelf(b'r'),
         };
         let position: Option<Position> =
             pieces::read(&shelves.meta, POSITION)?.map(|b| pieces::decode(&b)).transpose()?;
@@ -296,9 +306,45 @@ impl Store {
             damage: watch::Sender::new(None),
             moves: broadcast::Sender::new(MOVES_KEPT),
             path: path.to_owned(),
+            born: AtomicU64::new(0),
             _keeper: keeper,
         };
         Ok((store, opened))
+    }
+
+    /// Throws away a folder in which erased words may be left, and those that were set aside beside it, so that it is folded anew from the log, which has
+    /// none. sled keeps old pages until it writes over them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn forget_erased(path: &Path) -> Result<(), StoreError> {
+        let marker = marker(path);
+        if !marker.exists() {
+            return Ok(());
+        }
+        if path.exists() {
+            // sled's own lock says whether another process has it open.
+            drop(Self::open(path, 1024 * 1024)?);
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        if path.exists() {
+            std::fs::remove_dir_all(path).map_err(failed)?;
+        }
+        for aside in all_set_aside(path) {
+            std::fs::remove_dir_all(aside).map_err(failed)?;
+        }
+        std::fs::remove_file(&marker).map_err(failed)
+    }
+
+    /// Remembers that words that were erased by the event at `seq` may be left in old pages of this folder. In one
+    /// that was folded from a log that had them erased already there are none.
+    fn may_hold_erased(&self, seq: Seq, standing: bool) -> Result<(), StoreError> {
+        let clean = seq <= self.born.load(Ordering::Relaxed) && !standing;
+        if clean && all_set_aside(&self.path).is_empty() {
+            return Ok(());
+        }
+        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
+        std::fs::File::create(marker(&self.path)).and_then(|file| file.sync_all()).map_err(failed)
     }
 
     /// Where it lies.
@@ -456,10 +502,25 @@ impl Position {
     }
 }
 
+/// The folders that were set aside beside a folder.
+fn all_set_aside(path: &Path) -> Vec<PathBuf> {
+    let prefix = format!("{}{SET_ASIDE}", path.file_name().unwrap_or_default().to_string_lossy());
+    let entries = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten();
+    let named = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&prefix);
+    entries.flatten().filter(named).map(|entry| entry.path()).collect()
+}
+
+/// The file that says that erased words may be left in a folder.
+fn marker(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".holds-erased");
+    name.into()
+}
+
 /// Renames a folder that can't be used, so that nothing of it is lost to whoever wants to look at it.
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     for n in 1..1000 {
-        let name = format!("{}.set-aside-{n}", path.display());
+        let name = format!("{}{SET_ASIDE}{n}", path.display());
         let aside = PathBuf::from(name);
         if !aside.exists() {
             std::fs::rename(path, &aside).map_err(|error| StoreError::Failed(error.to_string()))?;

@@ -12,6 +12,7 @@ use copydesk_article::claims::Claim;
 use copydesk_article::event::Time;
 use copydesk_article::fields::Fields;
 use copydesk_article::ids::BlockId;
+use copydesk_article::redaction::{Proposed, Redaction};
 use copydesk_article::workflow::{Assignment, Held, Restriction, Schedule, Waiver};
 use serde::{Deserialize, Serialize};
 use sled::Batch;
@@ -147,6 +148,10 @@ struct Head {
     held: Option<Held>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     waivers: Vec<Arc<Waiver>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    proposed: Option<Arc<Proposed>>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    redactions: Vec<Arc<Redaction>>,
 }
 
 impl Head {
@@ -175,6 +180,8 @@ impl Head {
             schedule: article.schedule.clone(),
             held: article.held.clone(),
             waivers: article.waivers.clone(),
+            proposed: article.proposed.clone(),
+            redactions: article.redactions.clone(),
         }
     }
 }
@@ -320,6 +327,8 @@ fn read_parts(shelf: &Shelf, id: Uuid) -> Result<Stored, StoreError> {
         schedule: head.schedule,
         held: head.held,
         waivers: head.waivers,
+        proposed: head.proposed,
+        redactions: head.redactions,
     };
     Ok(Stored { article: Arc::new(article), seq: head.seq })
 }

@@ -102,6 +102,24 @@ impl Store {
         Ok(all)
     }
 
+    /// Every event that says what was erased by law, and its article.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`].
+    pub fn redactions(&self) -> Result<BTreeMap<Seq, Uuid>, StoreError> {
+        let recent = self.recent().redactions();
+        let read = |entry: sled::Result<shelf::Pair>| {
+            let (key, value) = entry?;
+            let seq = super::number(&key);
+            seq.zip(Uuid::from_slice(&value).ok())
+                .ok_or_else(|| StoreError::Damaged("a redaction's place".to_owned()))
+        };
+        let folded = self.shelves.redactions.scan(&[]).map(read).collect::<Result<BTreeMap<_, _>, _>>();
+        let mut all = self.noting_damage(folded)?;
+        all.extend(recent);
+        Ok(all)
+    }
+
     /// The first foreign messages on event subjects, at most `limit`.
     ///
     /// # Errors

@@ -39,6 +39,8 @@ pub(super) struct Recent {
     outgoing: Vec<Outgoing>,
     aside: BTreeMap<Uuid, Aside>,
     foreign: Vec<ForeignMessage>,
+    /// Events that say what was erased, and of which articles.
+    redactions: Vec<(Seq, Uuid)>,
     /// The events of one group, for those who want to hear of them.
     moves: Vec<Move>,
     /// The leaves of one group's events.
@@ -112,6 +114,14 @@ impl Recent {
         }
     }
 
+    /// The article's past was folded anew, by the event at `seq`: these are its snapshots now.
+    pub(super) fn redacted(&mut self, id: Uuid, seq: Seq, snapshots: Vec<Arc<Article>>) {
+        if let Some(touched) = self.articles.get_mut(&id) {
+            touched.snapshots = snapshots;
+        }
+        self.redactions.push((seq, id));
+    }
+
     /// An event was folded.
     pub(super) fn moved(&mut self, moved: Move) {
         self.moves.push(moved);
@@ -167,6 +177,7 @@ impl Recent {
         self.outgoing.extend(newer.outgoing);
         self.aside.extend(newer.aside);
         self.foreign.extend(newer.foreign);
+        self.redactions.extend(newer.redactions);
         self.entries += newer.entries;
         self.bytes += newer.bytes;
     }
@@ -207,6 +218,9 @@ impl Recent {
         }
         for message in &self.foreign {
             shelves.foreign.insert(&mut batch, &message.seq.to_be_bytes(), pieces::encode(message)?);
+        }
+        for (seq, article) in &self.redactions {
+            shelves.redactions.insert(&mut batch, &seq.to_be_bytes(), article.as_bytes().as_slice());
         }
         if let Some(newsroom) = &self.newsroom {
             pieces::write(&shelves.meta, &mut batch, NEWSROOM, &pieces::encode(&**newsroom)?);
@@ -271,6 +285,10 @@ impl Recent {
 
     pub(super) fn all_aside(&self) -> BTreeMap<Uuid, Aside> {
         self.aside.clone()
+    }
+
+    pub(super) fn redactions(&self) -> Vec<(Seq, Uuid)> {
+        self.redactions.clone()
     }
 
     pub(super) fn foreign(&self) -> Vec<ForeignMessage> {

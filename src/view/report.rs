@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use copydesk_article::article::{Article, Stage, Status};
+use copydesk_article::command::Data;
 use copydesk_article::event::{self, Event, Hash, Hex, Read, Time};
 use copydesk_article::gate::{Reason, gate};
 use copydesk_article::ids::ClaimId;
@@ -41,6 +42,8 @@ pub struct Sources<'a> {
     pub newsroom: &'a [Entry],
     /// Proofs that events are in the log's tree, by seq: leaf index, tree size, inclusion path, whatever there is.
     pub proofs: &'a BTreeMap<Seq, Value>,
+    /// What stands in the place of events of which words were erased by law.
+    pub instead: &'a BTreeMap<Seq, Entry>,
     /// The signed checkpoint that those lead to.
     pub checkpoint: Option<&'a str>,
 }
@@ -182,6 +185,7 @@ pub fn report(made: Made, sources: &Sources<'_>) -> Option<Report> {
     let mut unread: Vec<Unread> = Vec::new();
     for entry in sources.entries {
         let Some(stored) = stored(entry) else { continue };
+        let entry = sources.instead.get(&entry.seq).unwrap_or(entry);
         if let Some(first) = unread.first() {
             let why = format!("it follows the event at {}, which can't be folded", first.stored.seq);
             unread.push(Unread { stored, why });
@@ -190,6 +194,14 @@ pub fn report(made: Made, sources: &Sources<'_>) -> Option<Report> {
         match fold.take(entry, stored.clone(), &newsrooms, sources.proofs) {
             Ok(()) => {}
             Err(why) => unread.push(Unread { stored, why }),
+        }
+    }
+    if let Some(redaction) = fold.redacted {
+        for edition in fold.lives.editions.iter_mut().filter(|edition| edition.seq < redaction) {
+            edition.digest_holds = None;
+            if let Some(gate) = &mut edition.gate {
+                gate.verdicts_hold = None;
+            }
         }
     }
     let now = fold.now?;
@@ -256,6 +268,8 @@ struct Fold {
     people: BTreeMap<Arc<str>, (ActorKind, u32)>,
     steps: Vec<Step>,
     lives: lives::Lives,
+    /// Where the last event stands that says what was erased by law.
+    redacted: Option<Seq>,
 }
 
 impl Fold {
@@ -290,6 +304,9 @@ impl Fold {
         };
         let newsroom = newsrooms.get(&event.deskversion).cloned().unwrap_or_default();
         self.step(then.as_ref(), &now, &event, (stored, &newsroom, proofs.get(&entry.seq)));
+        if let Data::Redacted(_) = &event.data {
+            self.redacted = Some(entry.seq);
+        }
         self.decided_under = event.deskversion;
         self.people.insert(Arc::clone(&event.actor), (event.actorkind, event.deskversion));
         self.now = Some(now);

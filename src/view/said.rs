@@ -91,6 +91,20 @@ pub fn said(event: &Event) -> Said {
             let good = if data.for_good { ", for good" } else { "" };
             (Act::Readers, format!("withdrew the story (number {}){good}", data.edition), text(&data.notice))
         }
+        Data::RedactionProposed(data) => (
+            Act::Desk,
+            format!("proposed to erase words of {} events by law", data.events.len()),
+            text(&data.ground),
+        ),
+        Data::Redacted(data) => (
+            Act::Desk,
+            format!(
+                "confirmed what {} proposed: words of {} events were erased by law",
+                data.proposed_by,
+                data.events.len()
+            ),
+            text(&data.ground),
+        ),
         Data::Assigned(data) => (Act::Desk, assigned(&data.assignment), None),
         Data::Embargoed(data) => match data.until {
             Some(until) => (Act::Desk, format!("put it under embargo until {}", moment(until)), None),

@@ -24,6 +24,9 @@ const PEOPLE: [(&str, &str); 6] = [
     ("audra", "auditor"),
 ];
 
+/// A file that says that a service is to log all it can.
+const LOUD: &str = "loud";
+
 /// Somebody's token.
 pub fn token(actor: &str) -> String {
     format!("token-of-{actor}")
@@ -118,6 +121,11 @@ impl Serving {
         (self.child, self.url) = launch(self.folder.path(), &self.arguments);
     }
 
+    /// Has it say everything on stderr from its next start on.
+    pub fn be_loud(&self) {
+        std::fs::write(self.folder.path().join(LOUD), "").unwrap();
+    }
+
     /// Where it keeps its folded state, and an embedded log.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -169,6 +177,7 @@ fn launch(folder: &Path, arguments: &[String]) -> (Child, String) {
         .args(["serve", "--config"])
         .arg(folder.join("copydesk.toml"))
         .args(arguments)
+        .env("COPYDESK_LOG", if folder.join(LOUD).exists() { "debug" } else { "info" })
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

@@ -11,6 +11,7 @@
 mod audit;
 mod backup;
 mod browser;
+mod canary;
 mod cli;
 mod deploy;
 mod faults;
@@ -25,6 +26,7 @@ mod log_contract;
 mod nats;
 mod nats_server;
 mod path;
+mod redaction;
 mod reload;
 mod segments;
 mod serve;

@@ -378,7 +378,11 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
 
     let at_once = tempfile::tempdir().unwrap();
     let (store, _) = Store::open(at_once.path(), 1 << 20).unwrap();
-    Folder::new(&store, service.log.identity()).unwrap().apply(&entries).unwrap();
+    Folder::new(&store, service.log.identity())
+        .unwrap()
+        .fold(entries.clone(), &*service.log.events())
+        .await
+        .unwrap();
     let expected = all_answers(&store, &ids);
     store.flush().await.unwrap();
     assert_eq!(all_answers(&store, &ids), expected, "the same from sled as from memory");
@@ -390,7 +394,7 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
         let (mut rest, mut sizes) = (&entries[..], sizes.into_iter().cycle().enumerate());
         while let Some((round, size)) = sizes.next().filter(|_| !rest.is_empty()) {
             let (group, after) = rest.split_at(size.min(rest.len()));
-            folder.apply(group).unwrap();
+            folder.fold(group.to_vec(), &*service.log.events()).await.unwrap();
             if (round + 1) % written_every == 0 {
                 store.flush().await.unwrap();
             }
@@ -402,7 +406,11 @@ async fn readers_see_the_same_whatever_is_in_sled_by_then() {
         let (store, _) = Store::open(crashed.path(), 1 << 20).unwrap();
         let kept = store.position().seq;
         assert!(kept <= end && (written_every > 1 || kept == end), "{kept} of {end}");
-        Folder::new(&store, service.log.identity()).unwrap().apply(&entries).unwrap();
+        Folder::new(&store, service.log.identity())
+            .unwrap()
+            .fold(entries.clone(), &*service.log.events())
+            .await
+            .unwrap();
         assert_eq!(all_answers(&store, &ids), expected, "folded on from {kept}");
     }
     service.stop().await;
@@ -434,8 +442,8 @@ async fn damage_that_a_reader_comes_upon_is_mended_by_folding_anew() {
     service.stop().await;
 }
 
-#[test]
-fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole() {
+#[tokio::test]
+async fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole() {
     const GOLDEN: &str = include_str!("../golden/every-event.jsonl");
     const ID: &str = "00000000-0000-0000-0000-000000000007";
     let folder = tempfile::tempdir().unwrap();
@@ -452,7 +460,8 @@ fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole() {
     let between = (0..5000).map(|_| (Uuid::new_v4(), drafted));
     let all = [(first, drafted)].into_iter().chain(between).chain([(first, claimed)]);
     let group: Vec<Entry> = (1..).zip(all).map(entry).collect();
-    Folder::new(&store, Uuid::new_v4()).unwrap().apply(&group).unwrap();
+    let events = copydesk::log::memory::MemoryLog::new(1).events();
+    Folder::new(&store, Uuid::new_v4()).unwrap().fold(group, &*events).await.unwrap();
     assert_eq!(store.aside(first).unwrap(), None);
     assert_eq!(store.article(first).unwrap().unwrap().article.version, 2);
     assert_eq!((store.position().seq, store.position().aside), (5002, 0));

@@ -17,6 +17,7 @@ use crate::event::{Event, Hash, Time};
 use crate::fields::{FieldName, Fields};
 use crate::ids::{BlockId, ClaimId, QueryId};
 use crate::newsroom::{ActorKind, Rules};
+use crate::redaction::{Proposed, Redaction};
 use crate::text::{Content, Text};
 use crate::words::Words;
 use crate::workflow::{Assignment, Held, Restriction, Schedule, Waiver};
@@ -293,6 +294,12 @@ pub struct Article {
     /// What chiefs lifted for the present revision.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waivers: Vec<Arc<Waiver>>,
+    /// A redaction that waits for a second person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proposed: Option<Arc<Proposed>>,
+    /// Redactions of its past.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub redactions: Vec<Arc<Redaction>>,
 }
 
 /// An event that can't follow the state it was given: the line of the article is broken.
@@ -370,6 +377,8 @@ impl Article {
             schedule: None,
             held: None,
             waivers: Vec::new(),
+            proposed: None,
+            redactions: Vec::new(),
         }
     }
 

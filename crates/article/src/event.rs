@@ -115,7 +115,8 @@ pub struct Envelope<D> {
     /// The command's id: its idempotency key within its article.
     pub command: Uuid,
     /// SHA-256 of the salt's 16 bytes, followed by the RFC 8785 form of the command's content: an object of
-    /// `article`, `base`, `data`, `expect` and `type`, where what wasn't sent is null and absent data is `{}`.
+    /// `article`, `base`, `data`, `expect` and `type`, where what wasn't sent is null and absent data is `{}`. Where the
+    /// command asked for something to be sealed: HMAC-SHA-256 of the same, with a secret of the box's key.
     pub commandhash: Hash,
     /// How many events the article has with this one.
     pub articleversion: u32,

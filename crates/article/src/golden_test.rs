@@ -139,6 +139,17 @@ fn workflow() -> Desk {
     desk
 }
 
+/// A story with words that had to go.
+fn redaction() -> Desk {
+    let mut desk = Desk::drafted(&["It was John Doe. She lost.", "Nobody came."]);
+    desk.given("chen", json!({"type": "claim", "data": {"quote": "It was John Doe.", "kind": "fact"}}));
+    desk.given("emil", json!({"type": "edit", "data": {"ops": [replace("b1", "It was somebody.")]}}));
+    let redact = json!({"words": "John Doe", "ground": "Court order 7"});
+    desk.given("carl", json!({"type": "redact", "data": redact}));
+    desk.given("eva", json!({"type": "confirm_redaction", "data": {"words": "John Doe"}}));
+    desk
+}
+
 fn tick(desk: &mut Desk) {
     desk.now += chrono::TimeDelta::microseconds(3_723_000_001);
 }
@@ -162,7 +173,8 @@ fn fold(lines: &str) -> Article {
 
 #[test]
 fn events_of_old_read_and_fold_as_they_always_did() {
-    for (name, desk) in [("every-event", every_event()), ("workflow", workflow())] {
+    for (name, desk) in [("every-event", every_event()), ("workflow", workflow()), ("redaction", redaction())]
+    {
         let story = folder().join(name).with_extension("jsonl");
         if std::env::var_os("COPYDESK_BLESS").is_some() && !story.exists() {
             fs::create_dir_all(folder()).unwrap();

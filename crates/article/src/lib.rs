@@ -37,6 +37,7 @@ mod machines;
 pub mod newsroom;
 pub mod problem;
 pub mod proof;
+pub mod redaction;
 pub mod schemas;
 pub mod text;
 pub mod words;

@@ -135,6 +135,11 @@ fn command(desk: &Desk, dice: &Dice) -> Value {
             let at = desk.now + TimeDelta::minutes(i64::from(dice[2] % 4) * 30);
             json!({"type": "publish", "data": {"at": at, "note": "Later."}})
         }
+        // Words that stand in reasons and answers, and in no text.
+        41 if dice[2].is_multiple_of(2) => {
+            json!({"type": "redact", "data": {"words": "So.", "ground": "An order."}})
+        }
+        41 => json!({"type": "confirm_redaction", "data": {"words": "So."}}),
         _ => json!({"type": "publish", "data": {"note": "What readers are told."}}),
     };
     if dice[0].is_multiple_of(4) {
@@ -161,7 +166,8 @@ fn actor(command: &Value, dice: &Dice) -> &'static str {
         Some("rule" | "drop" | "claim") => "chen",
         Some("publish" | "withdraw" | "unschedule") => "pia",
         Some("assign" | "embargo" | "restrict" | "spike" | "revive") => pick(&["eva", "carl"], dice[0]),
-        Some("waive") => "carl",
+        Some("waive" | "redact") => "carl",
+        Some("confirm_redaction") => "eva",
         Some("approve" | "return" | "restore") => pick(&["eva", "carl", "emil"], dice[0]),
         Some("submit" | "answer") => "ana",
         _ => pick(&["ana", "emil", "bot"], dice[0]),
@@ -207,6 +213,12 @@ fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
     }
     for reason in &now.waived {
         assert!(is_waivable(reason, state), "{reason:?}");
+    }
+    if let Data::Redacted(_) = &event.data {
+        let replaced = desk.replaced();
+        let shown = serde_json::to_value(&replaced).unwrap();
+        assert!(!crate::redaction::holds(&shown, "So."), "{shown}");
+        assert_eq!((&replaced.blocks, &replaced.fields), (&state.blocks, &state.fields));
     }
     if let Data::Restored(restored) = &event.data {
         let then = desk.states.iter().find(|then| then.revision == restored.from).unwrap();

@@ -59,6 +59,11 @@ impl fmt::Debug for Words {
 pub struct Shown(Value);
 
 impl Shown {
+    /// The value itself, for folding and for showing to those who may see it.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
     /// The text, where it is one.
     pub fn as_str(&self) -> Option<&str> {
         self.0.as_str()

@@ -13,7 +13,7 @@ use crate::event::Time;
 use crate::fields::FieldName;
 use crate::gate::{Reason, ReasonCode};
 use crate::ids::{self, BlockId, ClaimId, QueryId};
-use crate::newsroom::{Person, Role};
+use crate::newsroom::{Person, PersonKind, Role};
 use crate::words::Words;
 
 /// Who works on an article, and by when.
@@ -174,6 +174,15 @@ impl Article {
     /// Whether someone may see the article.
     pub fn may_be_seen_by(&self, actor: &str, person: &Person) -> bool {
         self.restricted.as_ref().is_none_or(|restriction| restriction.admits(actor, person))
+    }
+
+    /// Whether someone may read confidential evidence: those who check and edit this article, chiefs and auditors.
+    /// A machine never may.
+    pub fn may_open_evidence(&self, actor: &str, person: &Person) -> bool {
+        let assigned =
+            self.assignment.checkers.contains(actor) || self.assignment.editor.as_deref() == Some(actor);
+        let may = person.holds(&[Role::Chief, Role::Auditor]) || assigned;
+        person.kind == PersonKind::Person && may && self.may_be_seen_by(actor, person)
     }
 
     /// The waiver in force that lifts a reason, if there is one.

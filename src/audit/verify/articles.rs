@@ -1,13 +1,13 @@
 //! The threads that fold articles, and check what each event says of itself.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::sync::{Arc, PoisonError};
 
 use copydesk_article::article::Article;
+use copydesk_article::command::Data;
 use copydesk_article::edition::Edition;
 use copydesk_article::event::{self, Event, Read};
-use copydesk_article::ids::{DESK, parse_uuid};
+use copydesk_article::ids::parse_uuid;
 use copydesk_article::proof;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
@@ -15,8 +15,20 @@ use uuid::Uuid;
 
 use super::{About, Expected, FAULTS_TOLD, Fault, Newsrooms};
 use crate::log::{Content, Entry, Seq};
-use crate::merkle::{Hash, Leaf};
+use crate::merkle::Hash;
+use crate::store::{fold, redacted};
 use crate::wire::message::message;
+
+/// An entry, and what is known of it where something was erased.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    /// The entry; where it was erased by a redaction, with what stands in its place.
+    pub entry: Entry,
+    /// The hash of what was erased, where that is known; none where nothing was erased.
+    pub erased: Option<Option<Hash>>,
+    /// The article's line, where something of it was erased, or is to be.
+    pub line: Option<Arc<redacted::Line>>,
+}
 
 /// What one entry came to.
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +49,7 @@ pub(super) struct Folded {
 }
 
 struct Thread {
-    groups: std::sync::mpsc::SyncSender<Vec<Entry>>,
+    groups: std::sync::mpsc::SyncSender<Vec<Given>>,
     checked: mpsc::UnboundedReceiver<Vec<Checked>>,
     handle: std::thread::JoinHandle<Folded>,
 }
@@ -54,7 +66,7 @@ impl Threads {
     pub(super) fn start(part: u64, readings: u64, newsrooms: Newsrooms) -> Self {
         let count = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = (0..count).filter_map(|_| {
-            let (groups, taken) = std::sync::mpsc::sync_channel::<Vec<Entry>>(WAITING);
+            let (groups, taken) = std::sync::mpsc::sync_channel::<Vec<Given>>(WAITING);
             let (tell, checked) = mpsc::unbounded_channel();
             let mut worker = Worker::new(part, readings, Arc::clone(&newsrooms));
             let work = move || {
@@ -73,11 +85,11 @@ impl Threads {
     }
 
     /// Shares a group out.
-    pub(super) fn send(&self, group: Vec<Entry>) {
+    pub(super) fn send(&self, group: Vec<Given>) {
         let count = self.threads.len();
         let mut shares = vec![Vec::new(); count];
         for entry in group {
-            let at = parse_uuid(&entry.subject).map_or(0, |id| share(id) as usize % count.max(1));
+            let at = parse_uuid(&entry.entry.subject).map_or(0, |id| share(id) as usize % count.max(1));
             if let Some(share) = shares.get_mut(at) {
                 share.push(entry);
             }
@@ -135,9 +147,10 @@ struct Worker {
 }
 
 /// An article's line.
+#[derive(Clone, Copy)]
 enum Line {
-    /// Folded up to here.
-    Folds,
+    /// Folded up to here; up to a position, with words that were erased since.
+    Folds { redacted_until: Seq },
     /// From here on it can't be folded.
     Broken,
 }
@@ -165,70 +178,78 @@ impl Worker {
         }
     }
 
-    fn check(&mut self, entry: &Entry) -> Checked {
+    fn check(&mut self, given: &Given) -> Checked {
+        let entry = &given.entry;
+        let leaf = fold::leaf(entry, given.erased).map(|leaf| leaf.hash());
+        let checked = Checked { seq: entry.seq, leaf, erased: given.erased.is_some() };
         let id = parse_uuid(&entry.subject);
         let mine = match id {
             // Where the log is read several times, the others' articles are left to the other readings.
             Some(id) => (share(id) >> 8) % self.readings == self.part,
             None => self.part == 0,
         };
-        let checked = |leaf: Option<Leaf>, erased| Checked {
-            seq: entry.seq,
-            leaf: leaf.map(|leaf| leaf.hash()),
-            erased,
-        };
-        let body = match &entry.content {
-            Content::Message { body, .. } => body,
-            Content::Erased { sha256 } => {
-                if mine {
-                    self.erased(entry, id, sha256.is_some());
-                }
-                return checked(sha256.map(|event| Leaf { event, edition: None }), true);
-            }
-        };
-        let (Some(id), true) = (id, mine) else {
-            return checked(Leaf::of(&entry.subject, body), false);
-        };
-        match event::read(&entry.subject, body) {
-            Read::Event(event) => {
-                self.event(entry, id, &event);
-                checked(Some(Leaf::new(body, event.editiondigest)), false)
-            }
-            Read::NotUnderstood { frozen, why } => {
-                self.lines.insert(id, Line::Broken);
-                self.note(format!(
-                    "the event at {} is of another build ({}: {why}): only its bytes were verified",
-                    entry.seq, frozen.kind
-                ));
-                checked(Some(Leaf::new(body, frozen.editiondigest)), false)
-            }
-            Read::Newsroom(_) | Read::Foreign => {
-                self.note(format!("the message at {} is no event of ours", entry.seq));
-                checked(None, false)
-            }
+        if !mine {
+            return checked;
         }
+        match (&entry.content, id) {
+            (Content::Erased { sha256 }, _) => self.erased(entry, id, sha256.is_some()),
+            (Content::Message { body, .. }, Some(id)) => match event::read(&entry.subject, body) {
+                Read::Event(event) => self.event(given, id, &event),
+                Read::NotUnderstood { frozen, why } => {
+                    self.lines.insert(id, Line::Broken);
+                    self.note(format!(
+                        "the event at {} is of another build ({}: {why}): only its bytes were verified",
+                        entry.seq, frozen.kind
+                    ));
+                }
+                Read::Newsroom(_) | Read::Foreign => {
+                    self.note(format!("the message at {} is no event of ours", entry.seq));
+                }
+            },
+            (Content::Message { .. }, None) => {}
+        }
+        checked
     }
 
+    /// Something is gone and nothing says by which right.
     fn erased(&mut self, entry: &Entry, id: Option<Uuid>, known: bool) {
         if let Some(id) = id {
             self.lines.insert(id, Line::Broken);
             self.folded.articles.remove(&id);
         }
-        let what = match known {
-            true => "it was erased, and no redaction says why",
-            false => "it was deleted behind the service's back",
-        };
-        if entry.subject != DESK || !known {
-            self.fault(entry, what);
-        }
+        self.fault(
+            entry,
+            match known {
+                true => "it was erased, and no redaction says why",
+                false => "it was deleted behind the service's back",
+            },
+        );
     }
 
-    fn event(&mut self, entry: &Entry, id: Uuid, event: &Event) {
-        if matches!(self.lines.get(&id), Some(Line::Broken)) {
-            return;
+    fn event(&mut self, given: &Given, id: Uuid, event: &Event) {
+        let entry = &given.entry;
+        let redacted_until = match self.lines.get(&id) {
+            Some(Line::Broken) => return,
+            Some(Line::Folds { redacted_until }) => *redacted_until,
+            None => 0,
+        };
+        let redacted_until = match &given.line {
+            Some(line) => redacted_until.max(last_redaction(line)),
+            None => redacted_until,
+        };
+        if given.erased.is_some() {
+            self.note(format!(
+                "the event at {} of article {id} was redacted by the one at {redacted_until}",
+                entry.seq
+            ));
         }
         let before = self.folded.articles.get(&id).cloned();
-        let after = match Article::evolve(before.as_deref(), event) {
+        let after = match (&event.data, &given.line) {
+            // From here on the article is as if what stands in the place of what was erased had always been there.
+            (Data::Redacted(_), Some(line)) => refolded(line, entry.seq),
+            _ => Article::evolve(before.as_deref(), event).map_err(|broken| broken.to_string()),
+        };
+        let after = match after {
             Ok(after) => Arc::new(after),
             Err(broken) => {
                 self.lines.insert(id, Line::Broken);
@@ -237,12 +258,11 @@ impl Worker {
                 return;
             }
         };
-        if let Slot::Vacant(slot) = self.lines.entry(id) {
-            slot.insert(Line::Folds);
-        }
+        self.lines.insert(id, Line::Folds { redacted_until });
+        let words_known = entry.seq > redacted_until;
         let faults = {
             let newsrooms = self.newsrooms.read().unwrap_or_else(PoisonError::into_inner);
-            proof::faults(before.as_deref(), event, &after, |version| newsrooms.get(&version))
+            proof::faults(before.as_deref(), event, &after, words_known, |version| newsrooms.get(&version))
         };
         for what in faults {
             self.fault(entry, what);
@@ -250,7 +270,8 @@ impl Worker {
         if event.wire.is_some()
             && let Some(edition) = Edition::of(&after)
         {
-            let rendered = message(&edition, event.id, entry.seq, 0, None).ok();
+            let rendered =
+                words_known.then(|| message(&edition, event.id, entry.seq, 0, None).ok()).flatten();
             self.folded.expected.push(Expected {
                 seq: entry.seq,
                 article: id,
@@ -262,4 +283,27 @@ impl Worker {
         }
         self.folded.articles.insert(id, after);
     }
+}
+
+/// Where the last redaction of a line stands.
+fn last_redaction(line: &redacted::Line) -> Seq {
+    let redactions = line.entries.iter().filter(|entry| {
+        let Content::Message { body, .. } = &entry.content else { return false };
+        matches!(event::read(&entry.subject, body), Read::Event(event) if matches!(event.data, Data::Redacted(_)))
+    });
+    redactions.map(|entry| entry.seq).max().unwrap_or_default()
+}
+
+/// The article as its line folds up to a position, what was erased replaced.
+fn refolded(line: &redacted::Line, upto: Seq) -> Result<Article, String> {
+    let mut article: Option<Article> = None;
+    for entry in line.entries.iter().filter(|entry| entry.seq <= upto) {
+        let Content::Message { body, .. } = &entry.content else {
+            return Err(format!("the event at {} is gone", entry.seq));
+        };
+        if let Read::Event(event) = event::read(&entry.subject, body) {
+            article = Some(Article::evolve(article.as_ref(), &event).map_err(|broken| broken.to_string())?);
+        }
+    }
+    article.ok_or_else(|| "the line has no event".to_owned())
 }

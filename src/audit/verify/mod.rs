@@ -15,7 +15,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use copydesk_article::article::Article;
 use copydesk_article::event::{self, Read};
-use copydesk_article::ids::DESK;
+use copydesk_article::ids::{DESK, parse_uuid};
 use copydesk_article::newsroom::Newsroom;
 use futures::StreamExt;
 use serde::Serialize;
@@ -23,14 +23,15 @@ use uuid::Uuid;
 
 use super::line::{self, Signed};
 use super::note::Checkpoint;
-use crate::log::{Content, Entry, Log, LogError, Seq};
+use crate::log::{Content, Entry, Log, LogError, Seq, Stream};
 use crate::merkle::{Frontier, Hash};
-use crate::store::Store;
+use crate::store::redacted::{self, Line};
+use crate::store::{Store, fold};
 
 mod articles;
 mod wire;
 
-use articles::{Checked, Threads};
+use articles::{Checked, Given, Threads};
 
 /// How many events are folded in one reading of the log.
 const EVENTS_A_READING: u64 = 2_000_000;
@@ -216,6 +217,18 @@ async fn checkpoints(
     Ok(signed)
 }
 
+/// A group's entries with what is known of erased ones.
+async fn given(events: &dyn Stream, mut group: Vec<Entry>) -> Result<Vec<Given>, LogError> {
+    let erased: Vec<_> = group.iter().map(fold::erased).collect();
+    let lines = redacted::in_group(events, &mut group).await?;
+    let lines: HashMap<Uuid, Arc<Line>> = lines.into_iter().map(|(id, line)| (id, Arc::new(line))).collect();
+    let given = group.into_iter().zip(erased).map(|(entry, erased)| {
+        let line = parse_uuid(&entry.subject).and_then(|id| lines.get(&id).cloned());
+        Given { entry, erased, line }
+    });
+    Ok(given.collect())
+}
+
 /// One reading of the log, for a part of its articles.
 struct Reading<'a, 'b> {
     sources: &'a Sources<'b>,
@@ -232,7 +245,8 @@ impl Reading<'_, '_> {
         let mut threads = Threads::start(self.part, self.readings, Arc::clone(&newsrooms));
         let mut frontier = Frontier::default();
         self.compare(&frontier);
-        let mut tail = self.sources.log.events().tail(0).await?;
+        let events = self.sources.log.events();
+        let mut tail = events.tail(0).await?;
         let (mut at, mut under_way) = (0, 0);
         while at < self.end || under_way > 0 {
             if at < self.end && under_way < UNDER_WAY {
@@ -248,7 +262,7 @@ impl Reading<'_, '_> {
                     at = entry.seq;
                     self.newsroom(entry, &newsrooms);
                 }
-                threads.send(group);
+                threads.send(given(&*events, group).await?);
                 under_way += 1;
                 continue;
             }

@@ -83,6 +83,8 @@ fn one(edition: &Value, newest: bool, changed: &str, people: &People<'_>) -> Str
 fn holds(value: &Value) -> String {
     if value == true {
         chip("good", "worked out again: holds")
+    } else if value.is_null() {
+        chip("", "words were erased by law: can't be worked out again")
     } else {
         chip("bad", "worked out again: another")
     }

@@ -79,7 +79,7 @@ pub fn notes(record: &Value, people: &People<'_>) -> Vec<(&'static str, String)>
     }
     machines(record, people, &mut notes);
     let wrong = editions.iter().filter(|edition| {
-        edition.at("digest_holds") != true || edition.at("gate").at("verdicts_hold") == false
+        edition.at("digest_holds") == false || edition.at("gate").at("verdicts_hold") == false
     });
     let wrong: Vec<String> = wrong.map(edition_name).collect();
     if !wrong.is_empty() {

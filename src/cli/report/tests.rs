@@ -21,7 +21,13 @@ fn record(lines: impl Iterator<Item = String>, proofs: &[(u64, Value)]) -> Value
     let made = Made { at, by: "audra".into(), log: 99, until: None, version: "test" };
     let proofs = proofs.iter().cloned().collect();
     let checkpoint = Some("desk.example/log\n24\nroot\n\n— desk.example/log sig<\n");
-    let sources = Sources { entries: &entries, newsroom: &[], proofs: &proofs, checkpoint };
+    let sources = Sources {
+        entries: &entries,
+        newsroom: &[],
+        proofs: &proofs,
+        instead: &Default::default(),
+        checkpoint,
+    };
     serde_json::to_value(report(made, &sources).unwrap()).unwrap()
 }
 

@@ -147,8 +147,9 @@ pub struct EditionLife {
     pub machine_written: bool,
     /// Digest of the public form, as the event says it.
     pub digest: Option<Hash>,
-    /// Whether the public form, worked out again from the events before it, has that digest.
-    pub digest_holds: bool,
+    /// Whether the public form, worked out again from the events before it, has that digest; none where words of it were
+    /// erased by law since.
+    pub digest_holds: Option<bool>,
     /// Digest of the words and fields that went out.
     pub words: Hash,
     /// Why the gate was open; none for a withdrawal, which needs none.
@@ -168,8 +169,8 @@ pub struct GateProof {
     pub waived: Vec<Reason>,
     /// Digest of the live claims with their verdicts.
     pub verdicts: Hash,
-    /// Whether the claims, worked out again, have that digest.
-    pub verdicts_hold: bool,
+    /// Whether the claims, worked out again, have that digest; none where words were erased by law since.
+    pub verdicts_hold: Option<bool>,
     /// The live claims and their verdicts.
     pub claims: Vec<(ClaimId, Option<Verdict>)>,
 }
@@ -265,7 +266,7 @@ impl Lives {
                     approvals,
                     waived: proof.waived.clone(),
                     verdicts: proof.verdicts,
-                    verdicts_hold: verdicts_digest(then) == proof.verdicts,
+                    verdicts_hold: Some(verdicts_digest(then) == proof.verdicts),
                     claims: live
                         .map(|claim| (claim.id, claim.ruling.as_ref().map(|ruling| ruling.verdict)))
                         .collect(),
@@ -287,7 +288,7 @@ impl Lives {
             headline: edition.fields.headline.clone(),
             machine_written: edition.machine_written,
             digest: event.editiondigest,
-            digest_holds: event.editiondigest == Some(edition.digest()),
+            digest_holds: Some(event.editiondigest == Some(edition.digest())),
             words: record.words,
             gate,
         });

@@ -32,7 +32,11 @@ fn recorded(entries: &[Entry]) -> Report {
 fn recorded_with(entries: &[Entry], proofs: &BTreeMap<Seq, Value>) -> Report {
     let at = "2026-03-01T00:00:00Z".parse().unwrap();
     let made = Made { at, by: "audra".into(), log: 99, until: None, version: "test" };
-    report(made, &Sources { entries, newsroom: &[], proofs, checkpoint: Some("a note") }).unwrap()
+    report(
+        made,
+        &Sources { entries, newsroom: &[], proofs, instead: &Default::default(), checkpoint: Some("a note") },
+    )
+    .unwrap()
 }
 
 fn fold(entries: &[Entry]) -> Vec<Article> {
@@ -123,11 +127,11 @@ fn what_became_of_claims_approvals_and_editions_is_told() {
     let approval = &report.approvals[0];
     assert_eq!((&*approval.by, approval.version, &approval.editions[..]), ("eva", 15, &[1][..]));
     let first = &report.editions[0];
-    assert_eq!((&*first.by, first.digest_holds, first.machine_written), ("pia", true, true));
+    assert_eq!((&*first.by, first.digest_holds, first.machine_written), ("pia", Some(true), true));
     let gate = first.gate.as_ref().unwrap();
-    assert_eq!((gate.version, gate.verdicts_hold), (15, true));
+    assert_eq!((gate.version, gate.verdicts_hold), (15, Some(true)));
     assert_eq!(gate.approvals, [("eva".into(), 15)]);
-    assert!(report.editions.iter().all(|edition| edition.digest_holds));
+    assert!(report.editions.iter().all(|edition| edition.digest_holds == Some(true)));
     assert_eq!(report.people[&Arc::<str>::from("bot")].actorkind, ActorKind::Machine);
 }
 
@@ -147,7 +151,7 @@ fn an_edition_that_went_out_other_than_its_event_says_is_told() {
     let changed = GOLDEN.lines().next().unwrap().replace("Two * two.", "Two * three.");
     all[0] = entry(2, ID, changed);
     let report = recorded(&all[..16]);
-    assert!(!report.editions[0].digest_holds);
+    assert_eq!(report.editions[0].digest_holds, Some(false));
 }
 
 #[test]

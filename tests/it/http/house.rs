@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
 use copydesk::deliver::Roll;
+use copydesk::evidence::{MasterKey, Vault};
 use copydesk::http::{Followers, Gateway, InFlight, Readers, Vitals, router};
 use copydesk::log::Log;
 use copydesk::log::memory::MemoryLog;
@@ -86,6 +87,7 @@ impl House {
             Service::open(handle, folder.path(), 8 << 20, "copydesk", &Default::default(), |_, _| {})
                 .await
                 .unwrap();
+        service.desk.keep_in(Vault::new(service.log.keys(), MasterKey::new(&[1; 32]), Vec::new()));
         let mut newsroom = crate::path::newsroom();
         let bot = Person { kind: PersonKind::Machine, roles: vec![Role::Reporter], ..Person::default() };
         newsroom.people.insert("bot".into(), bot);

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod commands;
+mod evidence;
 mod house;
 mod life;
 mod machines;

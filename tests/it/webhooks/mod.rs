@@ -11,7 +11,7 @@ use crate::faults::Dice;
 use crate::harness::{Serving, send, token};
 use crate::nats_server::{NatsServer, Setup};
 
-mod receiver;
+pub mod receiver;
 
 use receiver::{Act, Receiver, SECRET};
 

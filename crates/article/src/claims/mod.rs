@@ -4,6 +4,7 @@
 //! the words that someone quotes; [`follow()`] says what a change of the text made of the claims.
 
 mod follow;
+mod sealing;
 mod search;
 #[cfg(test)]
 mod tests;
@@ -18,6 +19,7 @@ use crate::ids::{BlockId, ClaimId};
 use crate::words::Words;
 
 pub use follow::follow;
+pub use sealing::{Blind, Confidential, Opened, Seal, Sealed};
 pub use search::{Found, find, find_bound, find_quoted, stands};
 
 /// What sort of statement a claim is.
@@ -189,21 +191,11 @@ pub struct Evidence {
     /// What the checker noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Words>,
-    /// Title, URL and note of confidential evidence, sealed; then the three above are absent.
+    /// All of the above of confidential evidence, sealed; then they are absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Sealed>,
     /// Who cited it.
     pub by: Arc<str>,
-}
-
-/// A sealed box. No build of this version makes or opens one; its place in the event is kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Sealed {
-    /// Which key opens it.
-    pub key: String,
-    /// The box, in base64.
-    pub sealed: String,
 }
 
 /// What a change of the text made of a claim.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
-use crate::claims::Evidence;
+use crate::claims::{Confidential, Evidence, Opened};
 use crate::event::{Event, Hash, Said};
 use crate::ids::ClaimId;
 use crate::json::Node;
@@ -24,6 +24,7 @@ pub struct Cite {
     url: Option<Words>,
     sha256: Option<Hash>,
     note: Option<Words>,
+    confidential: bool,
 }
 
 /// `cite` as senders write it.
@@ -40,7 +41,8 @@ pub(crate) struct SentCite {
     sha256: Option<Hash>,
     /// A note.
     note: Option<String>,
-    /// Refused by this build, which can't seal it.
+    /// Whether title, url, sha256 and note are sealed, for the article's checkers, its editor, chiefs and auditors
+    /// alone. Refused by a desk that has no key to seal with.
     #[serde(default)]
     confidential: bool,
 }
@@ -63,17 +65,13 @@ impl Decide for Cite {
 
     fn read(data: &Node) -> Result<Self, Problem> {
         let sent: SentCite = shape::object(data)?;
-        if sent.confidential {
-            let detail =
-                "/data/confidential: this build can't seal confidential evidence, and keeps none unsealed";
-            return Err(Problem::invalid("/data/confidential", detail));
-        }
         let cite = Self {
             claim: sent.claim,
             title: shape::optional_remark("/data/title", sent.title)?,
             url: shape::optional_remark("/data/url", sent.url)?,
             sha256: sent.sha256,
             note: shape::optional_remark("/data/note", sent.note)?,
+            confidential: sent.confidential,
         };
         if cite.title.is_none() && cite.url.is_none() && cite.sha256.is_none() && cite.note.is_none() {
             return Err(Problem::invalid("/data", "evidence has a title, a url, a sha256 or a note"));
@@ -87,17 +85,42 @@ impl Decide for Cite {
             let detail = format!("a claim has at most {} pieces of evidence", limits::EVIDENCE_PER_CLAIM);
             return Err(Problem::too_large("evidence_per_claim", detail));
         }
-        let evidence = Evidence {
-            title: self.title.clone(),
-            url: self.url.clone(),
-            sha256: self.sha256,
-            note: self.note.clone(),
-            sealed: None,
-            by: Arc::clone(case.actor()),
+        let evidence = if self.confidential {
+            let seal = case.context.seal.ok_or_else(cant_seal)?;
+            let by = Arc::clone(case.actor());
+            Evidence {
+                title: None,
+                url: None,
+                sha256: None,
+                note: None,
+                sealed: Some(seal.sealed.clone()),
+                by,
+            }
+        } else {
+            let Opened { title, url, sha256, note } = self.words();
+            Evidence { title, url, sha256, note, sealed: None, by: Arc::clone(case.actor()) }
         };
         let data = EvidenceCited { answer: Said::default(), claim: self.claim, evidence };
         Ok(Data::EvidenceCited(Box::new(data)).into())
     }
+}
+
+impl Cite {
+    fn words(&self) -> Opened {
+        let Self { title, url, sha256, note, .. } = self;
+        Opened { title: title.clone(), url: url.clone(), sha256: *sha256, note: note.clone() }
+    }
+
+    /// What is to be sealed before this is decided, if anything.
+    pub(super) fn confidential(&self) -> Option<Confidential> {
+        self.confidential.then(|| Confidential { claim: self.claim, words: self.words() })
+    }
+}
+
+fn cant_seal() -> Problem {
+    let detail = "/data/confidential: this desk has no key to seal confidential evidence with, and keeps none \
+                  unsealed: an operator can name one as evidence.master_key";
+    Problem::invalid("/data/confidential", detail)
 }
 
 impl EvidenceCited {
@@ -112,6 +135,7 @@ mod tests {
     use serde_json::json;
 
     use super::super::testing::Desk;
+    use crate::claims::{Blind, Seal, Sealed};
     use crate::problem::Code;
 
     #[test]
@@ -137,6 +161,24 @@ mod tests {
             let data = json!({"claim": "c1", name: value});
             desk.given("chen", json!({"type": "cite", "data": data}));
         }
+    }
+
+    #[test]
+    fn of_confidential_evidence_the_event_has_nothing_but_the_box() {
+        let mut desk = Desk::drafted(&["He won."]);
+        desk.claim("He won");
+        let data = json!({"claim": "c1", "title": "Canary", "note": "Canary", "confidential": true});
+        let cite = json!({"type": "cite", "data": data});
+        let (sealed, blind) =
+            (Sealed { key: "k".into(), sealed: "box".into() }, Blind::new(&[7; 32]).unwrap());
+        desk.seal = Some(Seal { sealed, blind });
+        desk.given("chen", cite);
+        let event = desk.events.last().unwrap();
+        let bytes = String::from_utf8(crate::event::write(event).unwrap()).unwrap();
+        assert!(
+            bytes.contains(r#""sealed":{"key":"k","sealed":"box"}"#) && !bytes.contains("Canary"),
+            "{bytes}"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::article::{Article, Broken, EditionRecord};
+use crate::claims::{Blind, Confidential, Seal};
 use crate::edition::Edition;
 use crate::event::{
     self, ContentType, Envelope, Event, Hash, Hex, OnWire, Said, Salt, SpecVersion, Time, Warning,
@@ -18,6 +19,7 @@ use crate::json::Node;
 use crate::limits;
 use crate::newsroom::{ActorKind, Newsroom, Person, PersonKind, Role};
 use crate::problem::{Code, Problem};
+use crate::redaction::Erasing;
 
 pub mod answer;
 pub mod approve;
@@ -26,11 +28,13 @@ pub mod assign;
 pub mod cite;
 pub mod claim;
 pub mod clock;
+pub mod confirm_redaction;
 pub mod draft;
 pub mod drop;
 pub mod edit;
 pub mod embargo;
 pub mod publish;
+pub mod redact;
 pub mod restore;
 pub mod restrict;
 pub mod return_;
@@ -212,10 +216,19 @@ commands! {
         unschedule::Unschedule "unschedule" => Unscheduled "copydesk.article.unscheduled",
         spike::Spike "spike" => Spiked "copydesk.article.spiked",
         revive::Revive "revive" => Revived "copydesk.article.revived",
+        redact::Redact "redact" => RedactionProposed "copydesk.article.redaction_proposed",
+        confirm_redaction::ConfirmRedaction "confirm_redaction" => Redacted "copydesk.article.redacted",
     }
     other_events {
         publish::Scheduled "copydesk.article.scheduled",
         clock::Held "copydesk.article.held",
+    }
+}
+
+impl Ask {
+    /// Whether it is about erasing by law: that needs the whole line, and is open to what was withdrawn for good.
+    fn erases(&self) -> bool {
+        matches!(self, Ask::Redact(_) | Ask::ConfirmRedaction(_))
     }
 }
 
@@ -283,6 +296,10 @@ pub struct Context<'a> {
     pub salt: Salt,
     /// The event's `source`: `/<prefix>`.
     pub source: &'a Arc<str>,
+    /// What the command asks to be sealed, sealed.
+    pub seal: Option<&'a Seal>,
+    /// What a redaction is worked out on.
+    pub erasing: Option<&'a Erasing>,
 }
 
 /// What a decision came to: the event's data and what the answer shall say.
@@ -319,6 +336,8 @@ pub enum Undecided {
     Refused(Box<Problem>),
     /// The article as it was at these revisions is needed: call again with them.
     Needs(Vec<u32>),
+    /// The article's line and its messages on the wire are needed ([`Context::erasing`]): call again with them.
+    NeedsLine,
 }
 
 impl From<Problem> for Undecided {
@@ -356,7 +375,7 @@ pub fn decide(
             &blank
         }
     };
-    if present.withdrawn_for_good {
+    if present.withdrawn_for_good && !command.ask.erases() {
         return Err(Problem::new(
             Code::Withdrawn,
             "the article was withdrawn for good: nothing more can be done to it",
@@ -385,11 +404,14 @@ pub fn decide(
     if !missing.is_empty() {
         return Err(Undecided::Needs(missing));
     }
+    if command.ask.erases() && context.erasing.is_none() {
+        return Err(Undecided::NeedsLine);
+    }
     let outcome = command.ask.decide(&case)?;
     let author = Author {
         article: command.article,
         command: command.id,
-        hash: command.hash(&context.salt),
+        hash: command.hash(&context.salt, context.seal.map(|seal| &seal.blind)),
         kind: match person.kind {
             PersonKind::Person => ActorKind::Person,
             PersonKind::Machine => ActorKind::Machine,
@@ -558,8 +580,20 @@ fn will_be_held(article: &Article, newsroom: &Newsroom) -> Vec<Warning> {
 }
 
 impl Command {
-    /// SHA-256 of salt and content: the same for the same command, whatever the order of its keys.
-    pub fn hash(&self, salt: &Salt) -> Hash {
+    /// What is to be sealed before the command is decided, if anything.
+    pub fn confidential(&self) -> Option<Confidential> {
+        match &self.ask {
+            Ask::Cite(cite) => cite.confidential(),
+            _ => None,
+        }
+    }
+
+    /// SHA-256 of salt and content: the same for the same command, whatever the order of its keys. What something
+    /// sealed came of is hashed with the blind of its key.
+    pub fn hash(&self, salt: &Salt, blind: Option<&Blind>) -> Hash {
+        if let Some(blind) = blind {
+            return blind.hash(salt, &self.content);
+        }
         let mut hasher = Sha256::new();
         hasher.update(salt.0);
         hasher.update(&self.content);

@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::{Command, Context, Decision, Hints, Past, Undecided, decide};
 use crate::article::{Article, Stage};
-use crate::claims::{ClaimState, Place};
+use crate::claims::{ClaimState, Place, Seal};
+use crate::edition::Edition;
 use crate::event::{self, Event, Hex, Time};
 use crate::newsroom::{Newsroom, Person, PersonKind, Role};
 use crate::problem::{Code, Problem};
+use crate::redaction::{Erasing, Standing, replacements};
 
 /// An article's line, built by commands; every event goes through its stored bytes on the way to the fold.
 pub(crate) struct Desk {
@@ -19,6 +22,8 @@ pub(crate) struct Desk {
     pub events: Vec<Event>,
     pub states: Vec<Arc<Article>>,
     pub now: Time,
+    /// What confidential evidence is sealed to.
+    pub seal: Option<Seal>,
     next: u128,
 }
 
@@ -52,6 +57,7 @@ impl Desk {
             events: Vec::new(),
             states: Vec::new(),
             now: "2026-01-31T09:00:00Z".parse().unwrap(),
+            seal: None,
             next: 1000,
         }
     }
@@ -76,7 +82,16 @@ impl Desk {
     }
 
     fn context<'a>(&'a self, actor: &'a Arc<str>, source: &'a Arc<str>) -> Context<'a> {
-        Context { now: self.now, actor, newsroom: &self.newsroom, salt: Hex([9; 16]), source }
+        let seal = self.seal.as_ref();
+        Context {
+            now: self.now,
+            actor,
+            newsroom: &self.newsroom,
+            salt: Hex([9; 16]),
+            source,
+            seal,
+            erasing: None,
+        }
     }
 
     fn past(&self, revisions: &[u32]) -> Past {
@@ -103,15 +118,46 @@ impl Desk {
         let (actor, source) = (Arc::from(actor), Arc::from("/copydesk"));
         let context = self.context(&actor, &source);
         let article = self.states.last().map(|state| &**state);
-        match decide(article, &Past::new(), &command, &context) {
-            Ok(decision) => Ok(decision),
-            Err(Undecided::Refused(problem)) => Err(*problem),
-            Err(Undecided::Needs(revisions)) => decide(article, &self.past(&revisions), &command, &context)
-                .map_err(|undecided| match undecided {
-                    Undecided::Refused(problem) => *problem,
-                    Undecided::Needs(revisions) => panic!("still needs {revisions:?}"),
-                }),
+        let (mut past, mut context, erasing) = (Past::new(), context, self.erasing());
+        loop {
+            match decide(article, &past, &command, &context) {
+                Ok(decision) => return Ok(decision),
+                Err(Undecided::Refused(problem)) => return Err(*problem),
+                Err(Undecided::Needs(revisions)) if past.is_empty() => past = self.past(&revisions),
+                Err(Undecided::Needs(revisions)) => panic!("still needs {revisions:?}"),
+                Err(Undecided::NeedsLine) => context.erasing = Some(&erasing),
+            }
         }
+    }
+
+    /// The article's line, as for a redaction; what an earlier one erased replaced.
+    fn erasing(&self) -> Erasing {
+        let line = (1..).zip(&self.events);
+        let mut replaced =
+            replacements(line.clone().map(|(seq, event)| (seq, Some(event))).collect::<Vec<_>>().into_iter());
+        let standing = |(seq, event): (u64, &Event)| match replaced.remove(&seq) {
+            Some(event) => Standing { seq, sha256: None, event },
+            None => {
+                let sha256 = Some(Hex(Sha256::digest(event::write(event).unwrap()).into()));
+                Standing { seq, sha256, event: event.clone() }
+            }
+        };
+        let newest = self
+            .states
+            .iter()
+            .rev()
+            .find(|state| state.last_edition().is_some_and(|edition| edition.version == state.version));
+        let newest = newest.and_then(|state| Edition::of(state));
+        Erasing { line: line.map(standing).collect(), wire: Vec::new(), newest }
+    }
+
+    /// The article as its line folds with what was erased replaced.
+    pub fn replaced(&self) -> Article {
+        let mut article = None;
+        for standing in self.erasing().line {
+            article = Some(Article::evolve(article.as_ref(), &standing.event).unwrap());
+        }
+        article.unwrap()
     }
 
     /// A command that must be accepted; its event is stored, read back and folded.

@@ -1,0 +1,182 @@
+//! Erasing by law: what a decision on it is worked out on, and carrying out what was decided.
+//!
+//! The `redacted` event is appended first; what it names is then erased, by the desk that decided it, and after a
+//! crash by whichever instance comes to the event. Erasing twice is fine, and only bytes of the hash that the event
+//! names are erased.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use copydesk_article::article::Article;
+use copydesk_article::command::Data;
+use copydesk_article::command::confirm_redaction::Redacted;
+use copydesk_article::edition::Edition;
+use copydesk_article::event::{self, Event, Hex, Read};
+use copydesk_article::problem::{Code, Problem};
+use copydesk_article::redaction::{Erasing, OnTheWire, Standing};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{At, Desk, Known, unavailable};
+use crate::evidence;
+use crate::log::{Content, Entry, LogError, Seq, Stream};
+use crate::store::StoreError;
+use crate::store::redacted::Line;
+
+/// How long erasing waits before it tries again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why something isn't erased yet.
+#[derive(Debug, thiserror::Error)]
+enum EraseError {
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Desk {
+    /// An article's line as far as it is known, its messages on the wire, and its newest edition.
+    pub(super) async fn line_of(&self, article: Uuid, known: &Known) -> Result<Erasing, Problem> {
+        let read = Line::read(&*self.log.events(), article).await.map_err(unavailable)?;
+        let aside = || Problem::new(Code::SetAside, "an event of the article can't be read by this build");
+        let mut line = Vec::new();
+        for entry in read.entries.iter().filter(|entry| entry.seq <= known.seq) {
+            let Content::Message { body, .. } = &entry.content else { return Err(aside()) };
+            let sha256 = Some(Hex(Sha256::digest(body).into()));
+            let sha256 = sha256.filter(|_| !read.replaced.contains(&entry.seq));
+            match event::read(&entry.subject, body) {
+                Read::Event(event) => line.push(Standing { seq: entry.seq, sha256, event: *event }),
+                Read::Foreign => {}
+                Read::Newsroom(_) | Read::NotUnderstood { .. } => return Err(aside()),
+            }
+        }
+        let present = known.stored.as_ref().map(|stored| &*stored.article);
+        let (wire, newest) = match present {
+            Some(present) if !present.editions.is_empty() => {
+                let (wire, newest) =
+                    (self.on_the_wire(present).await?, self.newest(present, known.seq).await?);
+                (wire, Some(newest))
+            }
+            _ => (Vec::new(), None),
+        };
+        Ok(Erasing { line, wire, newest })
+    }
+
+    /// The article's messages on the wire. While its newest edition isn't there, nothing may be erased: the wire's
+    /// writer makes it of what is to be erased.
+    async fn on_the_wire(&self, present: &Article) -> Result<Vec<OnTheWire>, Problem> {
+        let home = present.home.as_deref().unwrap_or_default();
+        let uri = format!("urn:uuid:{}", present.id.as_hyphenated());
+        let mut messages = Vec::new();
+        let mut last = String::new();
+        for entry in self.log.wire().all_on(home, 0).await.map_err(unavailable)? {
+            let Content::Message { body, .. } = &entry.content else { continue };
+            let Ok(ninjs) = serde_json::from_slice::<serde_json::Value>(body) else { continue };
+            if ninjs.get("uri").and_then(serde_json::Value::as_str) == Some(&uri) {
+                last =
+                    ninjs.get("version").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+                messages.push(OnTheWire {
+                    seq: entry.seq,
+                    sha256: Hex(Sha256::digest(body).into()),
+                    body: ninjs,
+                });
+            }
+        }
+        if present.last_edition().is_some_and(|edition| edition.number.to_string() != last) {
+            let detail = "the article's newest edition isn't on the wire yet: try again";
+            return Err(Problem::new(Code::Behind, detail));
+        }
+        Ok(messages)
+    }
+
+    /// What readers have.
+    async fn newest(&self, present: &Article, seq: Seq) -> Result<Edition, Problem> {
+        let version = present.last_edition().map_or(0, |edition| edition.version);
+        let then = self.as_it_was(present.id, At::Version(version), seq).await?;
+        then.as_ref().and_then(|then| Edition::of(then)).ok_or_else(|| {
+            Problem::new(Code::LogUnavailable, "the article's newest edition can't be had now")
+        })
+    }
+
+    /// The entry of an article's event; of an erased one, with what stands in its place.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn entry_of(&self, article: Uuid, seq: Seq) -> Result<Option<Entry>, LogError> {
+        let events = self.log.events();
+        let entry = events.get(seq).await?;
+        if !matches!(&entry, Some(entry) if matches!(entry.content, Content::Erased { .. })) {
+            return Ok(entry);
+        }
+        let line = Line::read(&*events, article).await?;
+        Ok(line.at(seq).cloned().or(entry))
+    }
+
+    /// Carries out what an event of ours says is to be erased.
+    pub(super) async fn erase_named(&self, event: &Event) -> Result<(), LogError> {
+        let Data::Redacted(redacted) = &event.data else { return Ok(()) };
+        let Redacted { events, wire, keys, .. } = &**redacted;
+        for erased in events {
+            erase(&*self.log.events(), erased.seq, erased.sha256.0).await?;
+        }
+        for erased in wire {
+            erase(&*self.log.wire(), erased.seq, erased.sha256.0).await?;
+        }
+        for key in keys {
+            evidence::destroy(&self.log.keys(), key).await?;
+        }
+        Ok(())
+    }
+
+    /// Carries out every redaction that isn't among those known to be done.
+    async fn finish(&self, done: &mut BTreeSet<Seq>) -> Result<(), EraseError> {
+        for (seq, article) in self.store.redactions()? {
+            if done.contains(&seq) {
+                continue;
+            }
+            let entry = self.entry_of(article, seq).await?;
+            if let Some(Entry { subject, content: Content::Message { body, .. }, .. }) = entry
+                && let Read::Event(event) = event::read(&subject, &body)
+            {
+                self.erase_named(&event).await?;
+                tracing::info!(%article, seq, "what was redacted is erased");
+            }
+            done.insert(seq);
+        }
+        Ok(())
+    }
+}
+
+/// Erases what stands at a position, if it is what is meant.
+async fn erase(stream: &dyn Stream, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
+    let Some(Entry { content: Content::Message { body, .. }, .. }) = stream.get(seq).await? else {
+        return Ok(());
+    };
+    if <[u8; 32]>::from(Sha256::digest(&body)) != sha256 {
+        tracing::error!(seq, "other bytes stand there than a redaction names: they are not erased");
+        return Ok(());
+    }
+    stream.erase(seq).await
+}
+
+/// Sees to it for ever that what was redacted is erased: what a crash left, on this instance or another.
+pub async fn keep_erasing(desk: Arc<Desk>) -> Infallible {
+    let mut done = BTreeSet::new();
+    let mut positions = desk.store().positions();
+    loop {
+        positions.mark_unchanged();
+        match desk.finish(&mut done).await {
+            Ok(()) => {
+                // The sender lives as long as the store, which the desk holds.
+                let _ = positions.changed().await;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what was redacted isn't erased everywhere yet");
+                desk.log().clock().sleep(PAUSE).await;
+            }
+        }
+    }
+}

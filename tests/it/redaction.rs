@@ -1,0 +1,463 @@
+//! Erasing by law, on both logs: nothing is left of the words, everything else is as it was, whatever is killed.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::TimeDelta;
+use copydesk::log::jetstream::{self, JetStreamLog};
+use copydesk::log::segments::Options;
+use copydesk::log::{
+    AppendError, Clock, Content, Durability, Entry, Expect, Log, LogError, Message, Seq, Stream, keys::Keys,
+};
+use copydesk::service::{Part, Service, open_embedded_log};
+use copydesk::store::Store;
+use copydesk_article::newsroom::{Person, Role};
+use copydesk_article::problem::Code;
+use futures::stream::BoxStream;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::nats_server::{NatsServer, Setup};
+use crate::path::{newsroom, send, until};
+
+const NAME: &str = "John Doe";
+const ARABIC: &str = "محمد علي";
+
+/// A service over a log, its state in a folder.
+async fn over(log: Arc<dyn Log>, data: &Path) -> Arc<Service> {
+    let service =
+        Service::open(log, data, 8 << 20, "copydesk", &Default::default(), |_, _| {}).await.unwrap();
+    let mut newsroom = newsroom();
+    newsroom.people.insert("cora".into(), Person { roles: vec![Role::Chief], ..Person::default() });
+    service.propose(&newsroom, "copydesk", false).await.unwrap();
+    service.start(Part::ALL).unwrap();
+    service.store.folded(service.log.events().end().await.unwrap()).await;
+    service
+}
+
+async fn embedded(data: &Path) -> Arc<Service> {
+    over(open_embedded_log(data, Options::default()).unwrap(), data).await
+}
+
+async fn jetstream(server: &NatsServer) -> Arc<dyn Log> {
+    let options = jetstream::Options { durability: Durability::Always, ..jetstream::Options::default() };
+    Arc::new(JetStreamLog::open(server.client().await, options).await.unwrap())
+}
+
+async fn done(
+    service: &Service,
+    actor: &str,
+    article: Uuid,
+    kind: &str,
+    base: Option<u32>,
+    data: Value,
+) -> Seq {
+    let command = json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": base, "data": data});
+    let answer = send(service, actor, &command).await.unwrap_or_else(|problem| panic!("{kind}: {problem:?}"));
+    service.store.folded(answer.seq).await;
+    answer.seq
+}
+
+/// An article that named two people before its readers, its claims and its queries, and names them no more.
+async fn story(service: &Service) -> Uuid {
+    let article = Uuid::new_v4();
+    let data = json!({"slug": "doe", "language": "en", "headline": format!("{NAME} won"), "section": "world",
+                      "keywords": [NAME], "markdown": format!("It was *Jo*hn Doe. She lost.\n\nقال {ARABIC}.")});
+    done(service, "ana", article, "draft", None, data).await;
+    let claim =
+        json!({"quote": format!("It was {NAME}."), "kind": "fact", "attributed_to": NAME, "material": false});
+    done(service, "chen", article, "claim", None, claim).await;
+    done(service, "chen", article, "cite", None, json!({"claim": "c1", "title": format!("{NAME}'s letter")}))
+        .await;
+    let ask = json!({"text": format!("Did {NAME} say so?"), "blocking": false});
+    done(service, "eva", article, "ask", None, ask).await;
+    for (actor, kind) in [("ana", "submit"), ("eva", "approve"), ("pia", "publish")] {
+        done(service, actor, article, kind, Some(1), json!({})).await;
+    }
+    // Enough of a life for a snapshot with the words in it.
+    for n in 0..30 {
+        let text = format!("Number {n} about {NAME}");
+        done(service, "eva", article, "ask", None, json!({"text": text, "blocking": false})).await;
+    }
+    let edit = json!({"set": {"headline": "Somebody won", "keywords": null},
+                      "markdown": "It was somebody. She lost.\n\nقال أحد.\n"});
+    done(service, "ana", article, "edit", Some(1), edit).await;
+    done(service, "eva", article, "approve", Some(2), json!({})).await;
+    let correction = json!({"kind": "correction", "note": "A name was removed."});
+    done(service, "pia", article, "publish", Some(2), correction).await;
+    let public = Arc::clone(&service.public);
+    until("the correction", || {
+        public
+            .newest(article)
+            .unwrap()
+            .filter(|newest| String::from_utf8_lossy(&newest.body).contains("A name was removed"))
+            .map(drop)
+    })
+    .await;
+    article
+}
+
+fn redact(article: Uuid, words: &str) -> Value {
+    let data = json!({"words": words, "ground": "Court order 7"});
+    json!({"id": Uuid::new_v4(), "type": "redact", "article": article, "data": data})
+}
+
+fn confirm(article: Uuid, words: &str) -> Value {
+    json!({"id": Uuid::new_v4(), "type": "confirm_redaction", "article": article, "data": {"words": words}})
+}
+
+/// Whether words stand anywhere in a stream.
+async fn found(stream: &dyn Stream, words: &str) -> Vec<Seq> {
+    let mut found = Vec::new();
+    for seq in 1..=stream.end().await.unwrap() {
+        if let Content::Message { body, .. } = stream.get(seq).await.unwrap().unwrap().content
+            && String::from_utf8_lossy(&body).contains(words)
+        {
+            found.push(seq);
+        }
+    }
+    found
+}
+
+/// Everything that a store says of an article.
+fn known(store: &Store, article: Uuid) -> String {
+    let stored = store.article(article).unwrap().unwrap();
+    let snapshots: Vec<_> = [1, 32, 40].map(|version| store.snapshot(article, version).unwrap()).into();
+    let events = store.events_of(article, 1..=u32::MAX).unwrap();
+    format!("{} {} {snapshots:?} {events:?}", serde_json::to_string(&*stored.article).unwrap(), stored.seq)
+        + &serde_json::to_string(&snapshots.iter().flatten().map(|article| &**article).collect::<Vec<_>>())
+            .unwrap()
+}
+
+/// No file below a folder holds words.
+fn files_without(folder: &Path, words: &str) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files_without(&path, words);
+        } else {
+            let bytes = std::fs::read(&path).unwrap();
+            let holds = bytes.windows(words.len()).any(|window| window == words.as_bytes());
+            assert!(!holds, "{words} in {}", path.display());
+        }
+    }
+}
+
+/// That nothing is left of the words where anyone looks, and everything else is.
+async fn is_redacted(service: &Service, article: Uuid, words: &str) {
+    let (events, wire) = (service.log.events(), service.log.wire());
+    assert_eq!(found(&*events, words).await, [0; 0]);
+    assert_eq!(found(&*wire, words).await, [0; 0]);
+    let state = known(&service.store, article);
+    assert!(!state.contains(words) && state.contains("█████"), "{state}");
+    for version in 1..=service.store.article(article).unwrap().unwrap().article.version {
+        let then =
+            service.desk.as_it_was(article, copydesk::desk::At::Version(version), 0).await.unwrap().unwrap();
+        assert_eq!(then.version, version);
+        assert!(!serde_json::to_string(&*then).unwrap().contains(words), "version {version}");
+    }
+    service.check_fold().await.unwrap();
+    // Who never saw the words folds the same.
+    let fresh = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(fresh.path(), 8 << 20).unwrap();
+    copydesk::store::fold::catch_up(&store, &*service.log, |_, _| {}).await.unwrap();
+    assert_eq!(known(&store, article), known(&service.store, article));
+    assert!(store.aside(article).unwrap().is_none());
+}
+
+async fn words_go(service: &Service) -> Uuid {
+    let article = story(service).await;
+    assert!(
+        found(&*service.log.wire(), NAME).await.len() == 1
+            && found(&*service.log.events(), NAME).await.len() > 30
+    );
+    let before = service.store.article(article).unwrap().unwrap().article;
+    for (words, confirmed_by) in [(NAME, "eva"), (ARABIC, "cora")] {
+        let (redact, confirm) = (redact(article, words), confirm(article, words));
+        let proposed = send(service, "carl", &redact).await.unwrap();
+        let refused = send(service, "carl", &confirm).await.unwrap_err();
+        assert_eq!(refused.code, Code::FourEyes);
+        let first = send(service, confirmed_by, &confirm).await.unwrap();
+        service.store.folded(first.seq).await;
+        assert!(send(service, "carl", &redact).await.unwrap().duplicate, "sent again");
+        let again = send(service, confirmed_by, &confirm).await.unwrap();
+        assert_eq!((again.seq, again.duplicate), (first.seq, true));
+        assert_eq!(proposed.version + 1, first.version);
+        is_redacted(service, article, words).await;
+    }
+    let after = service.store.article(article).unwrap().unwrap().article;
+    assert_eq!(
+        (&after.fields, &after.blocks, &after.editions),
+        (&before.fields, &before.blocks, &before.editions)
+    );
+    // Life goes on: the desk knows the article without the words.
+    done(service, "eva", article, "ask", None, json!({"text": "And now?", "blocking": false})).await;
+    let edit = json!({"set": {"headline": "Somebody lost"}});
+    done(service, "ana", article, "edit", Some(2), edit).await;
+    is_redacted(service, article, NAME).await;
+    article
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_go_from_an_embedded_log_and_from_every_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = embedded(folder.path()).await;
+    let article = words_go(&service).await;
+    service.stop().await;
+    drop(service);
+    // What was set aside once, with the words in it, goes too.
+    let aside = folder.path().join("state.set-aside-1");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::write(aside.join("db"), NAME).unwrap();
+    // sled's old pages go with the next start.
+    let service = embedded(folder.path()).await;
+    is_redacted(&service, article, NAME).await;
+    let public = Arc::clone(&service.public);
+    until("the public side", || public.newest(article).unwrap().map(drop)).await;
+    service.stop().await;
+    drop(service);
+    for words in [NAME, ARABIC] {
+        files_without(folder.path(), words);
+    }
+    assert!(!folder.path().join("state.holds-erased").exists(), "it is folded anew once, not at every start");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_go_from_jetstream_and_from_an_instance_that_was_only_looking_on() {
+    let server = NatsServer::with(&Setup { sync_always: true, ..Setup::default() });
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let one = over(jetstream(&server).await, folders[0].path()).await;
+    let other = over(jetstream(&server).await, folders[1].path()).await;
+    let article = words_go(&one).await;
+    other.store.folded(one.log.events().end().await.unwrap()).await;
+    assert_eq!(known(&other.store, article), known(&one.store, article));
+    // Its desk had the article in memory, or not: it decides on what is there now.
+    done(&other, "eva", article, "ask", None, json!({"text": "There?", "blocking": false})).await;
+    is_redacted(&other, article, ARABIC).await;
+    one.stop().await;
+    other.stop().await;
+}
+
+/// Killed after the event was written and before anything was erased: another instance finishes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_crash_left_is_erased_by_whoever_comes_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let log: Arc<dyn Log> =
+        Arc::new(NeverErases(open_embedded_log(folder.path(), Options::default()).unwrap()));
+    let service = over(log, folder.path()).await;
+    let article = story(&service).await;
+    send(&service, "carl", &redact(article, NAME)).await.unwrap();
+    let answer = send(&service, "eva", &confirm(article, NAME)).await.unwrap();
+    service.store.folded(answer.seq).await;
+    assert!(!found(&*service.log.events(), NAME).await.is_empty(), "nothing is erased yet");
+    assert!(!known(&service.store, article).contains(NAME), "readers see it as erased all the same");
+    service.check_fold().await.unwrap();
+    service.stop().await;
+    drop(service);
+    let service = embedded(folder.path()).await;
+    let events = service.log.events();
+    for _ in 0..1000 {
+        if found(&*events, NAME).await.is_empty() && found(&*service.log.wire(), NAME).await.is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    is_redacted(&service, article, NAME).await;
+    service.stop().await;
+}
+
+/// What is erased behind the service's back stays set aside: nothing says what stood there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_erased_without_a_redaction_sets_its_article_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = embedded(folder.path()).await;
+    let article = story(&service).await;
+    let events = service.store.events_of(article, 2..=2).unwrap();
+    service.log.events().erase(events[0].seq).await.unwrap();
+    let fresh = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(fresh.path(), 8 << 20).unwrap();
+    copydesk::store::fold::catch_up(&store, &*service.log, |_, _| {}).await.unwrap();
+    assert!(store.aside(article).unwrap().is_some());
+    service.stop().await;
+}
+
+/// A log in which nothing can be erased.
+#[derive(Debug)]
+struct NeverErases(Arc<dyn Log>);
+
+#[async_trait]
+impl Log for NeverErases {
+    fn events(&self) -> Arc<dyn Stream> {
+        Arc::new(Kept(self.0.events()))
+    }
+    fn wire(&self) -> Arc<dyn Stream> {
+        Arc::new(Kept(self.0.wire()))
+    }
+    async fn stream(&self, name: &str) -> Result<Arc<dyn Stream>, LogError> {
+        self.0.stream(name).await
+    }
+    fn keys(&self) -> Keys {
+        self.0.keys()
+    }
+    fn identity(&self) -> Uuid {
+        self.0.identity()
+    }
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.0.clock()
+    }
+    async fn skew(&self) -> Result<TimeDelta, LogError> {
+        self.0.skew().await
+    }
+    fn durability(&self) -> Durability {
+        self.0.durability()
+    }
+}
+
+#[derive(Debug)]
+struct Kept(Arc<dyn Stream>);
+
+#[async_trait]
+impl Stream for Kept {
+    async fn try_append(&self, message: &Message, expect: Expect) -> Result<Seq, AppendError> {
+        self.0.try_append(message, expect).await
+    }
+    async fn end(&self) -> Result<Seq, LogError> {
+        self.0.end().await
+    }
+    async fn get(&self, seq: Seq) -> Result<Option<Entry>, LogError> {
+        self.0.get(seq).await
+    }
+    async fn next_on(&self, subject: &str, after: Seq) -> Result<Option<Entry>, LogError> {
+        self.0.next_on(subject, after).await
+    }
+    async fn all_on(&self, subject: &str, after: Seq) -> Result<Vec<Entry>, LogError> {
+        self.0.all_on(subject, after).await
+    }
+    async fn last_on(&self, subject: &str) -> Result<Option<Entry>, LogError> {
+        self.0.last_on(subject).await
+    }
+    async fn tail(&self, after: Seq) -> Result<BoxStream<'static, Result<Vec<Entry>, LogError>>, LogError> {
+        self.0.tail(after).await
+    }
+    async fn erase(&self, _: Seq) -> Result<(), LogError> {
+        Err(LogError::Unavailable("killed before".to_owned()))
+    }
+
+    async fn erase_as(&self, seq: Seq, _: [u8; 32]) -> Result<(), LogError> {
+        self.erase(seq).await
+    }
+}
+
+/// The command line on a folder of its own: two people, a question unless told not to ask, and not a word left in any
+/// file once it is done.
+#[test]
+fn the_command_line_erases_on_the_word_of_two_and_leaves_no_file_with_the_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("desk");
+    let article = Uuid::new_v4();
+    let command = |kind: &str, base: Option<u32>, data: Value| {
+        json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": base, "data": data})
+            .to_string()
+    };
+    let story = [
+        command(
+            "draft",
+            None,
+            json!({"slug": "s", "language": "ar", "headline": NAME, "markdown": format!("قال {ARABIC}.")}),
+        ),
+        command("edit", Some(1), json!({"set": {"headline": "أحد"}, "markdown": "قال أحد."})),
+    ];
+    std::fs::write(folder.path().join("story.jsonl"), story.join("\n")).unwrap();
+    let copydesk = |arguments: &[&str]| {
+        let mut copydesk = std::process::Command::new(env!("CARGO_BIN_EXE_copydesk"));
+        copydesk.args(arguments).arg("--data").arg(&data).current_dir(folder.path());
+        let ended = copydesk.stdin(std::process::Stdio::null()).output().unwrap();
+        let said = String::from_utf8(ended.stdout).unwrap() + &String::from_utf8(ended.stderr).unwrap();
+        (ended.status.code().unwrap(), said)
+    };
+    let (code, said) = copydesk(&["send", "story.jsonl", "--as", "ana"]);
+    assert_eq!(code, 0, "{said}");
+    let id = article.to_string();
+    for words in [NAME, ARABIC] {
+        let propose = ["redact", &id, "--words", words, "--ground", "Court order 7", "--as", "carl"];
+        let confirm = ["redact", &id, "--words", words, "--confirm", "--yes", "--as"];
+        let (code, said) = copydesk(&propose);
+        assert!(code == 2 && said.contains("add --yes"), "{code} {said}");
+        let (code, said) = copydesk(&[&confirm[..], &["eva"]].concat());
+        assert!(code == 1 && said.contains("no redaction is proposed"), "{said}");
+        let (code, said) = copydesk(&[&propose[..], &["--yes"]].concat());
+        assert!(code == 0 && said.contains("the event of version"), "{said}");
+        for (actor, why) in
+            [("carl", "someone else must confirm"), ("ana", "don't allow"), ("bot", "may not")]
+        {
+            let (code, said) = copydesk(&[&confirm[..], &[actor]].concat());
+            assert!(code == 1 && said.contains(why), "{actor} {said}");
+        }
+        let (code, said) = copydesk(&[&confirm[..], &["eva"]].concat());
+        assert!(code == 0 && said.contains("Erased."), "{said}");
+        files_without(&data, words);
+    }
+    let (_, history) = copydesk(&["history", &id, "--json"]);
+    let history: Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(history["events"][0]["redacted"], true);
+    let headline = &history["events"][0]["data"]["change"]["fields"]["headline"][0]["text"];
+    assert_eq!(*headline, "█████");
+    assert!(history["events"][1].get("redacted").is_none());
+    let (_, shown) = copydesk(&["show", &id, "--at-version", "1", "--json"]);
+    assert!(shown.contains("█████") && !shown.contains(NAME), "{shown}");
+    let (_, shown) = copydesk(&["show", &id, "--json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(shown["redactions"][1]["ground"], "Court order 7");
+    assert_eq!(
+        (&shown["redactions"][1]["proposed_by"], &shown["redactions"][1]["confirmed_by"]),
+        (&json!("carl"), &json!("eva"))
+    );
+    let (_, replayed) = copydesk(&["replay"]);
+    assert!(replayed.contains(r#""erased":true"#) && !replayed.contains(NAME), "{replayed}");
+}
+
+/// The real binary, killed at some moment around the confirmation: sent again it is answered, and nothing is left.
+#[test]
+fn killed_at_any_moment_it_is_finished_after_the_next_start() {
+    let mut serving = crate::harness::Serving::embedded();
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    for wait_ms in [0, 1, 2, 4, 8, 16] {
+        let article = Uuid::new_v4().to_string();
+        let command = |kind: &str, base: Option<u32>, data: Value| json!({"id": Uuid::new_v4(), "type": kind, "article": article, "base": base, "data": data});
+        let draft = json!({"slug": "s", "language": "en", "markdown": format!("It was {NAME}.")});
+        let edit = json!({"markdown": "It was somebody."});
+        let redact = json!({"words": NAME, "ground": "Court order 7"});
+        for (actor, command) in [
+            ("ana", command("draft", None, draft)),
+            ("ana", command("edit", Some(1), edit)),
+            ("carl", command("redact", None, redact)),
+        ] {
+            let (status, answer) = crate::harness::send(&agent, serving.url(), actor, &command).unwrap();
+            assert_eq!(status, 200, "{answer}");
+        }
+        let confirm = command("confirm_redaction", None, json!({"words": NAME}));
+        let sending = {
+            let (agent, url, confirm) = (agent.clone(), serving.url().to_owned(), confirm.clone());
+            std::thread::spawn(move || crate::harness::send(&agent, &url, "eva", &confirm))
+        };
+        // The moment is what is drawn here; nothing is waited for.
+        std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+        serving.kill();
+        let _ = sending.join().unwrap();
+        serving.start_again();
+        let (status, answer) = crate::harness::send(&agent, serving.url(), "eva", &confirm).unwrap();
+        assert_eq!(status, 200, "killed after {wait_ms} ms: {answer}");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while serving.get("audra", "/v1/events").1.contains(NAME) {
+            assert!(std::time::Instant::now() < deadline, "killed after {wait_ms} ms: not erased");
+        }
+        let (_, shown) = serving.get("carl", &format!("/v1/articles/{article}?version=1"));
+        assert!(shown.contains("It was █████."), "killed after {wait_ms} ms: {shown}");
+    }
+    // The folded state goes anew with the next start, and its files with it.
+    assert!(serving.terminate().success());
+    serving.start_again();
+    assert!(serving.terminate().success());
+    files_without(&serving.data(), NAME);
+}
