@@ -48,6 +48,7 @@ mod story;
 #[cfg(test)]
 mod testing;
 mod token;
+mod tokens;
 
 use client::Client;
 use refused::Refused;
@@ -131,6 +132,8 @@ enum Verb {
     CheckConfig(check_config::CheckConfig),
     /// Draw a bearer token
     Token(token::DrawToken),
+    /// List and revoke bearer tokens
+    Tokens(tokens::Tokens),
     /// Write completions for a shell
     #[command(after_help = "Example:\n  copydesk completions bash > /etc/bash_completion.d/copydesk")]
     Completions {
@@ -265,6 +268,14 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Deliveries(deliveries) => {
             let client = global.client(Sends::No).await?;
             let ended = deliveries.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Tokens(tokens) => {
+            if global.data.is_some() && global.config.is_none() {
+                bail!(Misuse("with --data, say whose tokens there are: --config F".to_owned()));
+            }
+            let client = global.client(Sends::No).await?;
+            let ended = tokens.run(&client, screen).await;
             closing(&client, ended).await
         }
         Verb::Replay(replay) => {

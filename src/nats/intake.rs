@@ -21,6 +21,7 @@ use uuid::Uuid;
 use super::turns::{Turn, Turns};
 use super::{Options, Stats, answer};
 use crate::desk::Desk;
+use crate::door::Meter;
 use crate::metrics::Metrics;
 
 /// Takes messages, and has each answered.
@@ -30,6 +31,7 @@ pub(super) struct Intake {
     room: Arc<Semaphore>,
     room_bytes: Arc<Semaphore>,
     turns: Turns,
+    actors: Meter<Arc<str>>,
     office: Office,
 }
 
@@ -56,6 +58,7 @@ impl Intake {
             room: Arc::new(Semaphore::new(options.in_flight as usize)),
             room_bytes: Arc::new(Semaphore::new(options.in_flight_bytes as usize)),
             turns: Turns::default(),
+            actors: Meter::new(options.rate),
             office: Office { client, desk, stats, metrics: Arc::clone(&options.metrics) },
             options,
         }
@@ -92,7 +95,7 @@ impl Intake {
             let detail = format!("a command has at most {} bytes", limits::COMMAND_BYTES);
             return Err(Problem::too_large("command", detail).into());
         }
-        let actor = match asked(&message.subject, &self.options.prefix) {
+        let actor: Arc<str> = match asked(&message.subject, &self.options.prefix) {
             Some((actor, _)) if ids::is_actor_name(actor) => Arc::from(actor),
             _ => {
                 let detail = "the subject names nobody who could be in the newsroom: it has to be \
@@ -100,6 +103,10 @@ impl Intake {
                 return Err(Problem::new(Code::Forbidden, detail).into());
             }
         };
+        if self.actors.take(Arc::clone(&actor)).is_err() {
+            let detail = "too many commands of yours: go slower";
+            return Err(Problem::new(Code::Busy, detail).into());
+        }
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room_bytes = Arc::clone(&self.room_bytes).try_acquire_many_owned(bytes);

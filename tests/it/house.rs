@@ -14,10 +14,18 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("wire", &["log", "store", "desk"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
-    ("nats", &["log", "desk", "metrics"]),
-    ("config", &[]),
-    ("http", &["log", "store", "desk", "view", "wire", "deliver", "metrics"]),
-    ("service", &["log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver", "metrics"]),
+    ("nats", &["log", "desk", "metrics", "door"]),
+    ("door", &[]),
+    ("config", &["door"]),
+    ("tokens", &["log", "config"]),
+    ("http", &["log", "store", "desk", "view", "wire", "deliver", "metrics", "door", "tokens"]),
+    (
+        "service",
+        &[
+            "log", "store", "desk", "wire", "http", "nats", "config", "view", "deliver", "metrics", "door",
+            "tokens",
+        ],
+    ),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),
 ];
 
