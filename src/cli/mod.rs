@@ -33,6 +33,7 @@ mod gate;
 mod history;
 mod import;
 mod members;
+mod nats_config;
 mod opening;
 mod rebuild;
 mod refused;
@@ -130,6 +131,8 @@ enum Verb {
     Bench(bench::Bench),
     /// Check a configuration file
     CheckConfig(check_config::CheckConfig),
+    /// Write the NATS server's accounts for the newsroom
+    NatsConfig(nats_config::NatsConfig),
     /// Draw a bearer token
     Token(token::DrawToken),
     /// List and revoke bearer tokens
@@ -218,6 +221,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Schema(schema) => schema.run(screen),
         Verb::Bench(bench) => bench.run(screen).await,
         Verb::CheckConfig(check) => check.run(global, screen),
+        Verb::NatsConfig(accounts) => accounts.run(global, screen),
         Verb::Token(token) => token.run(screen),
         Verb::Completions { shell } => {
             let mut script = Vec::new();

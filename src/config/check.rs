@@ -22,6 +22,7 @@ impl Config {
     /// the command line took the place of a key.
     pub fn check(&self) -> Vec<Problem> {
         let mut found = Found(self.check_for_feed());
+        self.check_nkeys(&mut found);
         self.check_people(&mut found);
         self.check_webhooks(&mut found);
         for section in self.rules.section.keys().filter(|section| !is_section(section)) {
@@ -163,6 +164,45 @@ impl Config {
             let judges = staff.roles.iter().any(|role| matches!(role, Role::Chief | Role::Publisher));
             if staff.kind == PersonKind::Machine && judges {
                 found.at(format!("people.{name}.roles"), "a machine can't be chief or publisher");
+            }
+        }
+    }
+
+    fn check_nkeys(&self, found: &mut Found) {
+        let nats = &self.nats;
+        let of_service = [
+            ("answer_nkey", &nats.answer_nkey),
+            ("write_nkey", &nats.write_nkey),
+            ("feed_nkey", &nats.feed_nkey),
+        ];
+        let of_service = of_service.into_iter().map(|(key, nkey)| (format!("nats.{key}"), nkey));
+        let of_people = self.people.iter().map(|(name, staff)| (format!("people.{name}.nkey"), &staff.nkey));
+        let of_subscribers =
+            nats.subscribers.iter().map(|(name, one)| (format!("nats.subscribers.{name}.nkey"), &one.nkey));
+        let mut seen = HashMap::new();
+        for (key, nkey) in of_service.chain(of_people).chain(of_subscribers) {
+            let Some(nkey) = nkey else { continue };
+            let is_users = |pair: nkeys::KeyPair| pair.key_pair_type() == nkeys::KeyPairType::User;
+            if !nkeys::KeyPair::from_public_key(nkey).is_ok_and(is_users) {
+                found.at(key, "expected the public key of a user, which begins with U");
+            } else if let Some(other) = seen.insert(nkey, key.clone()) {
+                found.at(key, &format!("{other} is the same key"));
+            }
+        }
+        for (name, subscriber) in &nats.subscribers {
+            if !is_token_name(name) {
+                found.at(format!("nats.subscribers.{name}"), "a name is 1 to 32 of a-z, 0-9, _ and -");
+            }
+            if subscriber.section.as_deref().is_some_and(|section| !is_section(section)) {
+                found.at(format!("nats.subscribers.{name}.section"), A_SECTION);
+            }
+        }
+        for name in ["copydesk", "copydesk-feed"] {
+            if self.log.kind == LogKind::Nats && self.people.contains_key(name) {
+                found.at(
+                    format!("people.{name}"),
+                    "the service's own inboxes are called so: take another name",
+                );
             }
         }
     }

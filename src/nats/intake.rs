@@ -18,6 +18,7 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use super::connect::OWN_INBOXES;
 use super::turns::{Turn, Turns};
 use super::{Options, Stats, answer};
 use crate::desk::Desk;
@@ -76,6 +77,11 @@ impl Intake {
             tracing::debug!(subject = %message.subject, "a command with no inbox to answer to was passed over");
             return;
         };
+        if self.is_anothers(&reply, &message.subject) {
+            self.office.stats.passed_over();
+            tracing::debug!(subject = %message.subject, "a command with another's inbox to answer to was passed over");
+            return;
+        }
         match self.admit(&message) {
             Ok(taken) => {
                 let office = self.office.clone();
@@ -86,6 +92,19 @@ impl Intake {
                 self.office.answer(reply, kind, Err(*problem), arrived).await;
             }
         }
+    }
+
+    /// Whether an answer would go to an inbox of somebody else in the newsroom, or of the service itself: where inboxes
+    /// are given out by name, as `_INBOX.ana.>`.
+    fn is_anothers(&self, reply: &Subject, subject: &str) -> bool {
+        let Some((owner, _)) =
+            reply.as_str().strip_prefix(&self.options.inboxes).and_then(|rest| rest.split_once('.'))
+        else {
+            return false;
+        };
+        let own = asked(subject, &self.options.prefix).is_some_and(|(actor, _)| actor == owner);
+        let of_service = OWN_INBOXES.iter().any(|inboxes| inboxes.rsplit('.').next() == Some(owner));
+        of_service || (!own && self.office.desk.store().newsroom().person(owner).is_some())
     }
 
     /// Size, identity and rate, in the contract's order; then its turn.

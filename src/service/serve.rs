@@ -148,7 +148,13 @@ pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
             if config.log.durability == Some(LogDurability::Always) {
                 options.durability = Durability::Always;
             }
-            Ok(Arc::new(JetStreamLog::open(client, options).await?))
+            let log = JetStreamLog::open(client, options).await?;
+            for (name, subscriber) in config.nats.subscribers.iter().filter(|_| config.nats.create) {
+                let home = subscriber.section.as_ref().map(|section| section.replace('/', "."));
+                let homes = home.map(|home| vec![home.clone(), format!("{home}.>")]).unwrap_or_default();
+                log.provide_consumer(name, &homes).await?;
+            }
+            Ok(Arc::new(log))
         }
     }
 }

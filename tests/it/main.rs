@@ -21,6 +21,7 @@ mod instance;
 mod jetstream;
 mod log_contract;
 mod nats;
+mod nats_accounts;
 mod nats_server;
 mod path;
 mod reload;
