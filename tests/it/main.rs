@@ -11,6 +11,7 @@
 mod browser;
 mod cli;
 mod deploy;
+mod doors;
 mod faults;
 mod feed_alone;
 mod harness;
