@@ -3,9 +3,12 @@
 //! A connection has one request under way at a time, so the bound on connections bounds every kind of request.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -13,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::Service;
 
 use super::doors::Peer;
 use super::stream::FOLLOWERS;
@@ -86,7 +90,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 prepare(&stream);
                 let (watcher, app, tls) = (graceful.watcher(), app.clone(), tls.clone());
-                let app = app.layer(Extension(Peer(peer.ip())));
+                let app = Addressed { app, peer: Peer(peer.ip()) };
                 let mut draining = gateway.health.draining();
                 tokio::spawn(async move {
                     let ended = match tls {
@@ -133,11 +137,33 @@ fn prepare(stream: &TcpStream) {
     let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN));
 }
 
-type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Router>>;
+/// The routes, for requests of one connection.
+#[derive(Clone)]
+struct Addressed {
+    app: Router,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for Addressed {
+    type Response = <Router as Service<Request<Incoming>>>::Response;
+    type Error = <Router as Service<Request<Incoming>>>::Error;
+    type Future = <Router as Service<Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request<Incoming>>::poll_ready(&mut self.app, context)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.app.call(request)
+    }
+}
+
+type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Addressed>>;
 
 fn connection<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
-    app: Router,
+    app: Addressed,
     head: Duration,
 ) -> Connection<S> {
     http1::Builder::new()

@@ -245,3 +245,44 @@ fn two_ways_to_read_one_request_are_none() {
     }
     assert_eq!(serving.events().len(), 1, "nothing was taken");
 }
+
+#[test]
+fn addresses_are_those_of_connections_and_proxies_are_believed_by_them() {
+    let more = "[http.limits]\naddress = { per_second = 1, burst = 5 }\n";
+    let serving = Serving::start(more, Vec::new());
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let ask = |url: &str, header: (&str, &str)| {
+        let answer = agent.get(format!("{url}/v1/articles")).header(header.0, header.1).call().unwrap();
+        let wait = answer.headers().get("retry-after").map(|wait| wait.to_str().unwrap().to_owned());
+        (answer.status().as_u16(), wait)
+    };
+    // Nobody is in front, so a header makes nobody another.
+    let answers: Vec<_> =
+        (0..30).map(|n| ask(serving.url(), ("X-Forwarded-For", format!("192.0.2.{n}").as_str()))).collect();
+    assert!(
+        answers.iter().filter(|answer| **answer == (429, Some("1".to_owned()))).count() >= 10,
+        "{answers:?}"
+    );
+
+    let mut serving = serving;
+    let mut restarted = |proxy: &str| {
+        serving.kill();
+        let file = std::fs::read_to_string(serving.config()).unwrap();
+        let kept = file
+            .lines()
+            .filter(|line| !line.starts_with("behind_proxy") && !line.starts_with("actor_header"));
+        let kept = kept.collect::<Vec<_>>().join("\n");
+        let lines = format!("[http]\nbehind_proxy = [{proxy:?}]\nactor_header = \"X-Remote-User\"\n");
+        std::fs::write(serving.config(), kept.replacen("[http]\n", &lines, 1)).unwrap();
+        serving.start_again();
+        serving.url().to_owned()
+    };
+    let url = restarted("127.0.0.1");
+    for n in 0..30 {
+        assert_eq!(ask(&url, ("X-Forwarded-For", &format!("192.0.2.{n}"))).0, 401, "each is another's");
+    }
+    assert_eq!(ask(&url, ("X-Remote-User", "ana")).0, 200);
+    assert_eq!(ask(&url, ("X-Remote-User", "zoe")).0, 403);
+    let url = restarted("192.0.2.1");
+    assert_eq!(ask(&url, ("X-Remote-User", "ana")).0, 401);
+}
