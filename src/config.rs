@@ -31,10 +31,13 @@ pub use read::{ConfigError, Problem};
 use token::{Listed, NamedToken, TokenHash, UNNAMED};
 use webhook::Webhook;
 
-/// How often one actor may ask: far more than people and importers do, far less than a script gone wild.
-const ACTOR_RATE: Rate = Rate { per_second: 2_000, burst: 8_000 };
+/// How often one actor may ask over HTTP: far more than people and importers do.
+const ACTOR_RATE: Rate = Rate { per_second: 5_000, burst: 20_000 };
+/// How often one actor may send a command over NATS: about what one instance decides, so that one actor's backlog may
+/// come at once, and no more than that.
+const NATS_ACTOR_RATE: Rate = Rate { per_second: 20_000, burst: 50_000 };
 /// How often one address may ask: a whole office behind one, or a reader's many tabs.
-const ADDRESS_RATE: Rate = Rate { per_second: 5_000, burst: 20_000 };
+const ADDRESS_RATE: Rate = Rate { per_second: 10_000, burst: 50_000 };
 /// How often one address may show a token that nobody has.
 const FAILED_RATE: Rate = Rate { per_second: 5, burst: 100 };
 
@@ -160,7 +163,7 @@ impl Default for Nats {
             feed_credentials: None,
             replicas: 1,
             create: true,
-            actor: ACTOR_RATE,
+            actor: NATS_ACTOR_RATE,
             answer_nkey: None,
             write_nkey: None,
             feed_nkey: None,
