@@ -156,6 +156,9 @@ fn head(store: Option<&Path>) -> Result<String, std::fmt::Error> {
     )?;
     writeln!(to, "# Room for the largest edition (900 KiB) with its headers.\nmax_payload: 1MB\n")?;
     writeln!(to, "# What is acknowledged is on the disk.")?;
+    if store.is_none() {
+        writeln!(to, "# Where: say it by -sd, or as store_dir. The server's default is a temporary folder.")?;
+    }
     let store =
         store.map(|store| format!("store_dir: {:?}, ", store.display().to_string())).unwrap_or_default();
     write!(to, "jetstream {{ {store}sync_interval: always }}")?;
