@@ -12,12 +12,15 @@
 //! - [`token`]: bearer tokens and their hashes; [`trial`]: the made-up newsroom of `serve` without a file.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use copydesk_article::newsroom::{NewsroomSet, Person, PersonKind, Role, Rules};
 use serde::{Deserialize, Deserializer, de};
+
+use crate::door::{Network, Rate};
 
 mod check;
 pub mod master_key;
@@ -27,8 +30,18 @@ pub mod trial;
 pub mod webhook;
 
 pub use read::{ConfigError, Problem};
-use token::{TokenHash, Tokens};
+use token::{Listed, NamedToken, TokenHash, UNNAMED};
 use webhook::Webhook;
+
+/// How often one actor may ask over HTTP: far more than people and importers do.
+const ACTOR_RATE: Rate = Rate { per_second: 5_000, burst: 20_000 };
+/// How often one actor may send a command over NATS: about what one instance decides, so that one actor's backlog may
+/// come at once, and no more than that.
+const NATS_ACTOR_RATE: Rate = Rate { per_second: 20_000, burst: 50_000 };
+/// How often one address may ask: a whole office behind one, or a reader's many tabs.
+const ADDRESS_RATE: Rate = Rate { per_second: 10_000, burst: 50_000 };
+/// How often one address may show a token that nobody has.
+const FAILED_RATE: Rate = Rate { per_second: 5, burst: 100 };
 
 /// The whole configuration.
 #[derive(Debug, Clone, Default)]
@@ -135,6 +148,16 @@ pub struct Nats {
     pub replicas: u8,
     /// Whether absent streams are made.
     pub create: bool,
+    /// How often one actor may send a command.
+    pub actor: Rate,
+    /// The public key of the connection that answers commands, for `nats-config`.
+    pub answer_nkey: Option<String>,
+    /// The public key of the connection that writes.
+    pub write_nkey: Option<String>,
+    /// The public key of processes that serve readers alone.
+    pub feed_nkey: Option<String>,
+    /// `[nats.subscribers.<name>]`: who takes the wire from NATS itself.
+    pub subscribers: BTreeMap<String, Subscriber>,
 }
 
 impl Default for Nats {
@@ -146,8 +169,23 @@ impl Default for Nats {
             feed_credentials: None,
             replicas: 1,
             create: true,
+            actor: NATS_ACTOR_RATE,
+            answer_nkey: None,
+            write_nkey: None,
+            feed_nkey: None,
+            subscribers: BTreeMap::new(),
         }
     }
+}
+
+/// `[nats.subscribers.<name>]`: someone with a durable consumer of that name on the wire, which the service makes.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Subscriber {
+    /// Their public key.
+    pub nkey: Option<String>,
+    /// Only articles whose first edition was in this section or below it.
+    pub section: Option<String>,
 }
 
 /// `[http]`
@@ -159,9 +197,13 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The address by which readers reach the public routes, for links in feeds.
     pub public_url: Option<String>,
-    /// Whether a proxy that ends TLS stands in front. Without one, only loopback addresses are taken.
-    pub behind_proxy: bool,
-    /// Bounds on what is under way.
+    /// The proxy in front, if there is one. Without one and without TLS, only loopback addresses are taken.
+    pub behind_proxy: BehindProxy,
+    /// The header by which the proxies name who is asking, once they have found out (single sign-on).
+    pub actor_header: Option<String>,
+    /// The certificate and its key, where this process speaks TLS itself.
+    pub tls: Option<TlsFiles>,
+    /// Bounds on what is under way, and how often someone may come.
     pub limits: HttpLimits,
 }
 
@@ -170,23 +212,77 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             public_url: None,
-            behind_proxy: false,
+            behind_proxy: BehindProxy::No,
+            actor_header: None,
+            tls: None,
             limits: HttpLimits::default(),
         }
     }
 }
 
-/// `[http] limits`
+/// `[http] behind_proxy`
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum BehindProxy {
+    /// Nothing stands in front.
+    #[default]
+    No,
+    /// `true`: a proxy that ends TLS stands in front, at an address that isn't known. Nothing that it says of its
+    /// clients is believed, since anybody could say it.
+    Somewhere,
+    /// Proxies at these addresses, whose word on their clients is believed.
+    At(Vec<Network>),
+}
+
+impl<'de> Deserialize<'de> for BehindProxy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> de::Visitor<'de> for Either {
+            type Value = BehindProxy;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the proxies' addresses, such as [\"10.0.0.7\", \"fd00::/8\"], or true or false")
+            }
+
+            fn visit_bool<E>(self, is: bool) -> Result<BehindProxy, E> {
+                Ok(if is { BehindProxy::Somewhere } else { BehindProxy::No })
+            }
+
+            fn visit_seq<A: de::SeqAccess<'de>>(self, seq: A) -> Result<BehindProxy, A::Error> {
+                let networks = Vec::deserialize(de::value::SeqAccessDeserializer::new(seq))?;
+                Ok(BehindProxy::At(networks))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+/// `[http] tls`
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsFiles {
+    /// The certificate and those between it and its root, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+}
+
+/// `[http.limits]`
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HttpLimits {
     /// Commands under way at once, beyond which the answer is `busy`.
     pub in_flight: u32,
+    /// How often one actor may ask.
+    pub actor: Rate,
+    /// How often one address (of IPv6, one /64) may ask, public routes included.
+    pub address: Rate,
+    /// How often one address may show a token that nobody has.
+    pub failed: Rate,
 }
 
 impl Default for HttpLimits {
     fn default() -> Self {
-        Self { in_flight: 1024 }
+        Self { in_flight: 1024, actor: ACTOR_RATE, address: ADDRESS_RATE, failed: FAILED_RATE }
     }
 }
 
@@ -241,8 +337,12 @@ pub struct Staff {
     pub kind: PersonKind,
     /// The roles held.
     pub roles: Vec<Role>,
-    /// The hash of the bearer token; someone without one can't come by HTTP.
+    /// The hash of the bearer token; someone without any can't come by HTTP.
     pub token: Option<TokenHash>,
+    /// More tokens, each with a name: one for each machine or tool, so that one can be revoked alone.
+    pub tokens: Vec<NamedToken>,
+    /// The public key by which they come over NATS, for `nats-config`.
+    pub nkey: Option<String>,
 }
 
 fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
@@ -259,10 +359,22 @@ impl Config {
         NewsroomSet { people: people.collect(), rules: self.rules.clone() }
     }
 
-    /// Whose token is whose.
-    pub fn tokens(&self) -> Tokens {
-        let people = self.people.iter();
-        people.filter_map(|(name, staff)| Some((staff.token?, Arc::from(name.as_str())))).collect()
+    /// Every token: whose it is, what it is called, and how long it holds.
+    pub fn tokens(&self) -> Vec<Listed> {
+        let mut listed = Vec::new();
+        for (actor, staff) in &self.people {
+            let actor: Arc<str> = Arc::from(actor.as_str());
+            let mut list = |name: &str, hash, expires| {
+                listed.push(Listed { actor: Arc::clone(&actor), name: Arc::from(name), hash, expires });
+            };
+            if let Some(hash) = staff.token {
+                list(UNNAMED, hash, None);
+            }
+            for token in &staff.tokens {
+                list(&token.name, token.sha256, token.expires);
+            }
+        }
+        listed
     }
 }
 

@@ -16,6 +16,7 @@
 //! - [`deliver`]: editions sent to webhooks, and who has taken what.
 //! - [`view`]: an article as newsroom tools read it.
 //! - [`http`], [`nats`]: the gateways, transport in, transport out. [`metrics`]: what is counted in both.
+//! - [`door`]: networks and rates, what gateways go by before they look at a request. [`tokens`]: who has which.
 //! - [`agency`]: stories from agencies' wires, on their way in.
 //! - [`config`]: the configuration file. [`service`]: the parts put together.
 //! - [`bench`]: what all of it costs beside the bare transport.
@@ -27,6 +28,7 @@ pub mod bench;
 pub mod config;
 pub mod deliver;
 pub mod desk;
+pub mod door;
 pub mod evidence;
 pub mod http;
 pub mod log;
@@ -35,5 +37,6 @@ pub mod metrics;
 pub mod nats;
 pub mod service;
 pub mod store;
+pub mod tokens;
 pub mod view;
 pub mod wire;

@@ -35,6 +35,7 @@ mod gate;
 mod history;
 mod import;
 mod members;
+mod nats_config;
 mod opening;
 mod prove;
 mod rebuild;
@@ -53,6 +54,7 @@ mod story;
 #[cfg(test)]
 mod testing;
 mod token;
+mod tokens;
 mod verify;
 
 use client::Client;
@@ -149,8 +151,12 @@ enum Verb {
     Bench(bench::Bench),
     /// Check a configuration file
     CheckConfig(check_config::CheckConfig),
+    /// Write the NATS server's accounts for the newsroom
+    NatsConfig(nats_config::NatsConfig),
     /// Draw a bearer token
     Token(token::DrawToken),
+    /// List and revoke bearer tokens
+    Tokens(tokens::Tokens),
     /// Write completions for a shell
     #[command(after_help = "Example:\n  copydesk completions bash > /etc/bash_completion.d/copydesk")]
     Completions {
@@ -239,6 +245,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Schema(schema) => schema.run(screen),
         Verb::Bench(bench) => bench.run(screen).await,
         Verb::CheckConfig(check) => check.run(global, screen),
+        Verb::NatsConfig(accounts) => accounts.run(global, screen),
         Verb::Token(token) => token.run(screen),
         Verb::Completions { shell } => {
             let mut script = Vec::new();
@@ -307,6 +314,14 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Prove(prove) => {
             let client = global.client(Sends::No).await?;
             let ended = prove.run(&client, screen).await;
+            closing(&client, ended).await
+        }
+        Verb::Tokens(tokens) => {
+            if global.data.is_some() && global.config.is_none() {
+                bail!(Misuse("with --data, say whose tokens there are: --config F".to_owned()));
+            }
+            let client = global.client(Sends::No).await?;
+            let ended = tokens.run(&client, screen).await;
             closing(&client, ended).await
         }
         Verb::Replay(replay) => {

@@ -1,14 +1,16 @@
 //! What the shapes alone can't say: names, addresses, and what doesn't go together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use axum::http::HeaderName;
 use copydesk_article::fields::{Fields, SentFields, is_section};
 use copydesk_article::json::nearest;
 use copydesk_article::newsroom::{PersonKind, Role};
 use copydesk_public::POLICIES;
 
-use super::{Config, LogKind, Problem, master_key};
+use super::token::{UNNAMED, is_token_name};
+use super::{BehindProxy, Config, LogKind, Problem, master_key};
 
 /// Copies that JetStream can keep of a stream.
 const REPLICAS: std::ops::RangeInclusive<u8> = 1..=5;
@@ -20,6 +22,7 @@ impl Config {
     /// the command line took the place of a key.
     pub fn check(&self) -> Vec<Problem> {
         let mut found = Found(self.check_for_feed());
+        self.check_nkeys(&mut found);
         self.check_people(&mut found);
         self.check_webhooks(&mut found);
         self.check_evidence(&mut found);
@@ -95,15 +98,44 @@ impl Config {
 
     fn check_http(&self, found: &mut Found) {
         let http = &self.http;
-        if !http.listen.ip().is_loopback() && !http.behind_proxy {
+        if !http.listen.ip().is_loopback() && http.tls.is_none() && http.behind_proxy == BehindProxy::No {
             found.at(
                 "http.listen",
-                "loopback only unless behind_proxy is set: copydesk doesn't speak TLS, and tokens would cross \
-                 the network in clear. Listen on 127.0.0.1, or put a proxy in front and set behind_proxy = true",
+                "loopback only unless tls or behind_proxy is set: tokens would cross the network in clear. Listen \
+                 on 127.0.0.1; or give tls a certificate and a key; or put a proxy that ends TLS in front and name \
+                 its addresses in behind_proxy (true where they aren't known, as in a container)",
             );
+        }
+        let believed = matches!(&http.behind_proxy, BehindProxy::At(proxies) if !proxies.is_empty());
+        if http.behind_proxy == BehindProxy::At(Vec::new()) {
+            found.at("http.behind_proxy", "expected at least one address, or leave it out");
+        }
+        if let Some(header) = &http.actor_header {
+            let ours = ["authorization", "x-forwarded-for", "forwarded", "cookie", "host"];
+            let name: Result<HeaderName, _> = header.parse();
+            if !name.is_ok_and(|name| !ours.contains(&name.as_str())) {
+                found.at(
+                    "http.actor_header",
+                    "expected the name of a header of its own, such as X-Remote-User",
+                );
+            } else if !believed {
+                found.at(
+                    "http.actor_header",
+                    "name the proxies' addresses in behind_proxy: from anybody else the header isn't believed",
+                );
+            }
         }
         if http.limits.in_flight == 0 {
             found.at("http.limits.in_flight", "expected at least 1");
+        }
+        let limits = [
+            ("http.limits.actor", http.limits.actor),
+            ("http.limits.address", http.limits.address),
+            ("http.limits.failed", http.limits.failed),
+            ("nats.actor", self.nats.actor),
+        ];
+        for (key, _) in limits.into_iter().filter(|(_, rate)| rate.per_second == 0 || rate.burst == 0) {
+            found.at(key, "expected at least 1 per_second and at least 1 as burst");
         }
         found.url("http.public_url", http.public_url.as_deref());
     }
@@ -140,7 +172,7 @@ impl Config {
         if chiefs.count() == 0 {
             found.at("people", "someone must be chief: roles = [\"chief\"]");
         }
-        let mut seen = BTreeMap::new();
+        self.check_tokens(found);
         for (name, staff) in &self.people {
             if staff.roles.is_empty() {
                 found.at(format!("people.{name}.roles"), "at least one role is needed");
@@ -149,8 +181,70 @@ impl Config {
             if staff.kind == PersonKind::Machine && judges {
                 found.at(format!("people.{name}.roles"), "a machine can't be chief or publisher");
             }
-            if let Some(other) = staff.token.and_then(|token| seen.insert(token, name)) {
-                found.at(format!("people.{name}.token"), &format!("{other} has the same token"));
+        }
+    }
+
+    fn check_nkeys(&self, found: &mut Found) {
+        let nats = &self.nats;
+        let of_service = [
+            ("answer_nkey", &nats.answer_nkey),
+            ("write_nkey", &nats.write_nkey),
+            ("feed_nkey", &nats.feed_nkey),
+        ];
+        let of_service = of_service.into_iter().map(|(key, nkey)| (format!("nats.{key}"), nkey));
+        let of_people = self.people.iter().map(|(name, staff)| (format!("people.{name}.nkey"), &staff.nkey));
+        let of_subscribers =
+            nats.subscribers.iter().map(|(name, one)| (format!("nats.subscribers.{name}.nkey"), &one.nkey));
+        let mut seen = HashMap::new();
+        for (key, nkey) in of_service.chain(of_people).chain(of_subscribers) {
+            let Some(nkey) = nkey else { continue };
+            let is_users = |pair: nkeys::KeyPair| pair.key_pair_type() == nkeys::KeyPairType::User;
+            if !nkeys::KeyPair::from_public_key(nkey).is_ok_and(is_users) {
+                found.at(key, "expected the public key of a user, which begins with U");
+            } else if let Some(other) = seen.insert(nkey, key.clone()) {
+                found.at(key, &format!("{other} is the same key"));
+            }
+        }
+        for (name, subscriber) in &nats.subscribers {
+            if !is_token_name(name) {
+                found.at(format!("nats.subscribers.{name}"), "a name is 1 to 32 of a-z, 0-9, _ and -");
+            }
+            if subscriber.section.as_deref().is_some_and(|section| !is_section(section)) {
+                found.at(format!("nats.subscribers.{name}.section"), A_SECTION);
+            }
+        }
+        for name in ["copydesk", "copydesk-feed"] {
+            if self.log.kind == LogKind::Nats && self.people.contains_key(name) {
+                found.at(
+                    format!("people.{name}"),
+                    "the service's own inboxes are called so: take another name",
+                );
+            }
+        }
+    }
+
+    fn check_tokens(&self, found: &mut Found) {
+        let mut seen = HashMap::new();
+        for (name, staff) in &self.people {
+            let one = staff.token.map(|hash| (format!("people.{name}.token"), hash, UNNAMED));
+            let several = staff.tokens.iter().enumerate().map(|(number, token)| {
+                (format!("people.{name}.tokens[{number}]"), token.sha256, token.name.as_str())
+            });
+            let mut names = BTreeSet::new();
+            for (key, hash, called) in one.into_iter().chain(several) {
+                if !is_token_name(called) {
+                    found.at(format!("{key}.name"), "a name is 1 to 32 of a-z, 0-9, _ and -");
+                } else if !names.insert(called) {
+                    found.at(
+                        format!("{key}.name"),
+                        "another token of theirs is called so (`token = …` is `token`)",
+                    );
+                }
+                match seen.insert(hash, name) {
+                    Some(other) if other == name => found.at(key, "they have the same token twice"),
+                    Some(other) => found.at(key, &format!("{other} has the same token")),
+                    None => {}
+                }
             }
         }
     }

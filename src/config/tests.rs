@@ -11,6 +11,45 @@ fn problems(text: &str) -> Vec<String> {
     }
 }
 
+fn owner(config: &Config, token: &str) -> Option<Arc<str>> {
+    let hash = TokenHash::of(token);
+    config.tokens().into_iter().find(|listed| listed.hash == hash).map(|listed| listed.actor)
+}
+
+#[test]
+fn someone_may_have_several_tokens_each_with_a_name_and_an_end() {
+    let (one, other) = (TokenHash::of("one"), TokenHash::of("other"));
+    let ana = format!(
+        "[people.ana]\nroles = [\"reporter\"]\ntoken = \"{}\"\n[[people.ana.tokens]]\nname = \"laptop\"\n\
+         sha256 = \"{one}\"\nexpires = 2027-03-31\n[[people.ana.tokens]]\nname = \"importer\"\nsha256 = \"{}\"\n",
+        TokenHash::of("first"),
+        other.to_string().trim_start_matches("sha256:"),
+    );
+    let config = Config::parse(&format!("{CHIEF}{ana}")).unwrap();
+    let listed: Vec<(String, Option<String>)> = config
+        .tokens()
+        .iter()
+        .map(|listed| (listed.name.to_string(), listed.expires.map(|expires| expires.to_string())))
+        .collect();
+    let laptop = Some("2027-04-01T00:00:00Z".to_owned());
+    assert_eq!(listed, [("token".into(), None), ("laptop".into(), laptop), ("importer".into(), None)]);
+    assert_eq!(owner(&config, "other").as_deref(), Some("ana"));
+    for (wrong, expected) in [
+        (ana.replace("\"laptop\"", "\"Lap top\""), "people.ana.tokens[0].name: a name is"),
+        (ana.replace("\"laptop\"", "\"importer\""), "people.ana.tokens[1].name: another token"),
+        (ana.replace("\"laptop\"", "\"token\""), "people.ana.tokens[0].name: another token"),
+        (ana.replace("2027-03-31", "\"soon\""), "people.ana.tokens[0].expires: expected a day"),
+        (ana.replace("expires", "expire"), "people.ana.tokens[0].expire: there is no such key; did you mean"),
+        (
+            ana.replace(&one.to_string(), &other.to_string()),
+            "people.ana.tokens[1]: they have the same token twice",
+        ),
+    ] {
+        let found = problems(&wrong);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{found:?}");
+    }
+}
+
 #[test]
 fn a_chief_is_all_that_a_file_must_have() {
     let config = Config::parse(CHIEF).unwrap();
@@ -67,7 +106,7 @@ fn everything_in_the_contract_is_read() {
         "#,
     )
     .unwrap();
-    assert_eq!(config.tokens().actor("abc").as_deref(), Some("ana"));
+    assert_eq!(owner(&config, "abc").as_deref(), Some("ana"));
     let set = config.newsroom_set();
     assert_eq!(set.rules.section["world/asia"].approvals, Some(3));
     assert_eq!(set.people["ana"].roles, [Role::Reporter, Role::Chief]);
@@ -84,7 +123,21 @@ fn each_problem_is_named_with_its_key() {
         ("[htp]", "htp: there is no such table; did you mean `http`?"),
         ("[http]\nlistn = 1", "http.listn: there is no such key; did you mean `listen`?"),
         ("[http]\nlisten = \"8080\"", "http.listen: expected an address and a port"),
-        ("[http]\nlisten = \"0.0.0.0:80\"", "http.listen: loopback only unless behind_proxy is set"),
+        ("[http]\nlisten = \"0.0.0.0:80\"", "http.listen: loopback only unless tls or behind_proxy is set"),
+        ("[http]\nbehind_proxy = \"proxy\"", "http.behind_proxy: "),
+        ("[http]\nbehind_proxy = []", "http.behind_proxy: expected at least one"),
+        ("[http]\nbehind_proxy = [\"10.0.0.0/40\"]", "http.behind_proxy[0]: expected an address"),
+        ("[http]\nactor_header = \"X-Remote-User\"", "http.actor_header: name the proxies' addresses"),
+        (
+            "[http]\nbehind_proxy = true\nactor_header = \"X-Remote-User\"",
+            "http.actor_header: name the proxies' addresses",
+        ),
+        (
+            "[http]\nbehind_proxy = [\"::1\"]\nactor_header = \"Authorization\"",
+            "http.actor_header: expected the name of a header of its own",
+        ),
+        ("[http]\ntls = { certificate = \"a.pem\" }", "http.tls"),
+        ("[http.limits]\nactor = { per_second = 0, burst = 1 }", "http.limits.actor: expected at least 1"),
         ("[http.limits]\nrate = 1", "http.limits.rate: there is no such key"),
         ("[desk]\nlanguage = \"english language\"", "desk.language: expected a language tag"),
         ("[desk]\nprefix = \"a.b\"", "desk.prefix: a prefix is"),
@@ -138,6 +191,19 @@ fn all_problems_come_at_once_and_quote_no_value() {
 }
 
 #[test]
+fn another_address_than_loopback_takes_tls_or_a_proxy() {
+    let listen = "[http]\nlisten = \"0.0.0.0:443\"\n";
+    for way in [
+        "tls = { certificate = \"a.pem\", key = \"a.key\" }",
+        "behind_proxy = true",
+        "behind_proxy = [\"10.0.0.7\", \"fd00::/8\"]\nactor_header = \"X-Remote-User\"",
+    ] {
+        assert_eq!(problems(&format!("{listen}{way}")), Vec::<String>::new(), "{way}");
+    }
+    assert_eq!(problems(&format!("{listen}behind_proxy = false")).len(), 1);
+}
+
+#[test]
 fn a_newsroom_without_a_chief_is_refused() {
     let error = Config::parse("[people.ana]\nroles = [\"editor\"]").unwrap_err();
     assert!(error.to_string().starts_with("people: someone must be chief"), "{error}");
@@ -152,6 +218,6 @@ fn the_trial_newsroom_has_every_role_and_everyone_a_token() {
     }
     assert_eq!(config.people["bot"].kind, PersonKind::Machine);
     for (actor, token) in &tokens {
-        assert_eq!(config.tokens().actor(token.as_str()).as_deref(), Some(actor.as_str()));
+        assert_eq!(owner(&config, token.as_str()).as_deref(), Some(actor.as_str()));
     }
 }

@@ -29,7 +29,13 @@ impl Config {
         for (actor, name, kind, role) in PEOPLE {
             let token = Token::draw()?;
             let hash = Some(token.hash());
-            let staff = Staff { name: (*name).to_owned(), kind: *kind, roles: vec![*role], token: hash };
+            let staff = Staff {
+                name: (*name).to_owned(),
+                kind: *kind,
+                roles: vec![*role],
+                token: hash,
+                ..Staff::default()
+            };
             config.people.insert((*actor).to_owned(), staff);
             tokens.push(((*actor).to_owned(), token));
         }

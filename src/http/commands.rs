@@ -51,7 +51,7 @@ async fn take(
     body: Body,
     kind: &mut Option<&'static str>,
 ) -> Result<Answer, Problem> {
-    let actor = identity::actor(gateway, parts);
+    let actor = identity::identity(parts).map(|identity| identity.actor);
     let body = read(parts, body, actor.is_ok()).await?;
     let actor = actor?;
     let desk = gateway.desk.clone().ok_or_else(no_such_route)?;
@@ -116,7 +116,13 @@ async fn read(parts: &Parts, body: Body, keep: bool) -> Result<Bytes, Problem> {
 }
 
 /// The refusal of a body over the limit, the rest of which is thrown away meanwhile, within bounds.
-fn too_large(mut rest: BodyDataStream) -> Problem {
+fn too_large(rest: BodyDataStream) -> Problem {
+    throw_away(rest);
+    Problem::too_large("command", format!("a command has at most {COMMAND_BYTES} bytes"))
+}
+
+/// Takes what is left of a body and throws it away, within bounds.
+pub(super) fn throw_away(mut rest: BodyDataStream) {
     tokio::spawn(tokio::time::timeout(LINGER, async move {
         let mut left = LINGER_BYTES;
         while let Some(Ok(chunk)) = rest.next().await
@@ -125,5 +131,4 @@ fn too_large(mut rest: BodyDataStream) -> Problem {
             left -= chunk.len();
         }
     }));
-    Problem::too_large("command", format!("a command has at most {COMMAND_BYTES} bytes"))
 }

@@ -1,14 +1,16 @@
 //! Who is asking, and what they may read.
 //!
-//! The actor is what the transport establishes, never what a message says (promise 10): a bearer token's owner, or,
-//! for calls inside the process, the [`Actor`] that the caller put into the request.
+//! The actor is what the transport establishes, never what a message says (promise 10): a bearer token's owner, whom
+//! a proxy that is believed names, or, for calls inside the process, the [`Actor`] that the caller put into the request.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use copydesk_article::article::Article;
+use copydesk_article::ids::is_actor_name;
 use copydesk_article::newsroom::{Newsroom, Person, PersonKind, Role};
 use copydesk_article::problem::{Code, Problem};
 use uuid::Uuid;
@@ -17,9 +19,10 @@ use super::problem::Refusal;
 use super::then::unreadable;
 use super::{Gateway, no_such_route};
 use crate::desk::Desk;
+use crate::tokens::Pass;
 
 /// Whose a bearer token is; none where nobody has it.
-pub type Tokens = Arc<dyn Fn(&str) -> Option<Arc<str>> + Send + Sync>;
+pub type Tokens = Arc<dyn Fn(&str) -> Option<Pass> + Send + Sync>;
 
 /// A request's actor where it doesn't come by the network: put into the request's extensions, it stands in the
 /// place of a token.
@@ -47,16 +50,64 @@ impl Reads {
     }
 }
 
-/// The actor of a request.
+/// Who a request comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Identity {
+    /// Their name in the newsroom.
+    pub actor: Arc<str>,
+    /// The token that says so, where it is one.
+    pub pass: Option<Pass>,
+}
+
+/// What was found out of who is asking, before the request's body was read.
+#[derive(Debug, Clone)]
+pub(super) struct Identified(pub Result<Identity, Problem>);
+
+/// Finds out who is asking by a request's head. `believed`: it comes from a proxy whose word counts.
 ///
 /// # Errors
-/// `unauthenticated`.
-pub(super) fn actor(gateway: &Gateway, parts: &Parts) -> Result<Arc<str>, Problem> {
-    if let Some(Actor(actor)) = parts.extensions.get::<Actor>() {
-        return Ok(Arc::clone(actor));
+/// `unauthenticated`. A header that names the actor is refused from anyone else, rather than passed over: whoever
+/// sends it means to be somebody.
+pub(super) fn identify(gateway: &Gateway, headers: &HeaderMap, believed: bool) -> Result<Identity, Problem> {
+    let refused = |detail: &str| Problem::new(Code::Unauthenticated, detail);
+    let named = match gateway.doors.actor_header() {
+        None => None,
+        Some(header) => {
+            let mut given = headers.get_all(header).iter();
+            match (given.next(), given.next()) {
+                (None, _) => None,
+                _ if !believed => {
+                    return Err(refused(&format!("{header} is believed from the proxies in front alone")));
+                }
+                (Some(_), Some(_)) => return Err(refused(&format!("{header} is there more than once"))),
+                (Some(name), None) => {
+                    let name = name.to_str().ok().filter(|name| is_actor_name(name));
+                    let name = name.ok_or_else(|| {
+                        refused(&format!(
+                            "{header} names nobody who could be in the newsroom ([a-z0-9_-]{{1,32}})"
+                        ))
+                    })?;
+                    Some(Arc::<str>::from(name))
+                }
+            }
+        }
+    };
+    match named {
+        None => by_token(gateway, headers),
+        Some(actor) if !headers.contains_key(AUTHORIZATION) => Ok(Identity { actor, pass: None }),
+        Some(actor) => {
+            let identity = by_token(gateway, headers)?;
+            match identity.actor == actor {
+                true => Ok(identity),
+                false => Err(refused("the token is somebody else's than the proxy says")),
+            }
+        }
     }
+}
+
+fn by_token(gateway: &Gateway, headers: &HeaderMap) -> Result<Identity, Problem> {
     let refused = |detail| Problem::new(Code::Unauthenticated, detail);
-    let mut given = parts.headers.get_all(AUTHORIZATION).iter();
+    let mut given = headers.get_all(AUTHORIZATION).iter();
     let (Some(header), None) = (given.next(), given.next()) else {
         return Err(refused("send your token as the one header Authorization: Bearer <token>"));
     };
@@ -66,12 +117,28 @@ pub(super) fn actor(gateway: &Gateway, parts: &Parts) -> Result<Arc<str>, Proble
         .and_then(|header| header.split_once(' '))
         .and_then(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer").then_some(token.trim()));
     let token = token.ok_or_else(|| refused("send your token as Authorization: Bearer <token>"))?;
-    (gateway.tokens)(token).ok_or_else(|| refused("nobody has this token"))
+    let pass = (gateway.tokens)(token).ok_or_else(|| refused("nobody has this token"))?;
+    Ok(Identity { actor: Arc::clone(pass.actor()), pass: Some(pass) })
+}
+
+/// Who a request comes from, as was found out before its body was read.
+///
+/// # Errors
+/// `unauthenticated`.
+pub(super) fn identity(parts: &Parts) -> Result<Identity, Problem> {
+    if let Some(Actor(actor)) = parts.extensions.get::<Actor>() {
+        return Ok(Identity { actor: Arc::clone(actor), pass: None });
+    }
+    match parts.extensions.get::<Identified>() {
+        Some(Identified(identified)) => identified.clone(),
+        None => Err(Problem::new(Code::Unauthenticated, "who is asking isn't known")),
+    }
 }
 
 /// Someone who may read under `/v1`, and what they read from.
 pub(super) struct Reader {
     actor: Arc<str>,
+    pass: Option<Pass>,
     person: Person,
     /// What they read from.
     pub desk: Arc<Desk>,
@@ -111,6 +178,11 @@ impl Reader {
         &self.actor
     }
 
+    /// The token by which they came.
+    pub(super) fn pass(&self) -> Option<Pass> {
+        self.pass.clone()
+    }
+
     /// Who they are in a newsroom, if they may still read there.
     pub(super) fn still_in<'a>(&self, newsroom: &'a Newsroom) -> Option<&'a Person> {
         newsroom.person(&self.actor).filter(|person| Reads::Articles.allows(person))
@@ -139,7 +211,7 @@ impl FromRequestParts<Arc<Gateway>> for Reader {
     async fn from_request_parts(parts: &mut Parts, gateway: &Arc<Gateway>) -> Result<Self, Refusal> {
         let desk = gateway.desk.clone();
         // Nobody learns what there is before saying who they are.
-        actor(gateway, parts)?;
+        identity(parts)?;
         Ok(Reader::of(gateway, parts, desk.ok_or_else(no_such_route)?)?)
     }
 }
@@ -150,7 +222,7 @@ impl Reader {
     /// # Errors
     /// `unauthenticated`, `forbidden`, `log_unavailable`, `behind`.
     pub(super) fn of(gateway: &Gateway, parts: &Parts, desk: Arc<Desk>) -> Result<Self, Problem> {
-        let actor = actor(gateway, parts)?;
+        let Identity { actor, pass } = identity(parts)?;
         if let Some(why) = gateway.diverged() {
             let detail = format!("what is folded here isn't what the log holds: {why}");
             return Err(Problem::new(Code::LogUnavailable, detail));
@@ -160,7 +232,7 @@ impl Reader {
             return Err(Problem::new(Code::Behind, detail));
         }
         let person = desk.store().newsroom().person(&actor).cloned().ok_or_else(stranger)?;
-        let reader = Reader { actor, person, desk };
+        let reader = Reader { actor, pass, person, desk };
         reader.may(Reads::Articles)?;
         Ok(reader)
     }

@@ -8,17 +8,18 @@
 //!   `deliveries`: who has which edition.
 //! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs; `verify`: the log derived again.
 //!   `operators`: health, metrics; `openapi`: the description of all of it.
-//! - [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
+//! - `guard`: what every request passes before its body is read; [`doors`]: proxies that are believed, and rates.
+//! - `tokens`: `/v1/tokens`. [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
 //! - `observe`: what every request goes through: log, metrics, headers, and a net for panics.
 //! - [`stream`]: server-sent events: what moves at the desk, and every edition.
 //! - [`health`]: what the parts say of themselves. [`in_flight`]: the bound on commands under way.
-//! - [`server`]: connections, their time limits, and the end of them.
+//! - [`tls`]: certificates. [`server`]: connections, their time limits, and the end of them.
 
 use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::Method;
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
@@ -29,13 +30,16 @@ use tokio::sync::{Semaphore, watch};
 use crate::deliver::Roll;
 use crate::desk::Desk;
 use crate::metrics::Metrics;
+use crate::tokens::Book;
 
 mod articles;
 mod audit;
 mod commands;
 mod deliveries;
+pub mod doors;
 mod events;
 mod evidence;
+mod guard;
 pub mod health;
 pub mod identity;
 pub mod in_flight;
@@ -50,10 +54,13 @@ mod report;
 pub mod server;
 pub mod stream;
 mod then;
+pub mod tls;
+mod tokens;
 mod verify;
 mod vitals;
 
 pub use audit::Checkable;
+pub use doors::Doors;
 pub use health::{Health, Progress};
 pub use identity::{Actor, Tokens};
 pub use in_flight::InFlight;
@@ -78,6 +85,10 @@ pub struct Gateway {
     pub roll: Option<Arc<Roll>>,
     /// Whose a bearer token is.
     pub tokens: Tokens,
+    /// Which tokens there are, to be listed and revoked.
+    pub book: Option<Arc<Book>>,
+    /// Whose word is believed, and how often someone may come.
+    pub doors: Doors,
     /// Where the instance is in its life.
     pub health: Arc<Health>,
     /// What the tasks of the instance say of themselves.
@@ -139,6 +150,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/stream", get(stream::editions::stream))
         .route("/v1/deliveries", get(deliveries::deliveries))
         .route("/v1/deliveries/{id}/retry", post(deliveries::retry))
+        .route("/v1/tokens", get(tokens::list))
+        .route("/v1/tokens/{actor}/{name}/revoke", post(tokens::revoke))
         .route("/feed.json", get(readers::feed))
         .route("/feed.atom", get(readers::feed))
         .route("/feed.rss", get(readers::feed))
@@ -157,29 +170,32 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route("/openapi.json", get(openapi::openapi))
         .method_not_allowed_fallback(other_method)
         .fallback(unknown)
+        .layer(middleware::from_fn_with_state(Arc::clone(&gateway), guard::guard))
         .layer(middleware::from_fn_with_state(Arc::clone(&gateway), observe::observe))
         .with_state(gateway)
 }
 
 /// Whether a path belongs to the newsroom: everything below it needs a token, there or not.
 fn is_newsroom(path: &str) -> bool {
-    path == "/v1" || path.starts_with("/v1/")
+    ["/v1", "/audit/events"]
+        .iter()
+        .any(|below| path.strip_prefix(below).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
 }
 
-async fn other_method(State(gateway): State<Arc<Gateway>>, request: Request) -> Response {
+async fn other_method(request: Request) -> Response {
     let (parts, _) = request.into_parts();
     if parts.method == Method::OPTIONS {
         return problem::options();
     }
-    match is_newsroom(parts.uri.path()).then(|| identity::actor(&gateway, &parts)) {
+    match is_newsroom(parts.uri.path()).then(|| identity::identity(&parts)) {
         Some(Err(refusal)) => Refusal(refusal).into_response(),
         _ => problem::method_not_allowed(),
     }
 }
 
-async fn unknown(State(gateway): State<Arc<Gateway>>, request: Request) -> Refusal {
+async fn unknown(request: Request) -> Refusal {
     let (parts, _) = request.into_parts();
-    match is_newsroom(parts.uri.path()).then(|| identity::actor(&gateway, &parts)) {
+    match is_newsroom(parts.uri.path()).then(|| identity::identity(&parts)) {
         Some(Err(refusal)) => Refusal(refusal),
         _ => Refusal(no_such_route()),
     }

@@ -75,6 +75,8 @@ fn paths() -> Value {
         "/stream": { "get": public("Every edition and withdrawal as server-sent events, the ninjs on one line; from after Last-Event-ID (0: all), else from now on.", &stream, events) },
         "/v1/deliveries": { "get": deliveries() },
         "/v1/deliveries/{id}/retry": { "post": retry() },
+        "/v1/tokens": { "get": tokens() },
+        "/v1/tokens/{actor}/{name}/revoke": { "post": revoke() },
         "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
         "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },
@@ -124,6 +126,52 @@ fn retry() -> Value {
         "responses": {
             "204": { "description": "Done: it is tried within seconds." },
             "default": { "$ref": "#/components/responses/problem" },
+        },
+    })
+}
+
+fn tokens() -> Value {
+    let mut read =
+        read("The bearer tokens that this instance's configuration has. Chiefs.", &[], "application/json");
+    if let Some(content) = read.pointer_mut("/responses/200/content/application~1json/schema") {
+        *content = json!({
+            "type": "object",
+            "required": ["tokens"],
+            "properties": { "tokens": { "type": "array", "items": { "$ref": "#/components/schemas/Token" } } },
+        });
+    }
+    read
+}
+
+fn revoke() -> Value {
+    let segment =
+        |name: &str| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } });
+    json!({
+        "summary": "Ends a token, now and for good, on every instance. Chiefs.",
+        "security": [{ "token": [] }],
+        "parameters": [segment("actor"), segment("name")],
+        "responses": {
+            "200": answers("application/json", &json!({ "$ref": "#/components/schemas/Token" })),
+            "default": { "$ref": "#/components/responses/problem" },
+        },
+    })
+}
+
+fn token_schema() -> Value {
+    let text = json!({ "type": "string" });
+    json!({
+        "type": "object",
+        "required": ["actor", "name", "sha256", "state", "expires", "last_used", "revoked"],
+        "properties": {
+            "actor": text, "name": text,
+            "sha256": { "type": "string", "description": "The first eight digits of its hash." },
+            "state": { "enum": ["good", "expired", "revoked"] },
+            "expires": { "type": ["string", "null"], "format": "date-time" },
+            "last_used": { "type": ["string", "null"], "format": "date" },
+            "revoked": {
+                "type": ["object", "null"],
+                "properties": { "time": { "type": "string", "format": "date-time" }, "by": text },
+            },
         },
     })
 }
@@ -197,6 +245,7 @@ fn schemas() -> Value {
             "additionalProperties": false,
         },
         "Deliveries": deliveries_schema(),
+        "Token": token_schema(),
         "Answer": {
             "type": "object",
             "required": ["article", "version", "revision", "event", "type", "seq", "stage", "status", "duplicate"],

@@ -3,17 +3,24 @@
 //! A connection has one request under way at a time, so the bound on connections bounds every kind of request.
 
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tower::Service;
 
+use super::doors::Peer;
 use super::stream::FOLLOWERS;
+use super::tls::Tls;
 use super::{Gateway, router};
 
 /// How many connections there may be, those that follow streams included; more wait to be accepted.
@@ -42,14 +49,30 @@ impl Default for Patience {
     }
 }
 
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Entrance {
+    /// What is listened on.
+    pub listener: TcpListener,
+    /// The certificate, where connections speak TLS.
+    pub tls: Option<Arc<Tls>>,
+}
+
+impl From<TcpListener> for Entrance {
+    fn from(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
+    }
+}
+
 /// Serves every route until `stop` is done; then accepts nothing more, and returns when everything under way has
 /// finished or there is no patience left.
 pub async fn serve(
-    listener: TcpListener,
+    entrance: impl Into<Entrance>,
     gateway: Arc<Gateway>,
     patience: Patience,
     stop: impl Future<Output = ()>,
 ) {
+    let Entrance { listener, tls } = entrance.into();
     let app = router(Arc::clone(&gateway));
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
@@ -64,10 +87,27 @@ pub async fn serve(
             accepted = accepted => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = graceful.watcher().watch(connection(stream, app.clone(), patience.head));
+            Ok((stream, peer)) => {
+                prepare(&stream);
+                let (watcher, app, tls) = (graceful.watcher(), app.clone(), tls.clone());
+                let app = Addressed { app, peer: Peer(peer.ip()) };
+                let mut draining = gateway.health.draining();
                 tokio::spawn(async move {
-                    if let Err(error) = connection.await {
+                    let ended = match tls {
+                        None => watcher.watch(connection(stream, app, patience.head)).await,
+                        Some(tls) => {
+                            // Who hasn't shaken hands yet has nothing under way that an end would wait for.
+                            let shaken = tokio::select! {
+                                shaken = tls.accept(stream) => shaken,
+                                _ = draining.wait_for(|draining| *draining) => None,
+                            };
+                            match shaken {
+                                Some(stream) => watcher.watch(connection(stream, app, patience.head)).await,
+                                None => Ok(()),
+                            }
+                        }
+                    };
+                    if let Err(error) = ended {
                         tracing::debug!(%error, "a connection ended early");
                     }
                     drop(place);
@@ -90,13 +130,42 @@ pub async fn serve(
     }
 }
 
-type Connection = http1::Connection<TokioIo<TcpStream>, TowerToHyperService<Router>>;
-
-fn connection(stream: TcpStream, app: Router, head: Duration) -> Connection {
+fn prepare(stream: &TcpStream) {
     // Answers are small and awaited: held back to be sent together, they would only come late.
     let _ = stream.set_nodelay(true);
     #[cfg(target_os = "linux")]
-    let _ = socket2::SockRef::from(&stream).set_tcp_user_timeout(Some(UNTAKEN));
+    let _ = socket2::SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN));
+}
+
+/// The routes, for requests of one connection.
+#[derive(Clone)]
+struct Addressed {
+    app: Router,
+    peer: Peer,
+}
+
+impl Service<Request<Incoming>> for Addressed {
+    type Response = <Router as Service<Request<Incoming>>>::Response;
+    type Error = <Router as Service<Request<Incoming>>>::Error;
+    type Future = <Router as Service<Request<Incoming>>>::Future;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Service::<Request<Incoming>>::poll_ready(&mut self.app, context)
+    }
+
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        request.extensions_mut().insert(self.peer);
+        self.app.call(request)
+    }
+}
+
+type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Addressed>>;
+
+fn connection<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    stream: S,
+    app: Addressed,
+    head: Duration,
+) -> Connection<S> {
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)

@@ -8,9 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::BoxStream;
 use uuid::Uuid;
 
-use super::{Clock, Content, Expect, LogError, Message, Seq, Settled, Stream, append};
+use super::{Clock, Content, Entry, Expect, LogError, Message, Seq, Settled, Stream, append};
 
 /// How long a write of a key tries to get a definite answer.
 pub const KEY_PATIENCE: Duration = Duration::from_secs(10);
@@ -114,6 +115,25 @@ impl Keys {
             }
         }
         Ok(())
+    }
+
+    /// How many writes of keys there were.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log can't be read.
+    pub async fn end(&self) -> Result<Seq, LogError> {
+        self.stream.end().await
+    }
+
+    /// Every write of a key after the first so many, in order, and then what comes; an entry's subject is the key.
+    ///
+    /// # Errors
+    /// [`LogError`] where the log can't be read.
+    pub async fn tail(
+        &self,
+        after: Seq,
+    ) -> Result<BoxStream<'static, Result<Vec<Entry>, LogError>>, LogError> {
+        self.stream.tail(after).await
     }
 
     /// The key's newest revision and value; empty where it has none.

@@ -23,6 +23,9 @@ const INBOXES: &str = "_INBOX.copydesk";
 /// What the inboxes of a process begin with that serves readers alone: apart from the service's, where events pass.
 pub const FEED_INBOXES: &str = "_INBOX.copydesk-feed";
 
+/// The inboxes that no command is answered to.
+pub(super) const OWN_INBOXES: [&str; 2] = [INBOXES, FEED_INBOXES];
+
 /// Why there is no connection. Names servers, never what a URL holds beside them.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {

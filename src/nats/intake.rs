@@ -18,9 +18,11 @@ use serde::Deserialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use super::connect::OWN_INBOXES;
 use super::turns::{Turn, Turns};
 use super::{Options, Stats, answer};
 use crate::desk::Desk;
+use crate::door::Meter;
 use crate::metrics::Metrics;
 
 /// Takes messages, and has each answered.
@@ -30,6 +32,7 @@ pub(super) struct Intake {
     room: Arc<Semaphore>,
     room_bytes: Arc<Semaphore>,
     turns: Turns,
+    actors: Meter<Arc<str>>,
     office: Office,
 }
 
@@ -56,6 +59,7 @@ impl Intake {
             room: Arc::new(Semaphore::new(options.in_flight as usize)),
             room_bytes: Arc::new(Semaphore::new(options.in_flight_bytes as usize)),
             turns: Turns::default(),
+            actors: Meter::new(options.rate),
             office: Office { client, desk, stats, metrics: Arc::clone(&options.metrics) },
             options,
         }
@@ -73,6 +77,11 @@ impl Intake {
             tracing::debug!(subject = %message.subject, "a command with no inbox to answer to was passed over");
             return;
         };
+        if self.is_anothers(&reply, &message.subject) {
+            self.office.stats.passed_over();
+            tracing::debug!(subject = %message.subject, "a command with another's inbox to answer to was passed over");
+            return;
+        }
         match self.admit(&message) {
             Ok(taken) => {
                 let office = self.office.clone();
@@ -85,6 +94,19 @@ impl Intake {
         }
     }
 
+    /// Whether an answer would go to an inbox of somebody else in the newsroom, or of the service itself: where inboxes
+    /// are given out by name, as `_INBOX.ana.>`.
+    fn is_anothers(&self, reply: &Subject, subject: &str) -> bool {
+        let Some((owner, _)) =
+            reply.as_str().strip_prefix(&self.options.inboxes).and_then(|rest| rest.split_once('.'))
+        else {
+            return false;
+        };
+        let own = asked(subject, &self.options.prefix).is_some_and(|(actor, _)| actor == owner);
+        let of_service = OWN_INBOXES.iter().any(|inboxes| inboxes.rsplit('.').next() == Some(owner));
+        of_service || (!own && self.office.desk.store().newsroom().person(owner).is_some())
+    }
+
     /// Size, identity and rate, in the contract's order; then its turn.
     fn admit(&self, message: &Message) -> Result<Taken, Box<Problem>> {
         let bytes = message.payload.len();
@@ -92,7 +114,7 @@ impl Intake {
             let detail = format!("a command has at most {} bytes", limits::COMMAND_BYTES);
             return Err(Problem::too_large("command", detail).into());
         }
-        let actor = match asked(&message.subject, &self.options.prefix) {
+        let actor: Arc<str> = match asked(&message.subject, &self.options.prefix) {
             Some((actor, _)) if ids::is_actor_name(actor) => Arc::from(actor),
             _ => {
                 let detail = "the subject names nobody who could be in the newsroom: it has to be \
@@ -100,6 +122,10 @@ impl Intake {
                 return Err(Problem::new(Code::Forbidden, detail).into());
             }
         };
+        if self.actors.take(Arc::clone(&actor)).is_err() {
+            let detail = "too many commands of yours: go slower";
+            return Err(Problem::new(Code::Busy, detail).into());
+        }
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let room = Arc::clone(&self.room).try_acquire_owned();
         let room_bytes = Arc::clone(&self.room_bytes).try_acquire_many_owned(bytes);

@@ -48,6 +48,7 @@ use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use crate::desk::Desk;
+use crate::door::Rate;
 use crate::metrics::Metrics;
 
 mod answer;
@@ -79,6 +80,8 @@ pub struct Options {
     pub in_flight_bytes: u32,
     /// How long what is under way may take at a shutdown.
     pub drain_within: Duration,
+    /// How often one actor may send a command.
+    pub rate: Rate,
     /// Where commands are counted beside those of other gateways.
     pub metrics: Arc<Metrics>,
 }
@@ -91,6 +94,7 @@ impl Default for Options {
             in_flight: 4096,
             in_flight_bytes: 64 * 1024 * 1024,
             drain_within: Duration::from_secs(20),
+            rate: Rate { per_second: 1_000_000, burst: 1_000_000 },
             metrics: Arc::default(),
         }
     }

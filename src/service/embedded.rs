@@ -1,6 +1,6 @@
 //! The parts in the command line's own process, on a folder that no service has open.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 
 use anyhow::bail;
 use async_trait::async_trait;
@@ -12,6 +12,7 @@ use super::{FoldCheck, Part, Service, serve};
 use crate::config::Config;
 use crate::http;
 use crate::store::{Store, fold};
+use crate::tokens::Book;
 
 /// A desk in this process, on an embedded log that no service has open.
 #[async_trait]
@@ -59,8 +60,8 @@ pub async fn embedded(config: &Config) -> anyhow::Result<Arc<dyn Embedded>> {
         proves: true,
         ..serve::site(config)
     };
-    let tokens = Arc::new(RwLock::new(config.tokens()));
-    let gateway = Arc::new(serve::gateway(&service, config, Part::ALL, site, &tokens));
+    let book = Book::open(Arc::clone(&service.log), config.tokens()).await?;
+    let gateway = Arc::new(serve::gateway(&service, config, Part::ALL, site, &book));
     gateway.health.set_caught_up();
     let router = http::router(gateway);
     Ok(Arc::new(InThisProcess { service, router }))

@@ -3,7 +3,7 @@
 //! # Layout
 //! - [`parts`]: log, store, desk, wire and public side put together, and the tasks that keep them going.
 //! - [`serve`]: a process that answers until it is told to stop; `public`: one that serves readers and opens nothing
-//!   but the wire; `couriers`: the webhooks.
+//!   but the wire; `couriers`: the webhooks; `doors`: proxies, rates and TLS.
 //! - [`embedded`]: the same parts in the command line's own process, on a folder that no service has open.
 
 use std::fmt;
@@ -11,6 +11,7 @@ use std::str::FromStr;
 
 mod backup;
 mod couriers;
+mod doors;
 pub mod embedded;
 pub mod parts;
 mod public;

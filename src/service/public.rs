@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::Context;
 use copydesk_public::{Public, Site};
 use futures::StreamExt;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
-use super::serve::{public_url, ready, site, stopped};
+use super::doors;
+use super::reload::read_again;
+use super::serve::{public_url, ready, site, stopped, url_of};
 use crate::config::Config;
+use crate::http::server::Entrance;
 use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
 use crate::log::jetstream::WireAlone;
 use crate::log::{Clock, Seq};
@@ -67,10 +69,10 @@ impl WireFold {
 /// no command taken, no newsroom proposed, and there is nobody whose token would be known.
 pub(super) async fn serve(
     config: &Config,
-    listener: TcpListener,
+    entrance: Entrance,
     stop: watch::Sender<bool>,
 ) -> anyhow::Result<()> {
-    let address = listener.local_addr()?;
+    let process_url = url_of(&entrance)?;
     let url = config.nats.url.as_deref().context("nats.url is missing: where is the NATS server?")?;
     let credentials = config.nats.feed_credentials.as_deref();
     let client = nats::connect_with(url, credentials, "reading the wire", nats::FEED_INBOXES).await?;
@@ -86,7 +88,7 @@ pub(super) async fn serve(
         clock: log.clock(),
         progress: watch::Sender::new(Progress::default()),
     };
-    let site = Site { public_url: public_url(config, &format!("http://{address}")), ..site(config) };
+    let site = Site { public_url: public_url(config, &process_url), ..site(config) };
     let readers =
         Readers { editions: folding.editions.clone(), site, clock: log.clock(), rendered: Arc::default() };
     let gateway = Arc::new(Gateway {
@@ -95,6 +97,8 @@ pub(super) async fn serve(
         audit: None,
         roll: None,
         tokens: Arc::new(|_| None),
+        book: None,
+        doors: doors::doors(&config.http),
         health: Arc::new(Health::default()),
         progress: folding.progress.subscribe(),
         metrics: Arc::new(Metrics::default()),
@@ -105,9 +109,11 @@ pub(super) async fn serve(
     });
     let end = folding.editions.wire().end().await?;
     let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
+    let tls = entrance.tls.clone();
     let hearing = tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             tracing::info!("SIGHUP: this process only serves readers, and has no newsroom to change");
+            read_again(tls.as_deref());
         }
     });
     let fold = tokio::spawn(folding.clone().run());
@@ -116,8 +122,8 @@ pub(super) async fn serve(
         () = folding.folded(end) => gateway.health.set_caught_up(),
         _ = told.wait_for(|stop| *stop) => {}
     }
-    ready(&format!("http://{address}"))?;
-    http::serve(listener, gateway, Patience::default(), stopped(stop.subscribe())).await;
+    ready(&process_url)?;
+    http::serve(entrance, gateway, Patience::default(), stopped(stop.subscribe())).await;
     hearing.abort();
     fold.abort();
     let _ = fold.await;

@@ -2,15 +2,17 @@
 //! its tokens taken as they are.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::serve::open_log;
-use crate::config::{Config, token};
+use crate::config::Config;
 use crate::desk::{self, Proposal};
+use crate::http::tls::Tls;
 use crate::log::Log;
+use crate::tokens::Book;
 
 /// What came of proposing a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,38 +43,51 @@ async fn propose(log: &dyn Log, config: &Config) -> anyhow::Result<Reloaded> {
     }
 }
 
-/// Whose token is whose, as the file has it now.
-pub(super) type Tokens = Arc<RwLock<token::Tokens>>;
-
-/// Reads the file again at each SIGHUP, for as long as the process lives. What is wrong with it is said, and nothing
-/// changes then.
-pub(super) async fn at_each_hangup(
-    log: Arc<dyn Log>,
-    file: Option<PathBuf>,
-    tokens: Tokens,
-) -> anyhow::Result<()> {
-    let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
-    while hangups.recv().await.is_some() {
-        let Some(file) = &file else {
-            tracing::warn!("SIGHUP: there is no configuration file to read again");
-            continue;
-        };
-        match again(&*log, file, &tokens).await {
-            Ok(Reloaded { version, changes }) if changes.is_empty() => {
-                tracing::info!(version, "SIGHUP: the newsroom is in force as the file has it");
-            }
-            Ok(Reloaded { version, changes }) => {
-                tracing::info!(version, ?changes, "SIGHUP: the file's newsroom is in force from now on");
-            }
-            Err(error) => tracing::error!(error = format!("{error:#}"), "SIGHUP: nothing was changed"),
-        }
-    }
-    Ok(())
+/// What a changed file changes while the service runs.
+pub(super) struct Reloading {
+    pub log: Arc<dyn Log>,
+    pub file: Option<PathBuf>,
+    pub book: Arc<Book>,
+    pub tls: Option<Arc<Tls>>,
 }
 
-async fn again(log: &dyn Log, file: &Path, tokens: &Tokens) -> anyhow::Result<Reloaded> {
-    let config = Config::open(file)?;
-    let reloaded = propose(log, &config).await?;
-    *tokens.write().unwrap_or_else(PoisonError::into_inner) = config.tokens();
-    Ok(reloaded)
+impl Reloading {
+    /// Reads the file again at each SIGHUP, for as long as the process lives, and the certificate that it named at the
+    /// start. What is wrong with either is said, and nothing changes then.
+    pub(super) async fn at_each_hangup(self) -> anyhow::Result<()> {
+        let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
+        while hangups.recv().await.is_some() {
+            read_again(self.tls.as_deref());
+            let Some(file) = &self.file else {
+                tracing::warn!("SIGHUP: there is no configuration file to read again");
+                continue;
+            };
+            match self.again(file).await {
+                Ok(Reloaded { version, changes }) if changes.is_empty() => {
+                    tracing::info!(version, "SIGHUP: the newsroom is in force as the file has it");
+                }
+                Ok(Reloaded { version, changes }) => {
+                    tracing::info!(version, ?changes, "SIGHUP: the file's newsroom is in force from now on");
+                }
+                Err(error) => tracing::error!(error = format!("{error:#}"), "SIGHUP: nothing was changed"),
+            }
+        }
+        Ok(())
+    }
+
+    async fn again(&self, file: &Path) -> anyhow::Result<Reloaded> {
+        let config = Config::open(file)?;
+        let reloaded = propose(&*self.log, &config).await?;
+        self.book.replace(config.tokens()).await?;
+        Ok(reloaded)
+    }
+}
+
+/// Reads a certificate again, where there is one.
+pub(super) fn read_again(tls: Option<&Tls>) {
+    match tls.map(Tls::read_again) {
+        None => {}
+        Some(Ok(())) => tracing::info!("SIGHUP: the certificate was read again"),
+        Some(Err(error)) => tracing::error!(%error, "SIGHUP: the certificate stays as it was"),
+    }
 }

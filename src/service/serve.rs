@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use copydesk_public::Site;
@@ -12,15 +12,17 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use super::couriers::{self, Couriers};
-use super::{Part, Service, open_embedded_log, reload};
+use super::{Part, Service, doors, open_embedded_log, reload};
 use crate::config::{self, Config, LogDurability, LogKind, master_key};
 use crate::desk::Proposal;
 use crate::evidence::{MasterKey, Vault};
+use crate::http::server::Entrance;
 use crate::http::{self, Checkable, Followers, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
 use crate::metrics::Metrics;
 use crate::nats;
+use crate::tokens::Book;
 
 /// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
 #[derive(Debug, Clone)]
@@ -41,26 +43,36 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let stop = stop_signal()?;
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
+    let entrance = Entrance { listener, tls: doors::tls(&config.http)? };
     if Part::is_feed_alone(&options.parts) {
-        return super::public::serve(&config, listener, stop).await;
+        return super::public::serve(&config, entrance, stop).await;
     }
-    let address = listener.local_addr()?;
+    let url = url_of(&entrance)?;
     let log = open_log(&config).await?;
     let service = open(&config, log).await?;
     if service.desk.halted().is_none() {
         propose(&service, &config).await?;
     }
     service.start(&options.parts)?;
-    let tokens = Arc::new(RwLock::new(config.tokens()));
-    let reloading =
-        reload::at_each_hangup(Arc::clone(&service.log), options.file.clone(), Arc::clone(&tokens));
-    let reloading = tokio::spawn(reloading);
+    let book = Book::open(Arc::clone(&service.log), config.tokens()).await?;
+    let reloading = reload::Reloading {
+        log: Arc::clone(&service.log),
+        file: options.file.clone(),
+        book: Arc::clone(&book),
+        tls: entrance.tls.clone(),
+    };
+    let hearing = async move {
+        if let Err(error) = reloading.at_each_hangup().await {
+            tracing::warn!(%error, "a changed file isn't taken while this runs");
+        }
+    };
+    let keeping = [tokio::spawn(Arc::clone(&book).keep()), tokio::spawn(hearing)];
     let site = Site {
-        public_url: public_url(&config, &format!("http://{address}")),
+        public_url: public_url(&config, &url),
         proves: options.parts.contains(&Part::Audit),
         ..site(&config)
     };
-    let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &tokens));
+    let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &book));
     let end = service.log.events().end().await?;
     tokio::select! {
         () = service.store.folded(end) => gateway.health.set_caught_up(),
@@ -76,13 +88,13 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         true => Some(Couriers::start(&config, &service.log, &gateway.metrics)?),
         false => None,
     };
-    ready(&format!("http://{address}"))?;
+    ready(&url)?;
 
-    http::serve(listener, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
+    http::serve(entrance, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
     if let Some(answers) = answers {
         answers.await??;
     }
-    reloading.abort();
+    keeping.iter().for_each(tokio::task::JoinHandle::abort);
     if let Some(couriers) = couriers {
         couriers.stop().await;
     }
@@ -150,7 +162,13 @@ pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
             if config.log.durability == Some(LogDurability::Always) {
                 options.durability = Durability::Always;
             }
-            Ok(Arc::new(JetStreamLog::open(client, options).await?))
+            let log = JetStreamLog::open(client, options).await?;
+            for (name, subscriber) in config.nats.subscribers.iter().filter(|_| config.nats.create) {
+                let home = subscriber.section.as_ref().map(|section| section.replace('/', "."));
+                let homes = home.map(|home| vec![home.clone(), format!("{home}.>")]).unwrap_or_default();
+                log.provide_consumer(name, &homes).await?;
+            }
+            Ok(Arc::new(log))
         }
     }
 }
@@ -205,10 +223,9 @@ pub(super) fn gateway(
     config: &Config,
     parts: &[Part],
     site: Site,
-    tokens: &reload::Tokens,
+    book: &Arc<Book>,
 ) -> Gateway {
-    let tokens = Arc::clone(tokens);
-    let actor = move |presented: &str| tokens.read().unwrap_or_else(PoisonError::into_inner).actor(presented);
+    let tokens = Arc::clone(book);
     Gateway {
         desk: parts.contains(&Part::Desk).then(|| Arc::clone(&service.desk)),
         readers: parts.contains(&Part::Feed).then(|| Readers {
@@ -221,7 +238,9 @@ pub(super) fn gateway(
             .contains(&Part::Audit)
             .then(|| Checkable { audit: Arc::clone(&service.audit), desk: Arc::clone(&service.desk) }),
         roll: Some(couriers::roll(config, &service.log)),
-        tokens: Arc::new(actor),
+        tokens: Arc::new(move |presented| tokens.owner(presented)),
+        book: Some(Arc::clone(book)),
+        doors: doors::doors(&config.http),
         health: Arc::new(Health::default()),
         progress: service.progresses(),
         metrics: Arc::new(Metrics::default()),
@@ -262,6 +281,7 @@ async fn answer_nats(
     let options = nats::Options {
         prefix: config.desk.prefix.clone(),
         metrics: Arc::clone(metrics),
+        rate: config.nats.actor,
         ..nats::Options::default()
     };
     let gateway = nats::Gateway::open(client, Arc::clone(&service.desk), options).await?;
@@ -271,6 +291,12 @@ async fn answer_nats(
         stop.send_replace(true);
         Ok(ended?)
     }))
+}
+
+/// Where the process is reached, as far as it can tell.
+pub(super) fn url_of(entrance: &Entrance) -> anyhow::Result<String> {
+    let scheme = if entrance.tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", entrance.listener.local_addr()?))
 }
 
 /// Says true once the process was told to stop.

@@ -59,19 +59,29 @@ impl Serving {
 
     /// With more in its configuration file, and with these arguments.
     pub fn start(more: &str, arguments: Vec<String>) -> Self {
+        Self::start_as("copydesk", more, arguments)
+    }
+
+    /// The same, its subjects and streams with another prefix.
+    pub fn start_as(prefix: &str, more: &str, arguments: Vec<String>) -> Self {
         let mut more = format!("{more}\n");
         for (name, role) in PEOPLE {
             let hash = TokenHash::of(&token(name));
             write!(more, "[people.{name}]\nroles = [{role:?}]\ntoken = \"{hash}\"\n").unwrap();
         }
-        Self::without_people(&more, arguments)
+        Self::without_people_as(prefix, &more, arguments)
     }
 
     /// With nobody but those that the configuration's further lines name.
     pub fn without_people(more: &str, arguments: Vec<String>) -> Self {
+        Self::without_people_as("copydesk", more, arguments)
+    }
+
+    /// The same, its subjects and streams with another prefix.
+    pub fn without_people_as(prefix: &str, more: &str, arguments: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
-            "[desk]\nname = \"Test\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n{more}",
+            "[desk]\nname = \"Test\"\nprefix = {prefix:?}\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\n{more}",
             folder.path().join("data")
         );
         std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();

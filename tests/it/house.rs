@@ -18,14 +18,22 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("backup", &["log", "merkle", "audit"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
-    ("nats", &["log", "desk", "metrics"]),
-    ("config", &[]),
-    ("http", &["merkle", "audit", "log", "store", "evidence", "desk", "view", "wire", "deliver", "metrics"]),
+    ("nats", &["log", "desk", "metrics", "door"]),
+    ("door", &[]),
+    ("config", &["door"]),
+    ("tokens", &["log", "config"]),
+    (
+        "http",
+        &[
+            "merkle", "audit", "log", "store", "evidence", "desk", "view", "wire", "deliver", "metrics",
+            "door", "tokens",
+        ],
+    ),
     (
         "service",
         &[
             "backup", "merkle", "audit", "log", "store", "evidence", "desk", "wire", "http", "nats",
-            "config", "view", "deliver", "metrics",
+            "config", "view", "deliver", "metrics", "door", "tokens",
         ],
     ),
     ("bench", &["log", "store", "desk", "wire", "nats", "service"]),

@@ -484,3 +484,20 @@ async fn a_lost_connection_comes_back() {
     let error = connect("nats://127.0.0.1:1", None, "answers").await.unwrap_err().to_string();
     assert!(error.contains("127.0.0.1:1"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_actor_who_sends_too_often_is_busy_and_nobody_else_is() {
+    let server = NatsServer::start();
+    let rate = copydesk::door::Rate { per_second: 1, burst: 3 };
+    let options = Options { rate, ..Options::default() };
+    let _instance = Instance::with(server.client().await, server.client().await, options).await;
+    let tool = Tool::new(&server).await;
+    let mut busy = 0;
+    for _ in 0..20 {
+        let said = tool.send("ana", "draft", &json!({})).await;
+        busy += usize::from(said.status == 429);
+        assert!(["busy", "invalid"].contains(&said.code.as_deref().unwrap()), "{said:?}");
+    }
+    assert!(busy >= 10, "{busy}");
+    tool.send("eva", "draft", &json!({})).await.refused(400, "invalid");
+}

@@ -29,6 +29,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Gateway;
 use crate::log::{Entry, LogError, Seq};
+use crate::tokens::Pass;
 
 pub mod editions;
 pub(super) mod moves;
@@ -121,16 +122,19 @@ struct Follower<L: Line> {
     ready: VecDeque<Bytes>,
     beat: Interval,
     closing: watch::Receiver<bool>,
+    /// The token by which the reader came, where one was needed.
+    pass: Option<Pass>,
     _place: OwnedSemaphorePermit,
 }
 
 /// Follows a line from after a position in its stream; from now on where there is none. `new` must have been
-/// subscribed to before.
+/// subscribed to before. It ends with the token by which the reader came.
 async fn follow<L: Line>(
     gateway: &Gateway,
     line: L,
     new: broadcast::Receiver<L::New>,
     after: Option<Seq>,
+    pass: Option<Pass>,
 ) -> Result<Response, Problem> {
     let mut beat = tokio::time::interval(BEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -140,6 +144,7 @@ async fn follow<L: Line>(
     let mut follower = Follower {
         _place: gateway.followers.place()?,
         closing: gateway.health.draining(),
+        pass,
         new,
         past: None,
         reading: Arc::clone(&gateway.followers.reading),
@@ -186,6 +191,7 @@ impl<L: Line> Follower<L> {
             let came = tokio::select! {
                 biased;
                 () = told_to_close(&mut self.closing) => return Err(Ended),
+                () = is_nobodys(&mut self.pass) => return Err(Ended),
                 group = next_group(&mut self.past), if is_reading => Came::Old(group),
                 new = self.new.recv(), if !is_reading => Came::New(new),
                 _ = self.beat.tick() => return Ok(Bytes::from_static(HEARTBEAT)),
@@ -242,6 +248,14 @@ async fn next_group(past: &mut Option<Past>) -> Option<Result<Vec<Entry>, LogErr
 async fn told_to_close(closing: &mut watch::Receiver<bool>) {
     // The sender lives as long as the gateway.
     let _ = closing.wait_for(|closing| *closing).await;
+}
+
+/// Returns once the reader's token is nobody's any more; never for one who needed none.
+async fn is_nobodys(pass: &mut Option<Pass>) {
+    match pass {
+        Some(pass) => pass.ended().await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Where a reader who comes back had got to: the id of the last event that they had.

@@ -67,7 +67,8 @@ pub(in crate::http) async fn stream(
         reader,
     };
     let new = line.desk.store().moves();
-    Ok(follow(&gateway, line, new, last_event_id(&headers)?).await?)
+    let pass = line.reader.pass();
+    Ok(follow(&gateway, line, new, last_event_id(&headers)?, pass).await?)
 }
 
 /// The log as one of the staff may see it.

@@ -205,7 +205,12 @@ pub(super) struct Raw {
     pub name: Arc<str>,
     /// What stands before our subjects, with the closing dot.
     pub prefix: Arc<str>,
+    /// What the subjects of JetStream's own questions begin with.
+    pub api: Arc<str>,
 }
+
+/// What the subjects of JetStream's own questions begin with, in the account that the streams are in.
+pub(super) const API: &str = "$JS.API";
 
 impl Raw {
     /// The subject on the server.
@@ -312,7 +317,7 @@ impl Raw {
         rest: &str,
         request: &Value,
     ) -> Result<T, Failure> {
-        let subject = format!("$JS.API.{verb}.{}{rest}", self.name);
+        let subject = format!("{}.{verb}.{}{rest}", self.api, self.name);
         let payload = if request.is_null() { Bytes::new() } else { request.to_string().into() };
         let request = Request::new().payload(payload);
         let answer = self.request(subject, request, API_TIMEOUT).await.map_err(|e| {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::api::Raw;
 use crate::log::{Consumer, LogError, Seq};
@@ -68,6 +68,31 @@ pub(super) async fn durable(raw: &Raw) -> Result<Vec<Consumer>, LogError> {
             return Ok(found);
         }
     }
+}
+
+/// Sees to it that there is a durable consumer of that name on the wire, which is pulled from and acknowledges each
+/// message, for these homes (all, where there are none). One that is there is brought to these homes and keeps its
+/// place.
+///
+/// # Errors
+/// [`LogError`] where JetStream refuses it or can't be asked.
+pub(super) async fn provide(raw: &Raw, name: &str, homes: &[String]) -> Result<(), LogError> {
+    let filters: Vec<String> = match homes {
+        [] => vec![raw.full(">")],
+        homes => homes.iter().map(|home| raw.full(home)).collect(),
+    };
+    let request = json!({
+        "stream_name": raw.name,
+        "config": {
+            "durable_name": name,
+            "name": name,
+            "deliver_policy": "all",
+            "ack_policy": "explicit",
+            "filter_subjects": filters,
+        },
+    });
+    let made: Result<Value, _> = raw.api("CONSUMER.CREATE", &format!(".{name}"), &request).await;
+    made.map(drop).map_err(|failure| raw.unavailable(&failure))
 }
 
 impl Info {

@@ -84,7 +84,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::{Clock, Consumer, Durability, Log, LogError, Stream, clock::SystemClock, keys::Keys};
-use api::{Failure, Info, Raw, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
+use api::{API, Failure, Info, Raw, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
 use check::Plan;
 use erasures::Erasures;
 use stream::JetStream;
@@ -95,6 +95,7 @@ pub mod check;
 mod consumers;
 mod erasures;
 mod headers;
+mod polled;
 mod stream;
 mod tail;
 mod wire;
@@ -154,6 +155,15 @@ impl Drop for JetStreamLog {
 }
 
 impl JetStreamLog {
+    /// Sees to it that a subscriber of the wire has a durable consumer of its name, for these homes (all, where there
+    /// are none; `*` and `>` as in NATS). One that is there keeps its place.
+    ///
+    /// # Errors
+    /// [`LogError`] where JetStream refuses it or can't be asked.
+    pub async fn provide_consumer(&self, name: &str, homes: &[String]) -> Result<(), LogError> {
+        consumers::provide(&self.wire.raw, name, homes).await
+    }
+
     /// Opens the log through the connection that writes, making its streams where they are absent and
     /// [`Options::create`] says so.
     ///
@@ -163,7 +173,7 @@ impl JetStreamLog {
     /// JetStream can't be asked.
     pub async fn open(client: Client, options: Options) -> Result<Self, LogError> {
         check_server(&client, &options.prefix)?;
-        let maker = Maker { client: &client, options: &options };
+        let maker = Maker { client: &client, options: &options, api: API };
         let identity = maker.identity().await?;
         let wire = maker.open("wire", identity).await?;
         let keys = maker.open("keys", identity).await?;
@@ -231,6 +241,7 @@ async fn follow(erasures: Arc<Erasures>) {
 struct Maker<'a> {
     client: &'a Client,
     options: &'a Options,
+    api: &'a str,
 }
 
 impl Maker<'_> {
@@ -241,6 +252,7 @@ impl Maker<'_> {
             client: self.client.clone(),
             name: self.plan(token).name.into(),
             prefix: format!("{prefix}.{token}.").into(),
+            api: self.api.into(),
         }
     }
 
@@ -359,7 +371,7 @@ impl Log for JetStreamLog {
         if let Some(stream) = known {
             return Ok(Arc::new(stream));
         }
-        let maker = Maker { client: &self.client, options: &self.options };
+        let maker = Maker { client: &self.client, options: &self.options, api: API };
         let stream = JetStream {
             raw: maker.open(name, self.identity).await?,
             name: name.into(),

@@ -135,7 +135,7 @@ impl Pull {
                 "expires": nanos(PULL_EXPIRES),
                 "idle_heartbeat": nanos(HEARTBEAT),
             });
-            let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{}.{}", self.raw.name, self.consumer);
+            let subject = format!("{}.CONSUMER.MSG.NEXT.{}.{}", self.raw.api, self.raw.name, self.consumer);
             self.raw
                 .client
                 .publish_with_reply(subject, self.inbox.clone(), request.to_string().into())

@@ -1,7 +1,7 @@
 //! The wire alone, for a process that has the right to nothing else.
 //!
-//! It reads the wire's stream and makes consumers on it, and asks JetStream for no other stream: not for the events,
-//! the keys, or the records of erasures. So an erased message is one that is gone, without the hash of what was
+//! It reads the wire's stream by position ([`Polled`]) and makes no consumer on it, and asks JetStream for no other
+//! stream: not for the events, the keys, or the records of erasures. So an erased message is one that is gone, without the hash of what was
 //! there. The log's identity is in the metadata of the wire's own stream.
 
 use std::sync::Arc;
@@ -10,11 +10,16 @@ use async_nats::Client;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::api::API;
 use super::erasures::Erasures;
+use super::polled::Polled;
 use super::stream::JetStream;
 use super::{Maker, Options, check_server};
 use crate::log::clock::SystemClock;
 use crate::log::{Clock, LogError, Stream};
+
+/// JetStream's code where an account has no streams of its own.
+const NOT_ENABLED_FOR_ACCOUNT: u64 = 10039;
 
 /// The wire of a log on JetStream, to be read.
 #[derive(Debug)]
@@ -34,7 +39,12 @@ impl WireAlone {
     pub async fn open(client: Client, prefix: &str) -> Result<Self, LogError> {
         check_server(&client, prefix)?;
         let options = Options { prefix: prefix.to_owned(), create: false, ..Options::default() };
-        let maker = Maker { client: &client, options: &options };
+        let own = Maker { client: &client, options: &options, api: API };
+        // In an account that has no streams of its own the log's account may share its wire by another name.
+        let shared = format!("$JS.{}.API", prefix.to_ascii_uppercase());
+        let is_shared =
+            own.raw("wire").info().await.is_err_and(|failure| failure.is(NOT_ENABLED_FOR_ACCOUNT));
+        let maker = if is_shared { Maker { api: &shared, ..own } } else { own };
         let mut plan = maker.plan("wire");
         let Some(info) = maker.find("wire").await? else {
             return Err(LogError::Unsuitable(format!(
@@ -54,7 +64,7 @@ impl WireAlone {
 
     /// The editions.
     pub fn wire(&self) -> Arc<dyn Stream> {
-        Arc::new(self.wire.clone())
+        Arc::new(Polled(self.wire.clone()))
     }
 
     /// The identity of the log that the wire belongs to.

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Request, StatusCode};
+use copydesk::config::token::{Listed, TokenHash};
 use copydesk::deliver::Roll;
 use copydesk::evidence::{MasterKey, Vault};
-use copydesk::http::{Followers, Gateway, InFlight, Readers, Vitals, router};
+use copydesk::http::{Doors, Followers, Gateway, InFlight, Readers, Vitals, router};
 use copydesk::log::Log;
 use copydesk::log::memory::MemoryLog;
 use copydesk::service::Service;
 use copydesk::store::fold;
+use copydesk::tokens::Book;
 use copydesk::wire::writer;
 use copydesk_article::newsroom::{Person, PersonKind, Role};
 use copydesk_public::Site;
@@ -69,17 +71,24 @@ impl House {
 
     /// A house that takes so many commands at once.
     pub async fn with_room_for(commands: u32) -> House {
-        let house = Self::build(commands).await;
+        let house = Self::build(commands, Doors::default()).await;
         house.gateway.health.set_caught_up();
         house
     }
 
     /// A house that has not said yet that it has caught up.
     pub async fn still_folding() -> House {
-        Self::build(1024).await
+        Self::build(1024, Doors::default()).await
     }
 
-    async fn build(commands: u32) -> House {
+    /// A house with such doors.
+    pub async fn with_doors(doors: Doors) -> House {
+        let house = Self::build(1024, doors).await;
+        house.gateway.health.set_caught_up();
+        house
+    }
+
+    async fn build(commands: u32, doors: Doors) -> House {
         let folder = tempfile::tempdir().unwrap();
         let log = Arc::new(MemoryLog::new(7));
         let handle: Arc<dyn Log> = Arc::<MemoryLog>::clone(&log);
@@ -92,10 +101,17 @@ impl House {
         let bot = Person { kind: PersonKind::Machine, roles: vec![Role::Reporter], ..Person::default() };
         newsroom.people.insert("bot".into(), bot);
         service.propose(&newsroom, "copydesk", false).await.unwrap();
-        let tokens = |token: &str| {
-            let actor = token.strip_prefix("token-of-")?;
-            assert_ne!(actor, "nobody-you-know", "the look-up fails");
-            ALL.contains(&actor).then(|| Arc::from(actor))
+        let listed = ALL.map(|actor| Listed {
+            actor: actor.into(),
+            name: "token".into(),
+            hash: TokenHash::of(&format!("token-of-{actor}")),
+            expires: None,
+        });
+        let book = Book::open(Arc::clone(&service.log), listed.into()).await.unwrap();
+        let owners = Arc::clone(&book);
+        let tokens = move |token: &str| {
+            assert_ne!(token, "token-of-nobody-you-know", "the look-up fails");
+            owners.owner(token)
         };
         let site = Site {
             title: "Desk".into(),
@@ -121,6 +137,8 @@ impl House {
             }),
             roll: Some(Arc::new(Roll::new(Arc::clone(&service.log), Vec::new()))),
             tokens: Arc::new(tokens),
+            book: Some(book),
+            doors,
             health: Arc::default(),
             progress: service.progresses(),
             metrics: Arc::default(),

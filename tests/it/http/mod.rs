@@ -1,5 +1,6 @@
 //! The HTTP gateway, its router called in-process, and its server over real connections.
 
+mod attacks;
 mod bad_input;
 mod commands;
 mod evidence;
