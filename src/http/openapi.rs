@@ -82,6 +82,13 @@ fn paths() -> Value {
         "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },
         "/feed.ninjs": { "get": public("The same as ninjs 3.1: items and next.", &feed, "application/json") },
         "/articles/{id}": { "get": public("The newest edition as a page, or as ninjs for Accept: application/json; 410 once withdrawn.", &[], page) },
+        "/articles/{id}/proof": { "get": public("The newest edition's public form, its leaf, the way to a signed root: what checks it (docs/VERIFYING.md).", &[], json) },
+        "/audit/checkpoint": { "get": public("The newest signed checkpoint (C2SP tlog-checkpoint).", &[], "text/plain") },
+        "/audit/key": { "get": public("The key that checkpoints are verified with.", &[], "text/plain") },
+        "/audit/tile/{tile}": { "get": public("A tile or an entry bundle (C2SP tlog-tiles), such as 0/x001/234.p/17 or entries/000.", &[], "application/octet-stream") },
+        "/audit/events/{seq}": { "get": read("The stored bytes of one event; 410 where they were erased. Auditors and chiefs.", &[], "application/cloudevents+json") },
+        "/audit/events/{seq}/proof": { "get": read("That an event is in the log. Auditors and chiefs.", &[], json) },
+        "/v1/verify": { "get": read("The whole log derived again on this instance: JSON lines of progress, and a report. Auditors and chiefs.", &[], "application/jsonl") },
         "/healthz": { "get": public("How the instance is doing.", &[], json) },
         "/readyz": { "get": public("200 where requests may come, 503 where they shouldn't.", &[], json) },
         "/metrics": { "get": public("Counters in Prometheus' text format.", &[], "text/plain") },
@@ -94,6 +101,19 @@ fn paths() -> Value {
                 false => json!({ "type": "string", "format": "uuid" }),
             };
             path["parameters"] = json!([{ "name": "id", "in": "path", "required": true, "schema": id }]);
+        }
+        let position = json!({ "type": "integer", "minimum": 1, "description": "A position of the log." });
+        let tile =
+            json!({ "type": "string", "description": "Level, index and width; it has slashes in it." });
+        for (route, name, schema) in [
+            ("/audit/events/{seq}", "seq", &position),
+            ("/audit/events/{seq}/proof", "seq", &position),
+            ("/audit/tile/{tile}", "tile", &tile),
+        ] {
+            if let Some(path) = paths.get_mut(route) {
+                path["parameters"] =
+                    json!([{ "name": name, "in": "path", "required": true, "schema": schema }]);
+            }
         }
     }
     paths

@@ -120,11 +120,14 @@ impl Story {
         let mut answer = Vec::new();
         let deadline = Instant::now() + Duration::from_secs(5);
         let mut chunk = [0; 65536];
-        while let Ok(read) = socket.read(&mut chunk)
-            && read > 0
-            && Instant::now() < deadline
-        {
-            answer.extend_from_slice(&chunk[..read]);
+        while Instant::now() < deadline {
+            match socket.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => answer.extend_from_slice(&chunk[..read]),
+                // A proof waits for its checkpoint.
+                Err(_) if answer.is_empty() => {}
+                Err(_) => break,
+            }
         }
         assert!(!answer.is_empty(), "{path} answers");
         String::from_utf8_lossy(&answer).into_owned()
