@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
+use copydesk::audit::verify::{Sources, verify};
+use copydesk::backup::{Source, backup, restore};
 use copydesk::log::jetstream::{self, JetStreamLog};
+use copydesk::log::memory::MemoryLog;
 use copydesk::log::segments::Options;
 use copydesk::log::{
     AppendError, Clock, Content, Durability, Entry, Expect, Log, LogError, Message, Seq, Stream, keys::Keys,
@@ -164,6 +167,31 @@ async fn is_redacted(service: &Service, article: Uuid, words: &str) {
     copydesk::store::fold::catch_up(&store, &*service.log, |_, _| {}).await.unwrap();
     assert_eq!(known(&store, article), known(&service.store, article));
     assert!(store.aside(article).unwrap().is_none());
+    // The tree is what it was, whether its leaves were made of the words or of what the log keeps of them.
+    let (size, tree) = (store.merkle().size(), service.store.merkle());
+    assert_eq!(store.merkle().root(size).unwrap(), tree.root(size).unwrap());
+    verifies(service, Arc::clone(&service.log)).await;
+}
+
+/// That everything is derived again, but for what turned on the words, which is said.
+async fn verifies(service: &Service, log: Arc<dyn Log>) {
+    let key = service.audit.key().verifier();
+    let sources = Sources { log, store: Some(&service.store), key, against: Vec::new() };
+    let report = verify(&sources, |_, _| {}).await.unwrap();
+    assert!(report.holds() && report.erased > 0 && report.checkpoints > 0, "{report:#?}");
+    assert!(report.notes.iter().any(|note| note.contains("was redacted by")), "{:?}", report.notes);
+}
+
+/// That a backup of a log brings back what was erased as erased.
+async fn comes_back(service: &Service) {
+    let folder = tempfile::tempdir().unwrap();
+    // Everything must be under a checkpoint.
+    service.audit.covering(service.store.merkle().size() - 1).await;
+    let source = Source::Log(Arc::clone(&service.log));
+    backup(&source, folder.path(), |_, _| {}).await.unwrap();
+    let restored: Arc<dyn Log> = Arc::new(MemoryLog::new(3));
+    restore(folder.path(), Some(folder.path()), &*restored, |_| {}, |_, _| {}).await.unwrap();
+    verifies(service, restored).await;
 }
 
 async fn words_go(service: &Service) -> Uuid {
@@ -196,6 +224,7 @@ async fn words_go(service: &Service) -> Uuid {
     let edit = json!({"set": {"headline": "Somebody lost"}});
     done(service, "ana", article, "edit", Some(2), edit).await;
     is_redacted(service, article, NAME).await;
+    comes_back(service).await;
     article
 }
 
