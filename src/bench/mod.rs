@@ -113,8 +113,8 @@ pub async fn run(plan: &Plan, folder: &Path, told: impl Fn(&str)) -> anyhow::Res
         all.push(embedded::measure(plan, folder).await?);
     }
     if plan.wants(Subject::Rebuild) {
-        told("folding a log anew");
-        all.push(rebuild::measure(plan, folder).await?);
+        told("folding a log anew, and verifying it");
+        all.extend(rebuild::measure(plan, folder).await?);
     }
     if plan.wants(Subject::Throughput) || plan.wants(Subject::Latency) {
         match &plan.nats {

@@ -1,4 +1,4 @@
-//! Folding a log anew into sled, against reading, checking and decoding the same events and dropping them.
+//! Folding a log anew into sled, and verifying it, against reading, checking and decoding the same events and dropping them.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,6 +9,8 @@ use copydesk_article::event::{self, Read};
 use futures::StreamExt;
 
 use super::{Measured, Plan, load, newsroom, per_second};
+use crate::audit::line::new_key;
+use crate::audit::verify::{Sources, verify};
 use crate::log::segments::{Options, Syncing};
 use crate::log::{Content, Log};
 use crate::service::{Part, Service, open_embedded_log};
@@ -17,25 +19,30 @@ use crate::store::{Store, fold};
 /// Events of one article, on average a story's life.
 const EVENTS_PER_ARTICLE: usize = 20;
 
-pub(super) async fn measure(plan: &Plan, folder: &Path) -> anyhow::Result<Measured> {
+pub(super) async fn measure(plan: &Plan, folder: &Path) -> anyhow::Result<[Measured; 2]> {
     let data = folder.join("rebuild");
     let log = filled(&data, plan.events).await?;
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let key = new_key("bench")?.verifier();
+    let (mut ours, mut verified, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..plan.runs {
         bare.push(decode(&*log).await?);
         let (store, _) = Store::open(&folder.join(format!("state-{run}")), 256 << 20)?;
         let start = Instant::now();
         let events = fold::catch_up(&store, &*log, |_, _| {}).await?;
         ours.push(per_second(usize::try_from(events)?, start.elapsed()));
+        let sources =
+            Sources { log: Arc::clone(&log), store: Some(&store), key: key.clone(), against: Vec::new() };
+        let start = Instant::now();
+        let report = verify(&sources, |_, _| {}).await?;
+        anyhow::ensure!(report.holds(), "what was filled doesn't verify: {:?}", report.faults);
+        verified.push(per_second(usize::try_from(events)?, start.elapsed()));
     }
-    Ok(Measured::new(
-        "events folded anew into sled",
-        "reading, checking and decoding the same events",
-        "per second",
-        "at least 50000 per second",
-        ours,
-        bare,
-    ))
+    let against = "reading, checking and decoding the same events";
+    let reach = "at least 50000 per second";
+    let folded =
+        Measured::new("events folded anew into sled", against, "per second", reach, ours, bare.clone());
+    let what = "events verified, their state, wire and tree with them";
+    Ok([folded, Measured::new(what, against, "per second", reach, verified, bare)])
 }
 
 /// A log with this many events, written by the desk itself.

@@ -57,14 +57,16 @@ fn public(content_type: HeaderValue, caching: HeaderValue, body: Vec<u8>) -> Res
     (headers, body).into_response()
 }
 
-fn newest(checkable: &Checkable) -> Result<Arc<Signed>, Problem> {
-    let none = || Problem::new(Code::Behind, "no checkpoint is signed yet: try again in a second");
-    checkable.audit.newest().ok_or_else(none)
+fn newest(gateway: &Gateway, audit: &Audit) -> Result<Arc<Signed>, Problem> {
+    audit.newest().ok_or_else(|| match gateway.diverged() {
+        Some(why) => Problem::new(Code::LogUnavailable, format!("the log isn't what it was: {why}")),
+        None => Problem::new(Code::Behind, "no checkpoint is signed yet: try again in a second"),
+    })
 }
 
 /// `GET /audit/checkpoint`
 pub(super) async fn checkpoint(State(gateway): State<Arc<Gateway>>) -> Result<Response, Refusal> {
-    let signed = newest(of(&gateway)?)?;
+    let signed = newest(&gateway, &of(&gateway)?.audit)?;
     Ok(public(PLAIN, A_MOMENT, signed.note.to_vec()))
 }
 
@@ -80,7 +82,7 @@ pub(super) async fn tile(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let checkable = of(&gateway)?.clone();
-    let signed = newest(&checkable)?;
+    let signed = newest(&gateway, &checkable.audit)?;
     let tile: TilePath = path.ok().and_then(|Path(path)| path.parse().ok()).ok_or_else(Problem::not_found)?;
     let level = match tile.tiles {
         Tiles::Hashes(level) => u32::from(level),

@@ -209,6 +209,8 @@ pub struct Folder<'a> {
     aside: HashSet<Uuid>,
     /// The lines of the articles of which something in the present group was erased.
     lines: HashMap<Uuid, Line>,
+    /// The present event's digest, where it was understood: then its envelope needn't be read once more for its leaf.
+    digest: Option<Option<event::Hash>>,
 }
 
 impl<'a> Folder<'a> {
@@ -218,7 +220,7 @@ impl<'a> Folder<'a> {
     /// [`StoreError::Damaged`].
     pub fn new(store: &'a Store, identity: Uuid) -> Result<Self, StoreError> {
         let aside = store.all_aside()?.into_keys().collect();
-        Ok(Self { store, identity, kept: HashMap::new(), aside, lines: HashMap::new() })
+        Ok(Self { store, identity, kept: HashMap::new(), aside, lines: HashMap::new(), digest: None })
     }
 
     /// Folds a group of entries that follow the fold position; where something was erased, with the lines of the
@@ -230,16 +232,15 @@ impl<'a> Folder<'a> {
         let hash = group.last().and_then(hash).unwrap_or_default();
         let erased: Vec<_> = group.iter().map(erased).collect();
         self.lines = redacted::in_group(events, &mut group).await?;
-        let leaves = group.iter().zip(erased).map(|(entry, erased)| leaf(entry, erased)).collect::<Vec<_>>();
-        self.apply(&group, &leaves, hash)?;
+        self.apply(&group, &erased, hash)?;
         Ok(())
     }
 
-    /// `leaves` are the entries' own; `last_hash` is of the last entry's bytes, or of those that were there.
+    /// `erased` says of which entries something was erased; `last_hash` is of the last entry's bytes, or of those that were there.
     fn apply(
         &mut self,
         entries: &[Entry],
-        leaves: &[Option<Leaf>],
+        erased: &[Option<Option<[u8; 32]>>],
         last_hash: [u8; 32],
     ) -> Result<(), StoreError> {
         // Only between groups: what a group made of an article is nowhere else until readers see the whole of it.
@@ -250,10 +251,15 @@ impl<'a> Folder<'a> {
         let mut group = Recent::default();
         let mut last = None;
         let folded = position.seq;
-        for (entry, leaf) in entries.iter().zip(leaves).filter(|(entry, _)| entry.seq > folded) {
+        for (entry, erased) in entries.iter().zip(erased).filter(|(entry, _)| entry.seq > folded) {
+            self.digest = None;
             self.take(entry, &mut group, &mut position)?;
+            let leaf = match (self.digest, &entry.content, erased) {
+                (Some(digest), Content::Message { body, .. }, None) => Some(Leaf::new(body, digest)),
+                _ => leaf(entry, *erased),
+            };
             if let Some(leaf) = leaf {
-                group.leaf(entry.seq, *leaf);
+                group.leaf(entry.seq, leaf);
                 position.leaves += 1;
             }
             group.count();
@@ -385,6 +391,7 @@ impl<'a> Folder<'a> {
         event: &Event,
         group: &mut Recent,
     ) {
+        self.digest = Some(event.editiondigest);
         let (article, version) = (stored.article.id, event.articleversion);
         let at = EventRef {
             version,

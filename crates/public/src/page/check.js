@@ -111,7 +111,7 @@
       : "This browser can't check the log's signature; everything else holds.";
     return (
       `Checked. The words on this page are those of edition ${proof.edition}, published on ` +
-      `${proof.published}. They are entry ${proof.index} of ${proof.size} in the log ${origin}. ${end} ` +
+      `${new Date(proof.published).toUTCString()}. They are entry ${proof.index} of ${proof.size} in the log ${origin}. ${end} ` +
       "Whoever kept an earlier checkpoint of that log can tell if its history was changed since."
     );
   };
