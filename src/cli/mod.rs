@@ -20,6 +20,7 @@ use copydesk::config::{Config, ConfigError};
 use copydesk::service;
 use copydesk_article::newsroom::Role;
 
+mod allow_events;
 mod audit_key;
 mod backup;
 mod bench;
@@ -131,6 +132,8 @@ enum Verb {
     Verify(verify::Verify),
     /// Prove that an event is in the log
     Prove(prove::Prove),
+    /// Let newer sorts of events be written, when every instance is upgraded
+    AllowEvents(allow_events::AllowEvents),
     /// Draw a key to sign checkpoints with
     AuditKey(audit_key::AuditKey),
     /// Copy the log into a folder of plain files, while it is served
@@ -239,6 +242,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Verify(verify) => verify.run(global, screen).await,
         Verb::Backup(backup) => backup.run(global, screen).await,
         Verb::Recover(recover) => recover.run(global, screen).await,
+        Verb::AllowEvents(allow) => allow.run(global, screen).await,
         Verb::AuditKey(key) => key.run(screen),
         Verb::Rebuild(rebuild) => rebuild.run(global, screen).await,
         Verb::Reload(reload) => reload.run(global, screen).await,

@@ -39,6 +39,7 @@ pub mod clock;
 mod end;
 pub mod erasing;
 mod lanes;
+pub mod level;
 mod newsroom;
 mod past;
 mod sealing;
@@ -72,6 +73,8 @@ pub struct Desk {
     skew: clock::Skew,
     /// What confidential evidence is sealed and opened with, where there is a master key.
     vault: OnceLock<Vault>,
+    /// Which sorts of events may be written.
+    level: level::Level,
 }
 
 impl fmt::Debug for Desk {
@@ -128,6 +131,7 @@ impl Desk {
             answered: AtomicU64::new(0),
             skew: clock::Skew::default(),
             vault: OnceLock::new(),
+            level: level::Level::default(),
         }
     }
 
@@ -163,6 +167,7 @@ impl Desk {
     /// # Errors
     /// The refusal. 503s tell whether the command may have been written.
     pub async fn command(&self, actor: &Arc<str>, command: &Command) -> Result<Answer, Problem> {
+        self.level.allows(&*self.log, command.ask.name()).await?;
         let lane = self.lanes.lane(command.article);
         let mut known = lane.lock().await;
         let mut sealing = Sealing::default();

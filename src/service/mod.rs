@@ -25,7 +25,7 @@ pub use embedded::{Embedded, embedded, rebuild};
 pub use parts::{FoldCheck, Service, ServiceError, open_embedded_log};
 pub use reload::{Reloaded, reload};
 pub use serve::{ServeOptions, serve};
-pub use verify::verify_log;
+pub use verify::{allow_events, verify_log};
 
 /// What a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -179,6 +179,9 @@ impl Service {
             }
             Err(error) => return Err(error.into()),
         }
+        if let Err(error) = desk::level::begin(&*log).await {
+            tracing::warn!(%error, "the log's level of events can't be set: only the first is allowed");
+        }
         let key = signing_key(&*log, prefix, audit).await?;
         let audit = Arc::new(Audit::open(Arc::clone(&log), Arc::clone(&store), key).await?);
         if desk.halted().is_none()

@@ -11,7 +11,16 @@ use crate::audit::Checkpoint;
 use crate::audit::verify::{About, Fault, Report, Sources, verify};
 use crate::backup::compare;
 use crate::config::{Config, LogKind};
+use crate::desk::level;
 use crate::store::{Store, StoreError, fold};
+
+/// Lets what this build's newest events are be written to the configured log; the level before.
+///
+/// # Errors
+/// Where the log can't be opened or written.
+pub async fn allow_events(config: &Config) -> anyhow::Result<u32> {
+    Ok(level::raise(&*serve::open_log(config).await?).await?)
+}
 
 /// Reads the whole log and holds against it everything that rests on it; `against` are checkpoints that someone kept, or backups;
 /// `told` hears how far it is. The folded state is looked at where no service has it open.

@@ -4,6 +4,8 @@
 use std::time::{Duration, Instant};
 
 use async_nats::HeaderMap;
+use copydesk::log::Log;
+use copydesk::log::jetstream::{self, JetStreamLog};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -197,4 +199,45 @@ fn an_older_build_sets_aside_what_it_does_not_understand_and_goes_on_with_all_el
         health["fold"]["aside"] == 3 && health["wire_stopped"].is_null() && health["public"]["seq"] == 3
     });
     assert_eq!(newsroom.wire().len(), 3);
+}
+
+#[test]
+fn new_sorts_of_events_are_off_until_they_are_allowed() {
+    let server = NatsServer::start();
+    // A log that was made by a build of the first level.
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let log = JetStreamLog::open(server.client().await, jetstream::Options::default()).await.unwrap();
+        log.keys().put("events.level", 0, "1".into()).await.unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let more = format!("[log]\nkind = \"nats\"\n[nats]\nurl = {:?}", server.url());
+    let serving = Serving::start(&more, Vec::new());
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let redact = || {
+        let data = json!({"words": "John Doe", "ground": "Court order 7"});
+        let command =
+            json!({"id": Uuid::new_v4(), "type": "redact", "article": Uuid::new_v4(), "data": data});
+        send(&agent, serving.url(), "carl", &command).unwrap()
+    };
+    let (status, refused) = redact();
+    assert_eq!((status, refused["code"].as_str()), (400, Some("unknown_type")), "{refused}");
+    // Another place for the folded state, for the service has its own open.
+    let config = std::fs::read_to_string(serving.config()).unwrap();
+    let config =
+        config.replace(serving.data().to_str().unwrap(), folder.path().join("data").to_str().unwrap());
+    let path = folder.path().join("copydesk.toml");
+    std::fs::write(&path, config).unwrap();
+    for said in ["Level 2 is allowed; it was 1.", "allowed already"] {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_copydesk"));
+        let output = command.args(["allow-events", "--config"]).arg(&path).output().unwrap();
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(
+            output.status.success() && out.contains(said),
+            "{out}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    // The instance that runs hears of it with the next such command.
+    let (status, refused) = redact();
+    assert_eq!((status, refused["code"].as_str()), (404, Some("not_found")), "{refused}");
 }
