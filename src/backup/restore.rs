@@ -11,7 +11,8 @@ use super::write::{newest, same};
 use super::{BackupError, KEYS, Manifest, STREAMS, lines, source};
 use crate::log::clock::SystemClock;
 use crate::log::{self, Content, Entry, Expect, Log, Message, Seq, Settled, Stream};
-use crate::merkle::{Frontier, Leaf};
+use crate::merkle::Frontier;
+use crate::store::fold;
 
 /// How long an append is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -51,11 +52,7 @@ fn verified(folder: &Path, manifest: &Manifest) -> Result<u64, BackupError> {
     for entry in lines::read(folder, "events", manifest.extent("events"), 0)? {
         let entry = entry?;
         last = entry.seq;
-        let leaf = match &entry.content {
-            Content::Message { body, .. } => Leaf::of(&entry.subject, body),
-            Content::Erased { sha256 } => sha256.map(|event| Leaf { event, edition: None }),
-        };
-        if let Some(leaf) = leaf {
+        if let Some(leaf) = fold::leaf(&entry, fold::erased(&entry)) {
             frontier.push(leaf.hash());
             if frontier.size() == size {
                 root = frontier.root();

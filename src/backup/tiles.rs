@@ -5,9 +5,10 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{BackupError, Tree};
-use crate::log::{Content, Entry};
+use crate::log::Entry;
 use crate::merkle::path::Tiles;
 use crate::merkle::{self, Frontier, Hash, Leaf, TILE_WIDTH, TilePath};
+use crate::store::fold;
 
 /// A tree that grows in a folder.
 pub(super) struct Grower {
@@ -82,13 +83,9 @@ impl Grower {
         Ok(records)
     }
 
-    /// Adds what stands at a position; whether it was an event of ours.
-    pub(super) fn push(&mut self, entry: &Entry) -> Result<bool, BackupError> {
-        let leaf = match &entry.content {
-            Content::Message { body, .. } => Leaf::of(&entry.subject, body),
-            Content::Erased { sha256 } => sha256.map(|event| Leaf { event, edition: None }),
-        };
-        let Some(leaf) = leaf else { return Ok(false) };
+    /// Adds what stands at a position, where it is an event of ours.
+    pub(super) fn push(&mut self, entry: &Entry) -> Result<(), BackupError> {
+        let Some(leaf) = fold::leaf(entry, fold::erased(entry)) else { return Ok(()) };
         self.records.push(leaf);
         self.tree = Tree { size: self.tree.size + 1, seq: entry.seq };
         if self.records.len() as u64 == TILE_WIDTH {
@@ -96,7 +93,7 @@ impl Grower {
             self.records.clear();
             self.raise(1, hash)?;
         }
-        Ok(true)
+        Ok(())
     }
 
     fn raise(&mut self, level: u8, hash: Hash) -> Result<(), BackupError> {

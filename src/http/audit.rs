@@ -148,6 +148,14 @@ fn gone_wrong() -> Problem {
     Problem::new(Code::LogUnavailable, "what the log holds of this edition can't be proved here now")
 }
 
+/// The position that an auditor asks for, and what they ask it of.
+fn asked(gateway: &Gateway, request: Request) -> Result<(&Checkable, Seq), Problem> {
+    let checkable = of(gateway)?;
+    let (parts, _) = request.into_parts();
+    Reader::of(gateway, &parts, Arc::clone(&checkable.desk))?.may(Reads::Events)?;
+    Ok((checkable, position(parts.uri.path())?))
+}
+
 /// The position in a path below `/audit/events/`.
 fn position(path: &str) -> Result<Seq, Problem> {
     let asked = path.split('/').nth(3).and_then(|seq| seq.parse().ok());
@@ -159,11 +167,7 @@ pub(super) async fn event_proof(
     State(gateway): State<Arc<Gateway>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let Checkable { audit, desk } = of(&gateway)?;
-    let (parts, _) = request.into_parts();
-    let reader = Reader::of(&gateway, &parts, Arc::clone(desk))?;
-    reader.may(Reads::Events)?;
-    let seq = position(parts.uri.path())?;
+    let (Checkable { audit, .. }, seq) = asked(&gateway, request)?;
     let tree = audit.store().merkle();
     let index = tree.index_of(seq).map_err(unreadable)?.ok_or_else(Problem::not_found)?;
     let signed = covering(audit, index).await?;
@@ -186,11 +190,7 @@ pub(super) async fn event(
     State(gateway): State<Arc<Gateway>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let Checkable { audit, desk } = of(&gateway)?;
-    let (parts, _) = request.into_parts();
-    let reader = Reader::of(&gateway, &parts, Arc::clone(desk))?;
-    reader.may(Reads::Events)?;
-    let seq = position(parts.uri.path())?;
+    let (Checkable { audit, desk }, seq) = asked(&gateway, request)?;
     let entry = desk.log().events().get(seq).await.map_err(unavailable)?;
     match entry.ok_or_else(Problem::not_found)?.content {
         Content::Message { body, .. } => {

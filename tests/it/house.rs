@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("desk", &["log", "store", "evidence"]),
     ("wire", &["log", "merkle", "store", "desk"]),
     ("audit", &["log", "merkle", "store", "desk", "wire"]),
-    ("backup", &["log", "merkle", "audit"]),
+    ("backup", &["log", "merkle", "store", "audit"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
     ("nats", &["log", "desk", "metrics", "door"]),
