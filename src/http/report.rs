@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State, rejection::PathRejection};
@@ -23,6 +24,9 @@ use crate::audit::proof::Inclusion;
 use crate::log::{Content, Entry, Seq};
 use crate::store::redacted::Line;
 use crate::view::report::{self, Made, Sources};
+
+/// How long a record waits for the checkpoint that covers its newest event.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// `GET /v1/articles/{id}/report`
 pub(super) async fn report(
@@ -55,7 +59,7 @@ pub(super) async fn report(
         until: until.and_then(|_| params.get("until")).map(str::to_owned),
         version: env!("CARGO_PKG_VERSION"),
     };
-    let (proofs, checkpoint) = proofs(&gateway, &entries)?;
+    let (proofs, checkpoint) = proofs(&gateway, &entries).await?;
     // A long life is compared step by step and judged at each.
     let work = tokio::task::spawn_blocking(move || {
         let sources = Sources {
@@ -71,13 +75,22 @@ pub(super) async fn report(
     Ok(work.await.map_err(ended)?.ok_or_else(Problem::not_found)?)
 }
 
-/// What proves that these entries' events are in the log, under the newest checkpoint; those that came since it was signed
-/// have none yet.
-fn proofs(gateway: &Gateway, entries: &[Entry]) -> Result<(BTreeMap<Seq, Value>, Option<String>), Problem> {
+/// What proves that these entries' events are in the log, under the newest checkpoint. One that covers all of them is waited
+/// for, for a while.
+async fn proofs(
+    gateway: &Gateway,
+    entries: &[Entry],
+) -> Result<(BTreeMap<Seq, Value>, Option<String>), Problem> {
     let mut proofs = BTreeMap::new();
     let Some(Checkable { audit, .. }) = &gateway.audit else { return Ok((proofs, None)) };
-    let Some(signed) = audit.newest() else { return Ok((proofs, None)) };
     let tree = audit.store().merkle();
+    if let Some(last) = entries.last()
+        && let Some(index) = tree.index_of(last.seq).map_err(unreadable)?
+    {
+        // Without it the newest events are in the record without a proof.
+        let _ = tokio::time::timeout(PATIENCE, audit.covering(index)).await;
+    }
+    let Some(signed) = audit.newest() else { return Ok((proofs, None)) };
     for entry in entries {
         let Some(index) = tree.index_of(entry.seq).map_err(unreadable)?.filter(|index| *index < signed.size)
         else {
