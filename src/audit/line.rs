@@ -206,14 +206,18 @@ impl Audit {
     pub async fn run(&self, signing: bool) -> Result<Infallible, AuditError> {
         let clock = self.log.clock();
         let mut positions = self.store.positions();
+        let key = self.key.verifier();
+        // Where the last checkpoint is of another name or key, the same tree is signed once more, that it be verifiable.
+        let mut renew = signing;
         loop {
             positions.mark_unchanged();
             let (entry, last, end) = self.last(true).await?;
             let size = self.store.merkle().size();
-            if last != self.newest() && last.is_some() {
+            let ours = last.as_ref().is_none_or(|last| Checkpoint::open(&last.note, &key).is_ok());
+            if last != self.newest() && last.is_some() && (ours || !renew) {
                 self.newest.send_replace(last.clone());
             }
-            if size <= last.as_ref().map_or(0, |last| last.size) {
+            if size <= last.as_ref().map_or(0, |last| last.size) && (ours || !renew) {
                 tokio::select! {
                     _ = positions.changed() => {}
                     () = clock.sleep(LOOK) => {}
@@ -228,6 +232,7 @@ impl Audit {
             }
             if signing {
                 self.sign(size, end).await?;
+                renew = false;
             } else {
                 clock.sleep(APART).await;
             }

@@ -29,6 +29,9 @@ pub enum NoteError {
     /// The bytes aren't a signed checkpoint.
     #[error("not a signed checkpoint")]
     Format,
+    /// A signature by this key's name and id is there, and doesn't hold.
+    #[error("the signature by {0} doesn't hold")]
+    Forged(String),
     /// No signature by this key holds.
     #[error("the checkpoint isn't signed by {0}")]
     Signature(String),
@@ -171,7 +174,10 @@ impl Checkpoint {
         let unsigned = || NoteError::Signature(verifier_key.split('+').next().unwrap_or_default().to_owned());
         let note = Note::from_bytes(note).map_err(|_| NoteError::Format)?;
         let (verified, _) =
-            note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|_| unsigned())?;
+            note.verify(&VerifierList::new(vec![Box::new(verifier)])).map_err(|error| match error {
+                signed_note::NoteError::InvalidSignature { name, .. } => NoteError::Forged(name),
+                _ => unsigned(),
+            })?;
         if verified.is_empty() { Err(unsigned()) } else { Ok(checkpoint) }
     }
 }
@@ -192,10 +198,7 @@ mod tests {
         let other = Key::new("desk.example/audit", &[8; 32]).unwrap().verifier();
         assert!(matches!(Checkpoint::open(&note, &other), Err(NoteError::Signature(_))));
         let changed = String::from_utf8(note).unwrap().replace("\n42\n", "\n43\n");
-        assert!(matches!(
-            Checkpoint::open(changed.as_bytes(), &key().verifier()),
-            Err(NoteError::Signature(_))
-        ));
+        assert!(matches!(Checkpoint::open(changed.as_bytes(), &key().verifier()), Err(NoteError::Forged(_))));
         assert_eq!(Checkpoint::open(b"x", &key().verifier()), Err(NoteError::Format));
         assert_eq!(Checkpoint::open(changed.as_bytes(), "x"), Err(NoteError::VerifierKey));
     }

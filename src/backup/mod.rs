@@ -1,6 +1,7 @@
 //! A log, kept in a folder of plain files, and put back.
 //!
 //! ```text
+//! lock                                   held while a run writes
 //! manifest.json                          what the folder holds, written last
 //! streams/<stream>/<first seq>.jsonl     a line for each position: seq, subject, time, headers, body in base64
 //! keys/<first seq>.jsonl                 the key-value space: secrets, for their owner alone, to be kept elsewhere
@@ -55,7 +56,7 @@ pub enum BackupError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// A file failed.
-    #[error("{path}: {source}")]
+    #[error("{path}")]
     File {
         /// The file.
         path: String,

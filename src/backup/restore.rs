@@ -40,8 +40,12 @@ fn manifest(folder: &Path) -> Result<Manifest, BackupError> {
 /// Reads a whole backup and holds its events against its checkpoint; how many those are.
 fn verified(folder: &Path, manifest: &Manifest) -> Result<u64, BackupError> {
     for stream in ["wire", "checkpoints"] {
+        let (mut last, end) = (0, manifest.extent(stream).end);
         for entry in lines::read(folder, stream, manifest.extent(stream), 0)? {
-            entry?;
+            last = entry?.seq;
+        }
+        if last != end {
+            return Err(BackupError::Damaged(format!("its {stream} end at {last}, and should at {end}")));
         }
     }
     let signed = newest(folder, manifest)?;

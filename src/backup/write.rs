@@ -1,5 +1,6 @@
 //! A run: what came since the last one is copied, and the tree over it built and held against its checkpoint.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -30,6 +31,16 @@ pub async fn backup(
     folder: &Path,
     mut told: impl FnMut(u64, u64),
 ) -> Result<Written, BackupError> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)
+        .map_err(BackupError::file(folder))?;
+    let path = folder.join("lock");
+    let lock = std::fs::File::create(&path).map_err(BackupError::file(&path))?;
+    if lock.try_lock().is_err() {
+        return Err(BackupError::Other(format!("another run writes {}: wait for it", folder.display())));
+    }
     let mut manifest = Manifest::read(folder)?.unwrap_or_else(|| Manifest::new(source.identity()));
     if manifest.identity != source.identity() {
         return Err(BackupError::Other(format!(

@@ -223,8 +223,8 @@ impl Reader {
     /// `unauthenticated`, `forbidden`, `log_unavailable`, `behind`.
     pub(super) fn of(gateway: &Gateway, parts: &Parts, desk: Arc<Desk>) -> Result<Self, Problem> {
         let Identity { actor, pass } = identity(parts)?;
-        if let Some(why) = gateway.diverged() {
-            let detail = format!("what is folded here isn't what the log holds: {why}");
+        if let Some(why) = gateway.halted() {
+            let detail = format!("what is folded here can't be held against the log: {why}");
             return Err(Problem::new(Code::LogUnavailable, detail));
         }
         if !gateway.health.is_caught_up() {

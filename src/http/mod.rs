@@ -114,12 +114,21 @@ impl fmt::Debug for Gateway {
 impl Gateway {
     /// Why the log and the folded state disagree, if they do: then nothing is decided (promise 9).
     fn diverged(&self) -> Option<Arc<str>> {
+        let why = self.halted()?;
+        let progress = self.progress.borrow();
+        // A store that can't be written stops the fold too, and says nothing of the log.
+        let stopped = progress.fold_stopped.as_deref() == Some(&*why) && !progress.diverged;
+        (!stopped).then_some(why)
+    }
+
+    /// Why nothing is decided, if nothing is.
+    fn halted(&self) -> Option<Arc<str>> {
         self.desk.as_ref().and_then(|desk| desk.halted())
     }
 
     /// Why requests should go to another instance, if they should.
     fn not_ready(&self, look: &Look) -> Option<Arc<str>> {
-        if let Some(why) = self.diverged() {
+        if let Some(why) = self.halted() {
             Some(why)
         } else if self.health.is_draining() {
             Some("the instance is about to end".into())

@@ -103,8 +103,8 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         ("fold_stopped", progress.fold_stopped.is_some()),
         ("wire_stopped", progress.wire_stopped.is_some()),
         ("public_stopped", progress.public_stopped.is_some()),
-        ("audit_stopped", progress.audit_stopped.is_some()),
         ("log_away", look.away.is_some()),
+        ("audit_stopped", progress.audit_stopped.is_some()),
         ("clock_off", look.skew.is_some_and(|skew| skew.abs() > MOST_SKEW)),
         ("articles_aside", fold.as_ref().is_some_and(|fold| fold.aside > 0)),
     ];

@@ -25,6 +25,9 @@ pub async fn backup_log(
     folder: &Path,
     told: impl FnMut(u64, u64),
 ) -> anyhow::Result<Written> {
+    if folder.join("log").is_dir() || folder.starts_with(folders(&config.store.path).0) {
+        bail!("{} is the folder of a log: give the backup one of its own", folder.display());
+    }
     let source = match config.log.kind {
         LogKind::Embedded => Source::Folder(Snapshot::open(&folders(&config.store.path).0)?),
         LogKind::Nats => Source::Log(serve::open_log(config).await?),

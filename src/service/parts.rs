@@ -1,6 +1,7 @@
 //! The parts put together: log, store, desk, wire and public side of one process, and the tasks that keep them
 //! going.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,8 +58,8 @@ pub enum ServiceError {
     /// No random bytes are to be had.
     #[error("no random bytes are to be had: {0}")]
     Random(String),
-    /// A thread can't be started.
-    #[error("a thread can't be started: {0}")]
+    /// A folder can't be made, or a thread not started.
+    #[error("the data folder or a thread can't be had: {0}")]
     Thread(#[from] std::io::Error),
 }
 
@@ -154,6 +155,8 @@ impl Service {
         told: impl FnMut(u64, u64),
     ) -> Result<Arc<Service>, ServiceError> {
         Store::forget_erased(&folders(data).1)?;
+        // Words that nobody else on the machine is to read.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
         let (store, opened) = Store::open(&folders(data).1, cache_bytes)?;
         if let Opened::SetAside(path, why) = opened {
             tracing::warn!(%why, path = %path.display(), "the folded state was set aside; the log is folded anew");
@@ -318,7 +321,11 @@ impl Service {
                 Err(_) => FoldError::Store(StoreError::Damaged("sled gave up on its files".to_owned())),
             };
             let why = error.to_string();
-            self.progress.send_modify(|progress| progress.fold_stopped = Some(why.clone()));
+            let diverged = matches!(error, FoldError::Diverged(_));
+            self.progress.send_modify(|progress| {
+                progress.fold_stopped = Some(why.clone());
+                progress.diverged = diverged;
+            });
             if matches!(error, FoldError::Log(_)) {
                 tracing::warn!(%why, "folding waits");
             } else {

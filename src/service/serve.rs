@@ -124,6 +124,11 @@ async fn propose(service: &Service, config: &Config) -> anyhow::Result<()> {
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_env("COPYDESK_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // More than this of the NATS client's own lines would be messages, whole.
+    let filter = match "async_nats=info".parse() {
+        Ok(client) => filter.add_directive(client),
+        Err(_) => filter,
+    };
     let format = std::env::var("COPYDESK_LOG_FORMAT").unwrap_or_default();
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second subscriber in one process is refused, and the first one stays.

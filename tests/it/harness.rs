@@ -187,7 +187,7 @@ fn launch(folder: &Path, arguments: &[String]) -> (Child, String) {
         .args(["serve", "--config"])
         .arg(folder.join("copydesk.toml"))
         .args(arguments)
-        .env("COPYDESK_LOG", if folder.join(LOUD).exists() { "debug" } else { "info" })
+        .env("COPYDESK_LOG", if folder.join(LOUD).exists() { "trace" } else { "info" })
         .stdout(Stdio::piped())
         .stderr(log)
         .spawn()

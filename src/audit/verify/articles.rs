@@ -278,6 +278,7 @@ impl Worker {
                 event: event.id,
                 home: edition.home.to_string(),
                 edition: edition.number,
+                kind: edition.kind.name(),
                 body: rendered.map(|message| Sha256::digest(&message.body).into()),
             });
         }

@@ -22,7 +22,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::line::{self, Signed};
-use super::note::Checkpoint;
+use super::note::{Checkpoint, NoteError};
 use crate::log::{Content, Entry, Log, LogError, Seq, Stream};
 use crate::merkle::{Frontier, Hash};
 use crate::store::redacted::{self, Line};
@@ -146,6 +146,9 @@ impl Report {
 /// The newsroom line's versions, by their numbers.
 pub(super) type Newsrooms = Arc<RwLock<BTreeMap<u32, Newsroom>>>;
 
+/// Everything that was signed, by the size it was signed over: where it stands, if in the line, and the root.
+pub(super) type AllSigned = BTreeMap<u64, Vec<(Option<Seq>, Hash)>>;
+
 /// An edition as it should be on the wire.
 #[derive(Debug, Clone)]
 pub(super) struct Expected {
@@ -154,6 +157,7 @@ pub(super) struct Expected {
     event: Uuid,
     home: String,
     edition: u32,
+    kind: &'static str,
     /// SHA-256 of the message's body; none where this build can't render it.
     body: Option<Hash>,
 }
@@ -174,18 +178,15 @@ pub async fn verify(sources: &Sources<'_>, mut told: impl FnMut(u64, u64)) -> Re
     }
     expected.sort_by_key(|edition: &Expected| edition.seq);
     report.editions = expected.len() as u64;
-    wire::compare(&*sources.log, &expected, &mut report).await?;
+    wire::compare(&*sources.log, &expected, &signed, &mut report).await?;
     Ok(report)
 }
 
 /// Everything that was signed, by the size it was signed over.
-async fn checkpoints(
-    sources: &Sources<'_>,
-    report: &mut Report,
-) -> Result<BTreeMap<u64, Vec<(Option<Seq>, Hash)>>, LogError> {
+async fn checkpoints(sources: &Sources<'_>, report: &mut Report) -> Result<AllSigned, LogError> {
     let stream = sources.log.stream(line::STREAM).await?;
     let end = stream.end().await?;
-    let mut signed: BTreeMap<u64, Vec<(Option<Seq>, Hash)>> = BTreeMap::new();
+    let mut signed = AllSigned::new();
     let mut largest = 0;
     let mut tail = stream.tail(0).await?;
     let mut at = 0;
@@ -197,8 +198,16 @@ async fn checkpoints(
                 report.found(About::Checkpoint, Some(at), "it is no checkpoint");
                 continue;
             };
-            if let Err(error) = Checkpoint::open(&note, &sources.key) {
-                report.notes.push(format!("the checkpoint at {at} bears another key's signature: {error}"));
+            match Checkpoint::open(&note, &sources.key) {
+                Ok(_) => {}
+                Err(NoteError::Forged(_)) => {
+                    report.found(About::Checkpoint, Some(at), "its signature doesn't hold")
+                }
+                Err(error) => {
+                    report
+                        .notes
+                        .push(format!("the checkpoint at {at} bears another key's signature: {error}"));
+                }
             }
             if size < largest {
                 report.found(
@@ -235,7 +244,7 @@ struct Reading<'a, 'b> {
     part: u64,
     readings: u64,
     end: Seq,
-    signed: &'a BTreeMap<u64, Vec<(Option<Seq>, Hash)>>,
+    signed: &'a AllSigned,
     report: &'a mut Report,
 }
 

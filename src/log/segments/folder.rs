@@ -9,6 +9,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
@@ -102,7 +103,8 @@ pub(super) fn make_folder(path: &Path) -> Result<(), LogError> {
     }
     let make = || {
         let new: Vec<_> = path.ancestors().take_while(|folder| !folder.exists()).collect();
-        std::fs::create_dir_all(path)?;
+        // Words that nobody else on the machine is to read.
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         // A name is durable once the folder that it stands in is synced.
         new.into_iter().filter_map(Path::parent).try_for_each(sync_folder)
     };

@@ -259,3 +259,21 @@ fn forty_lines_of_python_check_a_story() {
         assert_eq!((status, body.contains("not_found")), (404, true), "{body}");
     }
 }
+
+#[test]
+fn a_log_of_another_name_is_signed_anew_and_keeps_its_history() {
+    let mut serving = Serving::embedded();
+    let article = publish(serving.url(), "The river rises");
+    Auditor::new(&serving).sees(serving.url(), 5);
+    assert!(serving.terminate().success());
+    let config = std::fs::read_to_string(serving.config()).unwrap();
+    std::fs::write(serving.config(), format!("{config}[audit]\norigin = \"desk.example/audit\"\n")).unwrap();
+    serving.start_again();
+    let auditor = Auditor::new(&serving);
+    assert!(auditor.key.starts_with("desk.example/audit+"), "{}", auditor.key);
+    let deadline = Instant::now() + PATIENCE;
+    while !auditor.run(serving.url(), true).status.success() {
+        assert!(Instant::now() < deadline, "{}", auditor.refuses(serving.url(), true));
+    }
+    assert!(check_story(&serving, &article, Some(&auditor.key)).status.success());
+}

@@ -160,6 +160,22 @@ async fn every_change_to_a_log_is_found_where_it_is() {
         &found(&left.report(&left.events, &wire, &[]).await),
         "wire 2: its Copydesk-Seq is 12, and should be 9",
     );
+    for (header, value, what) in [
+        ("Copydesk-Kind", "withdrawal", "its Copydesk-Kind is withdrawal, and should be first"),
+        ("Copydesk-Checkpoint-Size", "7777", "it names a checkpoint that was never signed"),
+    ] {
+        let mut wire = left.wire.clone();
+        wire[1].headers.iter_mut().find(|(name, _)| name == header).unwrap().1 = value.to_owned();
+        let report = left.report(&left.events, &wire, &left.checkpoints).await;
+        assert_eq!(found(&report), [format!("wire 2: {what}")]);
+    }
+    let mut forged = left.checkpoints.clone();
+    let note = String::from_utf8(forged[0].body.to_vec()).unwrap();
+    let (text, signature) = note.trim_end().rsplit_once(' ').unwrap();
+    let other = signature.replace(&signature[20..21], if &signature[20..21] == "A" { "B" } else { "A" });
+    forged[0].body = Bytes::from(format!("{text} {other}\n"));
+    let report = left.report(&left.events, &left.wire, &forged).await;
+    assert_eq!(found(&report), ["checkpoint 1: its signature doesn't hold"]);
     let mut wire = left.wire.clone();
     wire.push(wire[3].clone());
     let report = left.report(&left.events, &wire, &[]).await;

@@ -21,7 +21,7 @@
     (text || "")
       .replace(/\[((?:\\.|[^[\]\\])*)\]\((?:\\.|[^()\\]|\((?:\\.|[^()\\])*\))*\)/gsu, "$1")
       .replace(/\\([!-/:-@[-`{-~])|\*/g, (_, escaped) => escaped || "");
-  const bare = (text) => text.replace(/\s+/gu, "");
+  const bare = (text) => text.replace(/[\s\u0085]+/gu, "");
 
   // The words of a block as a page shows them.
   const shown = (block) =>
