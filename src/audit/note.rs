@@ -111,11 +111,6 @@ impl Key {
         )
     }
 
-    /// The name of the log.
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
-
     /// Signs a tree.
     ///
     /// # Errors

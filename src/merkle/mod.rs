@@ -5,7 +5,7 @@
 //!
 //! # Layout
 //! - [`leaf`]: the record that stands for one event.
-//! - [`tree`]: roots and proofs over rows of hashes, and the check of a proof.
+//! - [`tree`]: roots and paths over rows of hashes.
 //! - [`frontier`]: a tree that grows, in memory that grows with the logarithm of its size.
 //! - [`path`]: the addresses of tiles.
 
@@ -19,7 +19,7 @@ pub mod tree;
 pub use frontier::Frontier;
 pub use leaf::Leaf;
 pub use path::TilePath;
-pub use tree::{NotProved, Rows, check_inclusion, consistency, inclusion, root};
+pub use tree::{Rows, inclusion, root};
 
 /// A hash of the tree: SHA-256.
 pub type Hash = [u8; 32];
