@@ -6,7 +6,7 @@ use futures::StreamExt;
 use uuid::Uuid;
 
 use super::{BackupError, KEYS};
-use crate::log::segments::Snapshot;
+use crate::log::segments::{LAG, Snapshot};
 use crate::log::{Entry, Log, LogError, Seq, Stream};
 
 /// A log to be copied.
@@ -27,10 +27,14 @@ impl Source {
         }
     }
 
-    /// Where a stream ends now.
+    /// Where a stream ends now: at least where it did when the last end was told, whichever stream's that was.
     pub(super) async fn end(&self, stream: &str) -> Result<Seq, BackupError> {
         Ok(match self {
-            Source::Folder(snapshot) => snapshot.end(stream)?,
+            Source::Folder(snapshot) => {
+                // Streams are told apart how far they are: what one rests on may be told later.
+                tokio::time::sleep(LAG).await;
+                snapshot.end(stream)?
+            }
             Source::Log(log) => of(&**log, stream).await?.end().await?,
         })
     }

@@ -63,7 +63,7 @@ use super::{Clock, Durability, Log, LogError, Seq, Stream};
 
 pub use self::record::{ID_MAX_BYTES, MESSAGE_MAX_BYTES};
 pub use self::scan::Cut;
-pub use self::snapshot::Snapshot;
+pub use self::snapshot::{LAG, Snapshot};
 
 /// A segment is finished when the next record would make it longer than this.
 pub const SEGMENT_BYTES: u32 = 64 << 20;

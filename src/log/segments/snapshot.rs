@@ -4,6 +4,7 @@
 //! another by an erasure meanwhile is read as the one or the other.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -17,6 +18,9 @@ pub struct Snapshot {
     path: PathBuf,
     identity: Uuid,
 }
+
+/// How long what was answered takes at most to be written down as such, twice over.
+pub const LAG: Duration = Duration::from_millis(2 * super::writer::ANSWERED_BUSY.as_millis() as u64);
 
 impl Snapshot {
     /// The log in a folder.
