@@ -9,21 +9,13 @@ use std::time::{Duration, Instant};
 use copydesk::config::token::{Token, TokenHash};
 use serde_json::Value;
 
-use crate::harness::{Serving, token};
+use crate::harness::{Serving, token, until};
 use crate::nats_server::NatsServer;
 
 fn copydesk(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_copydesk")).args(arguments).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (output.status.code(), text(output.stdout), text(output.stderr))
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn status(url: &str, token: &str) -> u16 {

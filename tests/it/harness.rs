@@ -161,6 +161,15 @@ impl Serving {
     }
 }
 
+/// Waits until a condition holds; fails where it doesn't within a time that no working service needs.
+pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 /// Sends a command to a service that may be gone; none where no answer came.
 pub fn send(agent: &ureq::Agent, url: &str, actor: &str, command: &Value) -> Option<(u16, Value)> {
     let request = agent.post(format!("{url}/v1/commands")).header("Content-Type", "application/json");

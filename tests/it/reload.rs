@@ -2,13 +2,12 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use copydesk::config::token::TokenHash;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Serving, send, token};
+use crate::harness::{Serving, send, token, until};
 use crate::nats_server::NatsServer;
 
 /// Changes a service's configuration file.
@@ -21,14 +20,6 @@ fn other_editor(config: String) -> String {
     let hash = TokenHash::of(&token("zoe"));
     let config = config.replace("[people.eva]\nroles = [\"editor\"]", "[people.eva]\nroles = [\"auditor\"]");
     format!("{config}[people.zoe]\nname = \"Zoe\"\nroles = [\"editor\"]\ntoken = \"{hash}\"\n")
-}
-
-fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 fn status(serving: &Serving, actor: &str, command: &Value) -> u16 {

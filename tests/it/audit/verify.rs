@@ -172,8 +172,9 @@ async fn every_change_to_a_log_is_found_where_it_is() {
     let mut forged = left.checkpoints.clone();
     let note = String::from_utf8(forged[0].body.to_vec()).unwrap();
     let (text, signature) = note.trim_end().rsplit_once(' ').unwrap();
-    let other = signature.replace(&signature[20..21], if &signature[20..21] == "A" { "B" } else { "A" });
-    forged[0].body = Bytes::from(format!("{text} {other}\n"));
+    // One character, behind the key's id, which is the first six.
+    let other = if &signature[20..21] == "A" { "B" } else { "A" };
+    forged[0].body = Bytes::from(format!("{text} {}{other}{}\n", &signature[..20], &signature[21..]));
     let report = left.report(&left.events, &left.wire, &forged).await;
     assert_eq!(found(&report), ["checkpoint 1: its signature doesn't hold"]);
     let mut wire = left.wire.clone();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::faults::Dice;
-use crate::harness::{Serving, send, token};
+use crate::harness::{Serving, send, token, until};
 use crate::nats_server::{NatsServer, Setup};
 
 pub mod receiver;
@@ -151,11 +151,14 @@ fn each_edition_and_withdrawal_comes_signed_and_in_order_and_only_to_whom_it_is_
     let last = got[2].ninjs();
     assert_eq!((last["pubStatus"].as_str(), last.get("bodies")), (Some("canceled"), None), "{last:#}");
     // As the wire's own reader has it.
-    let (_, ninjs) = desk.get("", "/feed.ninjs");
-    assert!(ninjs.contains(&String::from_utf8_lossy(&got[2].body).into_owned()), "{ninjs}");
+    let body = String::from_utf8_lossy(&got[2].body).into_owned();
+    until("the feed has what the receiver got", || desk.get("", "/feed.ninjs").1.contains(&body));
 
     // Everyone on staff can see who has it.
-    let page = deliveries_until(&desk, "", |page| (0..4).all(|n| state(page, n, "all") == "taken"));
+    let page = deliveries_until(&desk, "", |page| {
+        (0..4).all(|n| state(page, n, "all") == "taken")
+            && [0, 1, 3].iter().all(|n| state(page, *n, "asia") == "taken")
+    });
     assert_eq!(page["deliveries"].as_array().unwrap().len(), 4, "{page:#}");
     assert_eq!(page["next"], Value::Null);
     let [gone, corrected, sport] = [0, 1, 2].map(|n| &page["deliveries"][n]);
