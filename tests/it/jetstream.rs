@@ -9,9 +9,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use copydesk::log::clock::SystemClock;
 use copydesk::log::jetstream::{JetStreamLog, Options};
-use copydesk::log::{AppendError, Content, Expect, Log, LogError, Message, Seq, Settled, Stream, append};
+use copydesk::log::{
+    AppendError, Content, Durability, Expect, Log, LogError, Message, Seq, Settled, Stream, append,
+};
 use futures::StreamExt;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::log_contract::{
     DEADLINE, Harness, body_of, erased_with, log_contract, message, put, take_up_to, within,
@@ -24,6 +27,12 @@ fn options(prefix: &str) -> Options {
 
 async fn open(client: &Client, prefix: &str) -> JetStreamLog {
     JetStreamLog::open(client.clone(), options(prefix)).await.unwrap()
+}
+
+/// A log whose events go in batches where they wait for each other.
+async fn open_batching(client: &Client, prefix: &str) -> JetStreamLog {
+    let options = Options { durability: Durability::Always, ..options(prefix) };
+    JetStreamLog::open(client.clone(), options).await.unwrap()
 }
 
 /// Asks until there is an answer that will do.
@@ -50,13 +59,19 @@ async fn api(client: &Client, subject: &str, request: &Value) -> Value {
 struct JetStreamHarness {
     server: NatsServer,
     log: Arc<JetStreamLog>,
+    batching: bool,
 }
 
 impl JetStreamHarness {
-    async fn start() -> Self {
-        let server = NatsServer::start();
-        let log = Arc::new(open(&server.client().await, "copydesk").await);
-        Self { server, log }
+    async fn start(batching: bool) -> Self {
+        let server = NatsServer::with(&Setup { sync_always: batching, ..Setup::default() });
+        let log = Self::opened(&server, "copydesk", batching).await;
+        Self { server, log, batching }
+    }
+
+    async fn opened(server: &NatsServer, prefix: &str, batching: bool) -> Arc<JetStreamLog> {
+        let client = server.client().await;
+        Arc::new(if batching { open_batching(&client, prefix).await } else { open(&client, prefix).await })
     }
 }
 
@@ -66,18 +81,18 @@ impl Harness for JetStreamHarness {
         Arc::clone(&self.log) as Arc<dyn Log>
     }
     async fn second(&self) -> Arc<dyn Log> {
-        Arc::new(open(&self.server.client().await, "copydesk").await)
+        Self::opened(&self.server, "copydesk", self.batching).await
     }
     async fn other(&self) -> Arc<dyn Log> {
-        Arc::new(open(&self.server.client().await, "another").await)
+        Self::opened(&self.server, "another", self.batching).await
     }
     async fn reopen(self: Box<Self>) -> Option<Box<dyn Harness>> {
-        let Self { mut server, log } = *self;
+        let Self { mut server, log, batching } = *self;
         drop(log);
         server.kill();
         server.start_again();
-        let log = Arc::new(open(&server.client().await, "copydesk").await);
-        Some(Box::new(Self { server, log }))
+        let log = Self::opened(&server, "copydesk", batching).await;
+        Some(Box::new(Self { server, log, batching }))
     }
     async fn foreign(&self, subject: &str, body: Bytes) -> Seq {
         let client = self.server.client().await;
@@ -87,7 +102,8 @@ impl Harness for JetStreamHarness {
     }
 }
 
-log_contract!(contract, Some(JetStreamHarness::start().await));
+log_contract!(contract, Some(JetStreamHarness::start(false).await));
+log_contract!(contract_in_batches, Some(JetStreamHarness::start(true).await));
 
 // ---- how streams and servers have to be set up
 
@@ -104,7 +120,9 @@ async fn own_config(client: &Client) -> Value {
 async fn a_stream_set_up_otherwise_is_refused_with_what_to_change() {
     let server = NatsServer::start();
     let client = server.client().await;
-    let own = own_config(&client).await;
+    let mut own = own_config(&client).await;
+    // What takes batches may be no mirror and the like in the first place.
+    own["allow_atomic"] = json!(false);
     api(&client, "STREAM.CREATE.SOURCE", &json!({"name": "SOURCE", "subjects": ["source"]})).await;
     let day: u64 = 86_400_000_000_000;
     let cases = [
@@ -159,7 +177,6 @@ async fn a_stream_set_up_otherwise_is_refused_with_what_to_change() {
             json!({"allow_msg_schedules": true, "allow_rollup_hdrs": true, "deny_purge": false, "discard": "old"}),
             "allow_msg_schedules is true",
         ),
-        ("allow_atomic", json!({"allow_atomic": true}), "allow_atomic is true"),
         (
             "persist_mode",
             json!({"persist_mode": "async"}),
@@ -333,10 +350,73 @@ async fn check_outcomes(stream: &Arc<dyn Stream>, outcomes: Vec<(String, Settled
     }
 }
 
+/// How many of a stream's messages came in batches.
+async fn in_batches(server: &NatsServer) -> usize {
+    let stream =
+        async_nats::jetstream::new(server.client().await).get_stream("COPYDESK_EVENTS").await.unwrap();
+    let (mut count, end) = (0, stream.cached_info().state.last_sequence);
+    for seq in 1..=end {
+        let message = stream.get_raw_message(seq).await.unwrap();
+        count += usize::from(message.headers.get("Nats-Batch-Id").is_some());
+    }
+    count
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waits_goes_as_one_batch_and_each_message_learns_its_own_fate() {
+    let server = NatsServer::with(&Setup { sync_always: true, ..Setup::default() });
+    let log = open_batching(&server.client().await, "copydesk").await;
+    let events = log.events();
+    let outcomes = write_much(&events, 40, 10).join_all().await.into_iter().flatten().collect::<Vec<_>>();
+    assert!(outcomes.iter().all(|(_, settled)| matches!(settled, Settled::Written(_))), "{outcomes:?}");
+    assert_eq!(outcomes.len(), 400);
+    check_outcomes(&events, outcomes).await;
+    let batched = in_batches(&server).await;
+    assert!(batched > 200, "only {batched} of 400 came in batches");
+
+    // One that comes too late, one that was written before and one that is too large, among many that are right.
+    let taken = put(&events, "taken", "by another").await;
+    let written = put(&events, "written", "before").await;
+    let send = |subject: String, body: Bytes| {
+        let events = Arc::clone(&events);
+        async move {
+            let message = message(&subject, &format!("{subject}'s"), body);
+            append(&*events, &SystemClock, &message, Expect::Subject(0), DEADLINE).await
+        }
+    };
+    let others = (0..30).map(|n| send(format!("right{n}"), "right".into()));
+    let others = others.chain((0..2).map(|n| send(format!("large{n}"), vec![b'x'; 2 << 20].into())));
+    let (late, repeat, others) = futures::join!(
+        send("taken".into(), "too late".into()),
+        async {
+            let again = message("written", &hex::encode(Sha256::digest("before")), "before");
+            append(&*events, &SystemClock, &again, Expect::Subject(0), DEADLINE).await
+        },
+        futures::future::join_all(others),
+    );
+    assert_eq!((late, repeat), (Settled::Lost, Settled::Written(written)));
+    let (right, large) = others.split_at(30);
+    assert!(
+        right.iter().all(|settled| matches!(settled, Settled::Written(seq) if *seq > taken)),
+        "{right:?}"
+    );
+    assert!(large.iter().all(|settled| matches!(settled, Settled::Refused(_))), "{large:?}");
+    assert_eq!(events.end().await.unwrap(), 400 + 2 + 30, "nothing was written twice");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_killed_under_many_appends_loses_and_doubles_nothing() {
-    let mut server = NatsServer::start();
-    let log = open(&server.client().await, "copydesk").await;
+    kill_under_appends(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_killed_under_batches_loses_and_doubles_nothing() {
+    kill_under_appends(true).await;
+}
+
+async fn kill_under_appends(batching: bool) {
+    let mut server = NatsServer::with(&Setup { sync_always: batching, ..Setup::default() });
+    let log = JetStreamHarness::opened(&server, "copydesk", batching).await;
     let events = log.events();
     let mut tail = events.tail(0).await.unwrap();
     let mut writers = write_much(&events, 48, 40);
@@ -614,8 +694,11 @@ async fn leader(client: &Client, stream: &str) -> Option<usize> {
     info["cluster"]["leader"].as_str()?.strip_prefix('n')?.parse().ok()
 }
 
-async fn open_cluster(client: &Client) -> JetStreamLog {
-    let three = Options { replicas: 3, ..options("copydesk") };
+async fn open_cluster(client: &Client, batching: bool) -> JetStreamLog {
+    let mut three = Options { replicas: 3, ..options("copydesk") };
+    if batching {
+        three.durability = Durability::Always;
+    }
     until(async || match JetStreamLog::open(client.clone(), three.clone()).await {
         Ok(log) => Some(log),
         Err(error) => {
@@ -628,9 +711,18 @@ async fn open_cluster(client: &Client) -> JetStreamLog {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_killed_under_many_appends_loses_and_doubles_nothing() {
+    kill_the_leader(false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leader_killed_under_batches_loses_and_doubles_nothing() {
+    kill_the_leader(true).await;
+}
+
+async fn kill_the_leader(batching: bool) {
     let mut servers = NatsServer::cluster();
     let client = connect(&servers).await;
-    let log = open_cluster(&client).await;
+    let log = open_cluster(&client, batching).await;
     let events = log.events();
     let mut tail = events.tail(0).await.unwrap();
     let mut writers = write_much(&events, 32, 25);
@@ -653,7 +745,7 @@ async fn a_leader_killed_under_many_appends_loses_and_doubles_nothing() {
 async fn in_a_cluster_racing_writers_have_one_winner_and_a_repeat_its_first_answer() {
     let servers = NatsServer::cluster();
     let client = connect(&servers).await;
-    let events = open_cluster(&client).await.events();
+    let events = open_cluster(&client, false).await.events();
     let mut last = 0;
     for round in 0..20 {
         // Two writers, and the first one's message twice, at once.

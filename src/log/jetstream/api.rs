@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::connection::State;
-use async_nats::{Client, Request, RequestError, RequestErrorKind};
+use async_nats::{Client, HeaderMap, Request, RequestError, RequestErrorKind};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -156,6 +156,11 @@ pub(super) struct Ack {
     pub seq: Seq,
     #[serde(default)]
     pub duplicate: bool,
+    /// Of a batch: its id, and how many messages it has.
+    #[serde(default)]
+    pub batch: String,
+    #[serde(default)]
+    pub count: usize,
 }
 
 /// What the failure of one publication means for the message. The table is in the head of the parent module.
@@ -262,16 +267,8 @@ impl Raw {
         }
     }
 
-    /// Publishes once. An error answer is kept apart from silence by [`Meaning`].
-    pub(super) async fn publish(
-        &self,
-        subject: &str,
-        id: &str,
-        headers: &Headers,
-        body: Bytes,
-        guard: Guard,
-        patience: Duration,
-    ) -> Result<Ack, Meaning> {
+    /// The headers of a publication.
+    pub(super) fn headers(&self, id: &str, headers: &Headers, guard: Guard) -> HeaderMap {
         let mut map = to_map(headers);
         map.insert("Nats-Msg-Id", id);
         // Where another stream has taken our subject, it must not take our message.
@@ -282,7 +279,31 @@ impl Raw {
         if let Some(seq) = guard.stream {
             map.insert("Nats-Expected-Last-Sequence", seq.to_string());
         }
-        let request = Request::new().headers(map).payload(body);
+        map
+    }
+
+    /// Publishes once.
+    pub(super) async fn publish(
+        &self,
+        subject: &str,
+        id: &str,
+        headers: &Headers,
+        body: Bytes,
+        guard: Guard,
+        patience: Duration,
+    ) -> Result<Ack, Meaning> {
+        self.publish_with(subject, self.headers(id, headers, guard), body, patience).await
+    }
+
+    /// Publishes once with these headers. An error answer is kept apart from silence by [`Meaning`].
+    pub(super) async fn publish_with(
+        &self,
+        subject: &str,
+        headers: HeaderMap,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Ack, Meaning> {
+        let request = Request::new().headers(headers).payload(body);
         let answer = self.request(self.full(subject), request, patience).await.map_err(|e| match e {
             Unanswered::NotSent => Meaning::Unavailable("not connected to NATS".into()),
             Unanswered::Cut => Meaning::Unknown("the connection was lost".into()),

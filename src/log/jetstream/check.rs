@@ -15,11 +15,16 @@ use super::api::nanos;
 /// The oldest server that is used; Jepsen found acknowledged messages lost with 2.12.1. Only the server that the
 /// connection is made to can be asked: a cluster's others are the operator's to keep up to date.
 pub const OLDEST_SERVER: Version = Version { major: 2, minor: 12, patch: 3, pre_release: false };
+/// The oldest server that syncs a batch once; older ones sync each of its messages, and stage them beside that, so that
+/// a batch is slower than its messages.
+pub const OLDEST_BATCHING: Version = Version { major: 2, minor: 15, patch: 0, pre_release: false };
 /// The smallest `max_payload` of a server, in bytes: an edition of 900 KiB with its headers, and room for both.
 pub const SMALLEST_MAX_PAYLOAD: usize = 1024 * 1024;
 /// How long the server remembers message ids. Only a convenience for repeats in clusters: what makes an append
 /// idempotent is its expectation.
 pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
+/// The setting of streams that take atomic batches.
+pub(super) const BATCHES: &str = "allow_atomic";
 /// The metadata entry that ties a stream to its log.
 pub const IDENTITY_KEY: &str = "copydesk_log";
 
@@ -76,12 +81,19 @@ pub(super) fn server(version: &str, max_payload: usize) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether batches are of use with this server, where it syncs what it takes.
+pub(super) fn batches_pay(version: &str) -> bool {
+    Version::parse(version).is_some_and(|v| v.is_at_least(&OLDEST_BATCHING))
+}
+
 /// What a stream of ours should be.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub name: String,
     pub subjects: String,
     pub replicas: usize,
+    /// Whether the stream may take atomic batches; it is made so that it does.
+    pub may_batch: bool,
 }
 
 impl Plan {
@@ -106,6 +118,7 @@ impl Plan {
             "deny_purge": true,
             "allow_rollup_hdrs": false,
             "allow_direct": false,
+            BATCHES: self.may_batch,
             "metadata": { IDENTITY_KEY: identity.to_string() },
         })
     }
@@ -142,7 +155,7 @@ impl Plan {
         let is = |key, default: Value, wanted: Value, mend| Setting { key, default, wanted, mend };
         let off = |key, mend| is(key, json!(false), json!(false), mend);
         let none = |key, mend| is(key, Value::Null, Value::Null, mend);
-        vec![
+        let mut settings = vec![
             is("storage", json!("file"), json!("file"), Mend::Remake),
             is("retention", json!("limits"), json!("limits"), flag("--retention=limits")),
             is(
@@ -189,10 +202,13 @@ impl Plan {
             is("subject_delete_marker_ttl", json!(0), json!(0), Mend::File),
             off("allow_msg_counter", Mend::Remake),
             off("allow_msg_schedules", Mend::Remake),
-            off("allow_atomic", flag("--no-allow-batch")),
             off("allow_batched", Mend::File),
             is("persist_mode", json!("default"), json!("default"), Mend::Remake),
-        ]
+        ];
+        if !self.may_batch {
+            settings.push(off(BATCHES, flag("--no-allow-batch")));
+        }
+        settings
     }
 }
 
@@ -284,6 +300,12 @@ mod tests {
     }
 
     #[test]
+    fn batches_are_for_servers_that_sync_them_once() {
+        assert!(batches_pay("2.15.0") && batches_pay("2.15.1") && batches_pay("3.0.0"));
+        assert!(!batches_pay("2.14.6") && !batches_pay("2.12.8") && !batches_pay("?"));
+    }
+
+    #[test]
     fn a_small_max_payload_is_refused() {
         assert!(server("2.12.8", SMALLEST_MAX_PAYLOAD).is_ok());
         let said = server("2.12.8", 65_536).unwrap_err();
@@ -293,7 +315,8 @@ mod tests {
 
     #[test]
     fn the_plan_passes_its_own_check_and_garbage_does_not_panic() {
-        let plan = Plan { name: "D_EVENTS".into(), subjects: "d.event.*".into(), replicas: 3 };
+        let plan =
+            Plan { name: "D_EVENTS".into(), subjects: "d.event.*".into(), replicas: 3, may_batch: false };
         let identity = Uuid::from_u128(7);
         let config = plan.config(identity);
         assert_eq!(plan.check(&config), Ok(()));

@@ -69,7 +69,8 @@
 //! - *Direct get* for reads: answered by any replica, so it may lag.
 //! - *The message id alone* for repeats: remembered for two minutes, and forgotten by purges.
 //! - *A tombstone on the same subject* for erasure: it would take a version's place on the article's line.
-//! - *Atomic batches*: one command is one event.
+//! - *Atomic batches* everywhere: one command is one event, and a batch costs the server more than its messages,
+//!   unless it syncs each (`batch.rs`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,12 +86,14 @@ use uuid::Uuid;
 
 use super::{Clock, Consumer, Durability, Log, LogError, Stream, clock::SystemClock, keys::Keys};
 use api::{API, Failure, Info, Raw, STREAM_NAME_IN_USE, STREAM_NOT_FOUND};
+use batch::Batches;
 use check::Plan;
 use erasures::Erasures;
 use stream::JetStream;
 use tail::{Tail, groups};
 
 mod api;
+mod batch;
 pub mod check;
 mod consumers;
 mod erasures;
@@ -174,7 +177,7 @@ impl JetStreamLog {
     pub async fn open(client: Client, options: Options) -> Result<Self, LogError> {
         check_server(&client, &options.prefix)?;
         let maker = Maker { client: &client, options: &options, api: API };
-        let identity = maker.identity().await?;
+        let (identity, has_batches) = maker.identity().await?;
         let wire = maker.open("wire", identity).await?;
         let keys = maker.open("keys", identity).await?;
         let erased = maker.open("erased", identity).await?;
@@ -185,10 +188,16 @@ impl JetStreamLog {
             name: name.into(),
             one_token: name == "event",
             erasures: Arc::clone(&erasures),
+            batches: None,
         };
+        let mut events = stream("event", maker.raw("event"));
+        let pays = client.try_server_info().is_some_and(|server| check::batches_pay(&server.version));
+        if has_batches && pays && options.durability == Durability::Always {
+            events.batches = Some(Arc::new(Batches::new(events.raw.clone())));
+        }
         Ok(Self {
             identity,
-            events: stream("event", maker.raw("event")),
+            events,
             wire: stream("wire", wire),
             keys: stream("keys", keys),
             follower: tokio::spawn(follow(Arc::clone(&erasures))),
@@ -223,6 +232,7 @@ async fn follow(erasures: Arc<Erasures>) {
             name: "erased".into(),
             one_token: false,
             erasures: Arc::clone(&erasures),
+            batches: None,
         };
         match Tail::start(records, erasures.upto()).await {
             Ok(tail) => {
@@ -266,6 +276,7 @@ impl Maker<'_> {
             name: format!("{}_{name}", prefix.to_ascii_uppercase()),
             subjects: format!("{prefix}.{subjects}"),
             replicas: self.options.replicas,
+            may_batch: token == "event",
         }
     }
 
@@ -312,8 +323,8 @@ impl Maker<'_> {
         })
     }
 
-    /// The identity of the log: the events stream's.
-    async fn identity(&self) -> Result<Uuid, LogError> {
+    /// The identity of the log: the events stream's; and whether that one takes batches.
+    async fn identity(&self) -> Result<(Uuid, bool), LogError> {
         let plan = self.plan("event");
         if self.find("event").await?.is_none() {
             for token in ["wire", "keys", "erased"] {
@@ -330,7 +341,8 @@ impl Maker<'_> {
         }
         let info = self.find_or_make("event", Uuid::new_v4()).await?;
         plan.check(&info.config).map_err(LogError::Unsuitable)?;
-        plan.identity(&info.config).map_err(LogError::Unsuitable)
+        let has_batches = info.config.get(check::BATCHES).and_then(Value::as_bool).unwrap_or_default();
+        Ok((plan.identity(&info.config).map_err(LogError::Unsuitable)?, has_batches))
     }
 
     /// Opens a stream that belongs to the log.
@@ -377,6 +389,7 @@ impl Log for JetStreamLog {
             name: name.into(),
             one_token: false,
             erasures: Arc::clone(&self.erasures),
+            batches: None,
         };
         let mut small = self.small.lock().unwrap_or_else(PoisonError::into_inner);
         small.insert(name.to_owned(), stream.clone());

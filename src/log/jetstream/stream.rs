@@ -9,6 +9,7 @@ use futures::stream::BoxStream;
 use tokio::time::Instant;
 
 use super::api::{ACK_TIMEOUT, Ask, Guard, Meaning, Raw};
+use super::batch::{Batches, Turn};
 use super::erasures::{Erasures, Record, unknown};
 use super::headers::is_transport;
 use super::tail::{Tail, groups, messages_on};
@@ -31,6 +32,8 @@ pub(super) struct JetStream {
     /// Whether subjects are one token.
     pub one_token: bool,
     pub erasures: Arc<Erasures>,
+    /// Where messages that wait go together.
+    pub batches: Option<Arc<Batches>>,
 }
 
 /// What to do after a refused publication.
@@ -176,6 +179,15 @@ impl Stream for JetStream {
                 Guard { subject: Some(seq), stream: None }
             }
         };
+        let mut baton = None;
+        if let (Some(batches), Expect::Subject(seq)) = (&self.batches, expect) {
+            match batches.turn(message, seq).await {
+                Turn::Alone(alone) => baton = Some(alone),
+                Turn::Apart => {}
+                Turn::Written(seq) => return Ok(seq),
+                Turn::Unknown(why) => return Err(AppendError::Unknown(why)),
+            }
+        }
         let deadline = Instant::now() + ACK_TIMEOUT;
         let mut pause = FIRST_PAUSE;
         loop {
@@ -191,6 +203,7 @@ impl Stream for JetStream {
                     patience,
                 )
                 .await;
+            drop(baton.take());
             // From here on, this attempt was not written; whether an earlier call's was is its caller's question.
             let too_late = match published {
                 Ok(ack) if ack.duplicate => return self.recognise(ack.seq, message).await,

@@ -58,7 +58,13 @@ impl WireAlone {
         plan.check(&info.config).map_err(LogError::Unsuitable)?;
         let identity = plan.identity(&info.config).map_err(LogError::Unsuitable)?;
         let erasures = Arc::new(Erasures::unread());
-        let wire = JetStream { raw: maker.raw("wire"), name: "wire".into(), one_token: false, erasures };
+        let wire = JetStream {
+            raw: maker.raw("wire"),
+            name: "wire".into(),
+            one_token: false,
+            erasures,
+            batches: None,
+        };
         Ok(Self { wire, identity, clock: Arc::new(SystemClock) })
     }
 
