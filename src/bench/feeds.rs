@@ -100,8 +100,8 @@ pub(super) async fn memory(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
     for cache_mb in [CACHE_MB, CACHE_MB / 4] {
         let (mut ours, mut on_disk) = (Vec::new(), Vec::new());
         // What a service holds differs little from run to run, and to read everything takes long.
-        for run in 0..context.plan.sizes.runs.min(2) {
-            context.run(&format!("memory, store.cache_mb = {cache_mb}"), run);
+        for _ in 0..context.plan.sizes.runs.min(2) {
+            context.doing(&format!("reading {articles} articles, store.cache_mb = {cache_mb}"));
             let mut setup = Setup::embedded(&data)?;
             setup.cache_mb = cache_mb;
             let served = Served::start(&setup).await?;

@@ -28,7 +28,7 @@ const WORDS: [&str; 64] = [
 ];
 
 /// One article's commands, made before the clock starts, each good only after the one before.
-pub(super) type Script = Vec<Bytes>;
+pub type Script = Vec<Bytes>;
 
 /// Has a command decided by a desk in this process; how long that took, reading it included.
 pub(super) async fn decided(desk: &Desk, actor: &Arc<str>, body: &[u8]) -> anyhow::Result<Duration> {
@@ -54,7 +54,7 @@ pub(super) fn scripts(writers: usize, commands: usize) -> Vec<Script> {
 }
 
 /// One article's draft and edits, so many in all.
-pub(super) fn script(commands: usize) -> Script {
+pub fn script(commands: usize) -> Script {
     let article = Uuid::new_v4();
     let edit = |n: usize| {
         let text = format!("{n}. {}And then there was call {n}. {PARAGRAPH}", PARAGRAPH.repeat(2));
@@ -122,7 +122,7 @@ fn wording(block: usize, n: usize) -> String {
 
 /// An article of so many blocks of 400 bytes, and with so many claims: what makes it, and then edits of one word, so
 /// many.
-pub(super) fn claimed(blocks: usize, claims: usize, edits: usize) -> (Script, Script) {
+pub fn claimed(blocks: usize, claims: usize, edits: usize) -> (Script, Script) {
     let article = Uuid::new_v4();
     let texts = (1..=blocks).map(|b| json!({"kind": "paragraph", "text": wording(b, 0)}));
     let data = json!({

@@ -26,7 +26,7 @@ mod fill;
 mod growth;
 mod house;
 mod http;
-mod load;
+pub mod load;
 mod meter;
 mod nats_server;
 mod rebuild;

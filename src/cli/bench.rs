@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use copydesk::bench::report::{Report, Row, Sizes};
 use copydesk::bench::{self, Plan, Servers, Step, Subject, bare, svg, table};
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::screen::{BAD, BOLD, DIM, GOOD, Screen};
 use super::{Ending, complain, safe};
@@ -120,7 +121,14 @@ impl Bench {
         };
         let folder = folder.context("a folder to measure in")?;
         let progress = Progress::new();
-        bench::run(&self.plan(), folder.path(), |step| progress.say(step)).await
+        let plan = self.plan();
+        let mut told = signal(SignalKind::terminate())?;
+        tokio::select! {
+            report = bench::run(&plan, folder.path(), |step| progress.say(step)) => report,
+            // What was started ends, and the folder goes, as what holds them is dropped.
+            _ = tokio::signal::ctrl_c() => bail!("stopped: nothing was measured to its end"),
+            _ = told.recv() => bail!("stopped: nothing was measured to its end"),
+        }
     }
 
     fn plan(&self) -> Plan {
