@@ -36,7 +36,7 @@ const FLOORS: &[(&str, &[&str])] = &[
             "config", "view", "deliver", "metrics", "door", "tokens",
         ],
     ),
-    ("bench", &["audit", "log", "store", "desk", "wire", "nats", "service"]),
+    ("bench", &["audit", "config", "log", "store", "desk", "wire", "nats", "service"]),
 ];
 
 fn root() -> &'static Path {

@@ -10,6 +10,7 @@
 
 mod audit;
 mod backup;
+mod bench;
 mod browser;
 mod canary;
 mod cli;
