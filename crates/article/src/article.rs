@@ -537,7 +537,7 @@ impl Article {
     /// How much room texts and metadata take, in bytes of UTF-8.
     pub fn bytes(&self) -> usize {
         let fields: usize = self.fields.values().map(|(_, value)| value.words().len()).sum();
-        let blocks: usize = self.blocks.iter().map(|block| content_bytes(&block.content)).sum();
+        let blocks: usize = self.blocks.iter().flat_map(|block| block.content.strings()).map(str::len).sum();
         fields + blocks
     }
 }
@@ -546,20 +546,18 @@ fn no_block(id: BlockId) -> Broken {
     Broken(format!("there is no block {id}"))
 }
 
-fn content_bytes(content: &Content<Text>) -> usize {
-    let texts: usize = content
-        .texts()
-        .flat_map(|text| text.runs())
-        .map(|run| run.text.len() + run.href.as_ref().map_or(0, String::len))
-        .sum();
-    let rest = match content {
-        Content::Quote { cite, .. } => cite.as_ref().map_or(0, String::len),
-        Content::Image { uri, credit, rights, .. } => {
-            uri.len() + credit.as_ref().map_or(0, String::len) + rights.as_ref().map_or(0, String::len)
-        }
-        _ => 0,
-    };
-    texts + rest
+impl Content<Text> {
+    /// Every string of the block: words, addresses, credits.
+    pub(crate) fn strings(&self) -> impl Iterator<Item = &str> {
+        let runs = self.texts().flat_map(|text| text.runs());
+        let runs = runs.flat_map(|run| [Some(&run.text), run.href.as_ref()]);
+        let rest = match self {
+            Content::Quote { cite, .. } => [cite.as_ref(), None, None],
+            Content::Image { uri, credit, rights, .. } => [Some(uri), credit.as_ref(), rights.as_ref()],
+            _ => [None, None, None],
+        };
+        runs.chain(rest).flatten().map(|string| string.as_str())
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

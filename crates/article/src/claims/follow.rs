@@ -9,8 +9,9 @@
 //! others stand in its place it was touched, where none do it is gone. A measure of likeness alone was tried on
 //! paper first: it calls a wholly reworded falsehood gone, and the gate would open over it. In doubt, stale.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap};
+use std::rc::Rc;
 use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -28,14 +29,23 @@ fn touched(before: &Article, after: &Article) -> BTreeSet<Place> {
     let fields = fields.filter(|field| {
         field_text(before, *field).map(Text::plain) != field_text(after, *field).map(Text::plain)
     });
-    let by_id = |article: &'_ Article| -> HashMap<BlockId, Arc<Block>> {
-        article.blocks.iter().map(|block| (block.id, Arc::clone(block))).collect()
+    // Most blocks are the same ones as before: only the others are looked at.
+    let same = |(one, other): &(&Arc<Block>, &Arc<Block>)| Arc::ptr_eq(one, other);
+    let (old, new) = (&before.blocks, &after.blocks);
+    let head = old.iter().zip(new).take_while(same).count();
+    let tail = old.iter().skip(head).rev().zip(new.iter().skip(head).rev()).take_while(same).count();
+    let middle = |blocks: &'_ [Arc<Block>]| -> Vec<Arc<Block>> {
+        blocks.get(head..blocks.len() - tail).unwrap_or_default().to_vec()
     };
-    let (were, are) = (by_id(before), by_id(after));
-    let gone_or_changed = before.blocks.iter().filter(|block| {
+    let (old, new) = (middle(old), middle(new));
+    let by_id = |blocks: &[Arc<Block>]| -> HashMap<BlockId, Arc<Block>> {
+        blocks.iter().map(|block| (block.id, Arc::clone(block))).collect()
+    };
+    let (were, are) = (by_id(&old), by_id(&new));
+    let gone_or_changed = old.iter().filter(|block| {
         !are.get(&block.id).is_some_and(|now| Arc::ptr_eq(now, block) || now.content == block.content)
     });
-    let made = after.blocks.iter().filter(|block| !were.contains_key(&block.id));
+    let made = new.iter().filter(|block| !were.contains_key(&block.id));
     fields.map(Place::Field).chain(gone_or_changed.chain(made).map(|block| Place::Block(block.id))).collect()
 }
 
@@ -67,43 +77,37 @@ pub fn follow(before: &Article, after: &Article) -> Vec<ClaimMove> {
     claims.into_iter().filter_map(|claim| follower.moved(claim)).collect()
 }
 
-/// The plain texts of every place of an article, in reading order.
-struct Plain {
-    language: String,
-    order: Vec<Place>,
-    texts: HashMap<Place, Vec<String>>,
+/// The plain texts of an article's places, each made when it is first asked for.
+struct Plain<'a> {
+    article: &'a Article,
+    texts: RefCell<HashMap<Place, Rc<[String]>>>,
 }
 
-impl Plain {
-    fn of(article: &Article) -> Self {
-        let order: Vec<Place> = places(article).collect();
-        let fields = [ClaimField::Headline, ClaimField::Standfirst, ClaimField::Caption].into_iter();
-        let fields =
-            fields.map(|field| (Place::Field(field), field_text(article, field).into_iter().collect()));
-        let blocks =
-            article.blocks.iter().map(|block| (Place::Block(block.id), block.content.texts().collect()));
-        let plain =
-            |(place, texts): (Place, Vec<&Text>)| (place, texts.iter().map(|text| text.plain()).collect());
-        Self {
-            language: article.language().to_owned(),
-            order,
-            texts: fields.chain(blocks).map(plain).collect(),
-        }
+impl<'a> Plain<'a> {
+    fn of(article: &'a Article) -> Self {
+        Self { article, texts: RefCell::default() }
     }
 
-    fn at(&self, place: Place) -> &[String] {
-        self.texts.get(&place).map(Vec::as_slice).unwrap_or_default()
+    fn at(&self, place: Place) -> Rc<[String]> {
+        let made = || match place {
+            Place::Field(field) => field_text(self.article, field).map(Text::plain).into_iter().collect(),
+            Place::Block(id) => {
+                let block = self.article.block(id).into_iter();
+                block.flat_map(|block| block.content.texts()).map(Text::plain).collect()
+            }
+        };
+        Rc::clone(self.texts.borrow_mut().entry(place).or_insert_with(made))
     }
 
     /// In how many texts of a place these words stand whole.
     fn standing(&self, sentence: &str, place: Place) -> usize {
-        let whole = |text: &&String| whole_sentences(text, sentence, &self.language).is_some();
+        let whole = |text: &&String| whole_sentences(text, sentence, self.article.language()).is_some();
         self.at(place).iter().filter(whole).count()
     }
 
     fn sentences(&self, place: Place) -> Vec<String> {
         let in_text = |text: &String| -> Vec<String> {
-            let bounds = sentences::bounds(text, &self.language);
+            let bounds = sentences::bounds(text, self.article.language());
             bounds.into_iter().filter_map(|range| text.get(range).map(str::to_owned)).collect()
         };
         self.at(place).iter().flat_map(in_text).collect()
@@ -113,8 +117,8 @@ impl Plain {
 struct Follower<'a> {
     before: &'a Article,
     after: &'a Article,
-    old: Plain,
-    new: Plain,
+    old: Plain<'a>,
+    new: Plain<'a>,
     touched: &'a BTreeSet<Place>,
     /// The sentences of touched places that are new there, found once for all claims.
     fresh: OnceCell<Vec<(Place, String)>>,
@@ -151,10 +155,9 @@ impl Follower<'_> {
         if instead.is_none() || ruled_wrong {
             let ruled = claim.ruling.as_ref().map(|ruling| (ClaimState::Ruled, &ruling.sentence));
             for (state, sentence) in ruled.into_iter().chain([(touched, &claim.sentence)]) {
-                if let Some(place) =
-                    self.new.order.iter().find(|place| self.new.standing(sentence, **place) > 0)
+                if let Some(place) = places(self.after).find(|place| self.new.standing(sentence, *place) > 0)
                 {
-                    return (state, *place, sentence.to_string());
+                    return (state, place, sentence.to_string());
                 }
             }
         }
