@@ -20,8 +20,9 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
 
 use super::api::{ACK_TIMEOUT, Ask, Guard, Meaning, Raw};
@@ -33,11 +34,16 @@ const MOST: usize = 500;
 /// A batch is closed when its bodies have this many bytes.
 const MOST_BYTES: usize = 4 << 20;
 
+/// How long the next batch waits at most for those who were answered with the last one.
+const LONGEST_LINGER: Duration = Duration::from_millis(5);
+
 /// The events of one instance that wait to be published.
 #[derive(Debug)]
 pub(super) struct Batches {
     raw: Raw,
     queue: Mutex<Queue>,
+    /// Told when as many wait as are wanted.
+    enough: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +51,8 @@ struct Queue {
     /// Whether a publication is under way, by whoever has the baton.
     under_way: bool,
     waiting: Vec<Waiting>,
+    /// How many the next batch waits for, for a moment.
+    wanted: usize,
 }
 
 #[derive(Debug)]
@@ -80,7 +88,7 @@ impl Drop for Baton {
 
 impl Batches {
     pub(super) fn new(raw: Raw) -> Self {
-        Self { raw, queue: Mutex::default() }
+        Self { raw, queue: Mutex::default(), enough: Notify::new() }
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
@@ -97,9 +105,23 @@ impl Batches {
             }
             let (tell, told) = oneshot::channel();
             queue.waiting.push(Waiting { message: message.clone(), expected, tell });
+            if queue.waiting.len() == queue.wanted {
+                self.enough.notify_one();
+            }
             told
         };
         told.await.unwrap_or_else(|_| Turn::Unknown("its batch was given up".to_owned()))
+    }
+
+    /// Waits for so many more, for a part of the time that their batch took.
+    async fn gather(&self, more: usize, patience: Duration) {
+        {
+            let mut queue = self.queue();
+            queue.wanted = queue.waiting.len() + more;
+        }
+        // Too few of them is no harm.
+        let _ = tokio::time::timeout(patience.min(LONGEST_LINGER), self.enough.notified()).await;
+        self.queue().wanted = 0;
     }
 
     /// Lets go what waits: one by itself, several as a batch.
@@ -149,10 +171,8 @@ fn next_group(waiting: &mut Vec<Waiting>) -> Vec<Waiting> {
 /// Publishes a group as one batch and tells each what became of it.
 async fn publish(baton: Baton, group: Vec<Waiting>) {
     let batches = Arc::clone(&baton.0);
-    let sent = send(&batches.raw, &group).await;
-    // The next batch needn't wait for the look.
-    drop(baton);
-    let outcome = match sent {
+    let (count, begun) = (group.len(), Instant::now());
+    let outcome = match send(&batches.raw, &group).await {
         Ok(last) => look(&batches.raw, &group, last).await,
         Err(outcome) => outcome,
     };
@@ -165,6 +185,9 @@ async fn publish(baton: Baton, group: Vec<Waiting>) {
         // Whoever has stopped waiting finds out by settling.
         let _ = waiting.tell.send(turn);
     }
+    // Those just answered tend to come again: without lingering they and those who wait would go by turns.
+    batches.gather(count, begun.elapsed() / 2).await;
+    drop(baton);
 }
 
 /// What became of a batch.
