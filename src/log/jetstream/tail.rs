@@ -48,7 +48,7 @@ const REVIVAL: Duration = Duration::from_secs(30);
 const REVIVAL_PAUSE: Duration = Duration::from_millis(100);
 
 /// While one group follows the other, how long is waited for more to join it: to wake for each message by itself costs
-/// more than to take it in. A message that comes after a pause is handed on at once.
+/// more than to take it in. A message that comes after a pause is handed on at once, and so are single ones.
 const GATHER: Duration = Duration::from_millis(1);
 
 /// What a pull brought.
@@ -286,6 +286,8 @@ pub(super) struct Tail {
     compared: Instant,
     /// When the last message of the last group came.
     came: Instant,
+    /// How many the last group had.
+    gathered: usize,
 }
 
 impl Tail {
@@ -302,6 +304,7 @@ impl Tail {
             began: None,
             compared: Instant::now(),
             came: Instant::now(),
+            gathered: 0,
         };
         tail.connect().await?;
         Ok(tail)
@@ -339,7 +342,7 @@ impl Tail {
                 self.accept(place, entry).await?;
             }
         }
-        if self.came.elapsed() < 2 * GATHER {
+        if self.came.elapsed() < 2 * GATHER && self.gathered > 1 {
             tokio::time::sleep(GATHER).await;
         }
         while self.ready.len() < TAIL_GROUP
@@ -356,6 +359,7 @@ impl Tail {
             }
         }
         self.came = Instant::now();
+        self.gathered = self.ready.len();
         Ok(())
     }
 
