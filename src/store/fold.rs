@@ -12,6 +12,7 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::prepared::{Made, Prepared};
 use super::recent::Recent;
 use super::redacted::{self, Line};
 use super::{
@@ -23,6 +24,9 @@ use crate::merkle::Leaf;
 
 /// How many articles the fold keeps in memory between groups, about.
 const KEPT_ARTICLES: usize = 4096;
+
+/// How many groups are read and decoded ahead of the one that is folded.
+const AHEAD: usize = 3;
 
 /// How long what was folded waits at most for more before it is written into sled.
 const WRITE_AFTER: TimeDelta = TimeDelta::seconds(1);
@@ -135,10 +139,14 @@ pub async fn catch_up(
         store.born.store(end, std::sync::atomic::Ordering::Relaxed);
     }
     let mut folder = Folder::new(store, log.identity())?;
-    let mut tail = log.events().tail(store.position().seq).await?;
+    let tail = log.events().tail(store.position().seq).await?;
+    // What needs no order goes ahead on other processors.
+    let mut groups =
+        tail.map(|group| tokio::task::spawn_blocking(|| group.map(Prepared::of))).buffered(AHEAD);
     while store.position().seq < end {
-        match tail.next().await {
-            Some(group) => folder.fold(group?, &*log.events()).await?,
+        match groups.next().await {
+            Some(Ok(group)) => folder.fold_prepared(group?, &*log.events()).await?,
+            Some(Err(error)) => return Err(StoreError::Failed(error.to_string()).into()),
             None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
         }
         progress(store.position().seq, end);
@@ -188,7 +196,12 @@ pub(crate) fn advance(state: Option<&Stored>, entry: &Entry) -> Step {
     let Content::Message { body, .. } = &entry.content else {
         return Step::Aside { why: "an event of its line was erased".to_owned(), on_wire: false };
     };
-    match event::read(&entry.subject, body) {
+    advance_by(state, entry, event::read(&entry.subject, body))
+}
+
+/// The same for an entry that was read before.
+fn advance_by(state: Option<&Stored>, entry: &Entry, read: Read) -> Step {
+    match read {
         Read::Event(event) => match Article::evolve(state.map(|state| &*state.article), &event) {
             Ok(article) => Step::Event(Stored { article: Arc::new(article), seq: entry.seq }, event),
             Err(broken) => Step::Aside { why: broken.to_string(), on_wire: event.wire.is_some() },
@@ -228,11 +241,17 @@ impl<'a> Folder<'a> {
     ///
     /// # Errors
     /// [`FoldError`]; the store then stands at its old position.
-    pub async fn fold(&mut self, mut group: Vec<Entry>, events: &dyn Stream) -> Result<(), FoldError> {
-        let hash = group.last().and_then(hash).unwrap_or_default();
-        let erased: Vec<_> = group.iter().map(erased).collect();
-        self.lines = redacted::in_group(events, &mut group).await?;
-        self.apply(&group, &erased, hash)?;
+    pub async fn fold(&mut self, group: Vec<Entry>, events: &dyn Stream) -> Result<(), FoldError> {
+        self.fold_prepared(Prepared::as_they_are(group), events).await
+    }
+
+    async fn fold_prepared(&mut self, group: Prepared, events: &dyn Stream) -> Result<(), FoldError> {
+        let Prepared { mut entries, made } = group;
+        let hash = entries.last().and_then(hash).unwrap_or_default();
+        let erased: Vec<_> = entries.iter().map(erased).collect();
+        // Only what was erased is replaced, of which nothing was made.
+        self.lines = redacted::in_group(events, &mut entries).await?;
+        self.apply(&entries, made, &erased, hash)?;
         Ok(())
     }
 
@@ -240,6 +259,7 @@ impl<'a> Folder<'a> {
     fn apply(
         &mut self,
         entries: &[Entry],
+        made: Vec<Option<Made>>,
         erased: &[Option<Option<[u8; 32]>>],
         last_hash: [u8; 32],
     ) -> Result<(), StoreError> {
@@ -251,11 +271,18 @@ impl<'a> Folder<'a> {
         let mut group = Recent::default();
         let mut last = None;
         let folded = position.seq;
-        for (entry, erased) in entries.iter().zip(erased).filter(|(entry, _)| entry.seq > folded) {
+        for ((entry, made), erased) in entries.iter().zip(made).zip(erased) {
+            if entry.seq <= folded {
+                continue;
+            }
             self.digest = None;
-            self.take(entry, &mut group, &mut position)?;
+            let (read, hash) = made.map(|made| (made.read, made.hash)).unzip();
+            self.take(entry, read, &mut group, &mut position)?;
             let leaf = match (self.digest, &entry.content, erased) {
-                (Some(digest), Content::Message { body, .. }, None) => Some(Leaf::new(body, digest)),
+                (Some(digest), Content::Message { body, .. }, None) => Some(match hash {
+                    Some(event) => Leaf { event, edition: digest.map(|digest| digest.0) },
+                    None => Leaf::new(body, digest),
+                }),
                 _ => leaf(entry, *erased),
             };
             if let Some(leaf) = leaf {
@@ -277,7 +304,13 @@ impl<'a> Folder<'a> {
         Ok(())
     }
 
-    fn take(&mut self, entry: &Entry, group: &mut Recent, position: &mut Position) -> Result<(), StoreError> {
+    fn take(
+        &mut self,
+        entry: &Entry,
+        read: Option<Read>,
+        group: &mut Recent,
+        position: &mut Position,
+    ) -> Result<(), StoreError> {
         if entry.subject == DESK {
             return self.take_newsroom(entry, group, position);
         }
@@ -298,7 +331,11 @@ impl<'a> Folder<'a> {
             self.take_event(entry, state, stored, &decided.event, group);
             return Ok(());
         }
-        match advance(state.as_ref(), entry) {
+        let step = match read {
+            Some(read) => advance_by(state.as_ref(), entry, read),
+            None => advance(state.as_ref(), entry),
+        };
+        match step {
             Step::Event(_, event) if matches!(event.data, Data::Redacted(_)) => {
                 self.take_redacted(entry, id, state, &event, group, position)?;
             }

@@ -37,6 +37,7 @@ mod keeper;
 mod line;
 mod moves;
 pub mod pieces;
+mod prepared;
 mod reads;
 mod recent;
 pub mod redacted;
