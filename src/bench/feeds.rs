@@ -13,6 +13,7 @@ use super::client::{CONNECTIONS, Connection, get, load};
 use super::house::{CACHE_MB, Setup};
 use super::meter::{Meter, bytes_in, resident};
 use super::report::{Asked, Better, Of, Row, Sample};
+use super::table::count;
 use super::{Context, Subject, fill, per_second};
 
 /// The articles that the issue asks this of.
@@ -42,8 +43,8 @@ pub(super) async fn measure(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
         let has_it = get(&path, &format!("{READER}If-None-Match: {etag}\r\n"));
         pages.push(Page::of(&path, answer.head, answer.body));
         let bytes = answer.body.len();
-        let behind = format!("64 connections, {articles} articles behind");
-        let what = format!("reads of {name}, {bytes} bytes, {behind}");
+        let behind = format!("64 connections, {} articles behind", count(articles));
+        let what = format!("reads of {name}, {} bytes, {behind}", count(bytes));
         reads.push(Read { what, request: get(&path, READER), status: 200 });
         reads.push(Read { what: format!("304s of {name}, {behind}"), request: has_it, status: 304 });
     }
@@ -101,7 +102,7 @@ pub(super) async fn memory(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
         let (mut ours, mut on_disk) = (Vec::new(), Vec::new());
         // What a service holds differs little from run to run, and to read everything takes long.
         for _ in 0..context.plan.sizes.runs.min(2) {
-            context.doing(&format!("reading {articles} articles, store.cache_mb = {cache_mb}"));
+            context.doing(&format!("reading {} articles, store.cache_mb = {cache_mb}", count(articles)));
             let mut setup = Setup::embedded(&data)?;
             setup.cache_mb = cache_mb;
             let served = Served::start(&setup).await?;
@@ -113,8 +114,9 @@ pub(super) async fn memory(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
             served.stop().await?;
         }
         let what = format!(
-            "memory, {articles} articles served, every one read by a reader and by the newsroom; \
-             bounded by store.cache_mb = {cache_mb}"
+            "memory, {} articles served, every one read by a reader and by the newsroom; \
+             bounded by store.cache_mb = {cache_mb}",
+            count(articles)
         );
         let of = Of {
             part: Subject::Memory,

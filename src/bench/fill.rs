@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::ensure;
 use uuid::Uuid;
 
+use super::table::count;
 use super::{Context, house, load};
 use crate::service::Service;
 
@@ -21,7 +22,7 @@ pub(super) async fn events(context: &Context<'_>, events: usize) -> anyhow::Resu
     if data.exists() {
         return Ok(data);
     }
-    context.doing(&format!("writing a log of {events} events"));
+    context.doing(&format!("writing a log of {} events", count(events)));
     let service = house::embedded(&data, house::UNSYNCED).await?;
     let articles = events.div_ceil(EVENTS_PER_ARTICLE);
     // Scripts are made as they are needed: all of them at once would take more memory than the log.
@@ -46,7 +47,7 @@ pub(super) async fn published(
     if data.exists() {
         return Ok((data, ids));
     }
-    context.doing(&format!("publishing {articles} articles"));
+    context.doing(&format!("publishing {} articles", count(articles)));
     let service = house::embedded(&data, house::UNSYNCED).await?;
     house::each(ids.clone().into_iter().enumerate().map(|(n, id)| {
         let desk = Arc::clone(&service.desk);

@@ -7,6 +7,7 @@ use super::house::{self, Setup};
 use super::meter::{bytes_in, resident};
 use super::nats_server::{Server, Syncs};
 use super::report::{Asked, Better, Line, Of, Row, median};
+use super::table::count;
 use super::transport::{delete_streams, send_all, work};
 use super::{Context, Subject, fill, http, load, per_second, rebuild};
 use crate::log::segments::Options;
@@ -24,7 +25,7 @@ const IN_FLIGHT: usize = 256;
 pub(super) async fn start(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
     let events = context.plan.sizes.events;
     let data = fill::events(context, events).await?;
-    let what = format!("start with {events} events folded, until it is ready");
+    let what = format!("start with {} events folded, until it is ready", count(events));
     let mut ours = Vec::new();
     for run in 0..context.plan.sizes.runs {
         context.run(&what, run);
@@ -51,7 +52,7 @@ pub(super) async fn events(context: &Context<'_>) -> anyhow::Result<Vec<Line>> {
     let mut lines = Vec::new();
     for size in sizes {
         let data = fill::events(context, size).await?;
-        context.doing(&format!("{size} events: folding anew, and commands beside them"));
+        context.doing(&format!("{} events: folding anew, and commands beside them", count(size)));
         lines.push(of_size(context, &data, size).await?);
         // Commands were added to it.
         std::fs::remove_dir_all(data)?;

@@ -18,11 +18,11 @@ pub(super) async fn measure(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
         context.run(what, run);
         let file = context.folder.join(format!("http-bare-{run}"));
         let served = Served::bare("--bare-appends", &file).await?;
-        bare.push(send(&served, requests("none", commands)).await?);
-        drop(served);
-        std::fs::remove_file(file)?;
         let data = context.folder.join(format!("http-{run}"));
         let setup = Setup::embedded(&data)?;
+        bare.push(send(&served, requests(setup.token("ana"), commands)).await?);
+        drop(served);
+        std::fs::remove_file(file)?;
         let served = Served::start(&setup).await?;
         ours.push(send(&served, requests(setup.token("ana"), commands)).await?);
         drop(served);

@@ -95,14 +95,16 @@ impl Subject {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
 
-    /// About how long it takes beside the others, in no unit.
+    /// About how long it takes beside the others: seconds where that was last looked at.
     fn weight(self) -> u32 {
         match self {
-            Subject::Latency | Subject::Stream | Subject::Article | Subject::Age | Subject::Start => 15,
+            Subject::Latency | Subject::Stream | Subject::Article | Subject::Age | Subject::Start => 10,
             Subject::Embedded | Subject::Http | Subject::Readers => 20,
-            Subject::Throughput | Subject::Synced | Subject::Instances => 45,
-            Subject::Feeds | Subject::Memory => 60,
-            Subject::Rebuild | Subject::Growth => 220,
+            Subject::Throughput => 40,
+            Subject::Synced | Subject::Instances => 100,
+            Subject::Feeds => 200,
+            Subject::Rebuild | Subject::Memory => 320,
+            Subject::Growth => 150,
         }
     }
 }

@@ -13,6 +13,7 @@ use super::house::{self, Setup};
 use super::meter::{Meter, resident};
 use super::nats_server::{Server, Syncs};
 use super::report::{Asked, Better, Of, Row, Sample, median};
+use super::table::count;
 use super::transport::{ask, delete_streams, median_micros};
 use super::{Context, NotHere, Subject, load, responder};
 
@@ -97,7 +98,7 @@ pub(super) async fn many_readers(context: &Context<'_>) -> anyhow::Result<Vec<Ro
         drop(served);
         std::fs::remove_dir_all(data)?;
     }
-    let what = format!("{readers} /stream readers, one publication: the server's processor time");
+    let what = format!("{} /stream readers, one publication: the server's processor time", count(readers));
     let of = Of {
         part: Subject::Readers,
         what: &what,
@@ -107,7 +108,7 @@ pub(super) async fn many_readers(context: &Context<'_>) -> anyhow::Result<Vec<Ro
         asked: Some(Asked::Under(300.0)),
     };
     let time = of.alone(spent).judged_if(readers >= ASKED_OF);
-    let what = format!("{readers} /stream readers: memory for each");
+    let what = format!("{} /stream readers: memory for each", count(readers));
     let asked = Some(Asked::Under(32_000.0));
     let memory = Of { what: &what, unit: "bytes", asked, ..of }.alone(held);
     Ok(vec![time, memory.judged_if(readers >= ASKED_OF)])

@@ -88,10 +88,15 @@ pub fn growth(line: &Line) -> [(&'static str, String); 5] {
     ]
 }
 
+/// A count with commas.
+pub(super) fn count(of: usize) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    grouped(of as f64)
+}
+
 /// How many of what a line of growth speaks of.
 pub fn size(line: &Line) -> String {
-    #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
-    let at = grouped(line.at as f64);
+    let at = count(line.at);
     let what = line.series.strip_suffix('s').filter(|_| line.at == 1).unwrap_or(&line.series);
     format!("{at} {what}")
 }

@@ -14,8 +14,8 @@ use super::meter::Meter;
 use super::nats_server::{Server, Syncs};
 use super::report::{Asked, Better, Of, Row, Sample, median};
 use super::{Context, Subject, house, load, per_second, responder};
-use crate::log::Log;
 use crate::log::jetstream::{self, JetStreamLog};
+use crate::log::{Durability, Log};
 use crate::nats::{self, Gateway};
 
 /// What a row is held against.
@@ -42,7 +42,7 @@ pub(super) async fn throughput(context: &Context<'_>, part: Subject) -> anyhow::
             let meter = Meter::of_us_and(&server.pids());
             bare.push(sample(&meter, &responder::publishing(&server.url, in_flight, commands).await?, rate));
             let meter = Meter::of_us_and(&server.pids());
-            ours.push(sample(&meter, &desk(context, &server, in_flight, commands).await?, rate));
+            ours.push(sample(&meter, &desk(context, &server, syncs, (in_flight, commands)).await?, rate));
         }
         let of = Of {
             part,
@@ -68,7 +68,11 @@ pub(super) async fn latency(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
         let meter = Meter::of_us_and(&server.pids());
         bare.push(sample(&meter, &responder::publishing(&server.url, 1, commands).await?, median_micros));
         let meter = Meter::of_us_and(&server.pids());
-        ours.push(sample(&meter, &desk(context, &server, 1, commands).await?, median_micros));
+        ours.push(sample(
+            &meter,
+            &desk(context, &server, Syncs::Seldom, (1, commands)).await?,
+            median_micros,
+        ));
     }
     let of = Of {
         part: Subject::Latency,
@@ -151,12 +155,19 @@ pub(super) async fn ask(client: &Client, subject: &str, body: Bytes) -> anyhow::
 async fn desk(
     context: &Context<'_>,
     server: &Server,
-    in_flight: usize,
-    commands: usize,
+    syncs: Syncs,
+    (in_flight, commands): (usize, usize),
 ) -> anyhow::Result<Run> {
     let prefix = house::new_prefix();
     let data = context.folder.join(&prefix);
-    let run = desk_in(&data, server, &prefix, in_flight, commands).await;
+    // As an operator of such a server has it: the log may then group what waits for a sync.
+    let durability = match syncs {
+        Syncs::Always => Durability::Always,
+        Syncs::Seldom => jetstream::Options::default().durability,
+    };
+    let options = jetstream::Options { prefix, durability, ..jetstream::Options::default() };
+    let prefix = options.prefix.clone();
+    let run = desk_in(&data, server, options, load::scripts(in_flight, commands)).await;
     let client = async_nats::connect(&server.url).await?;
     delete_streams(client, &prefix).await?;
     std::fs::remove_dir_all(data)?;
@@ -166,12 +177,11 @@ async fn desk(
 async fn desk_in(
     data: &Path,
     server: &Server,
-    prefix: &str,
-    in_flight: usize,
-    commands: usize,
+    options: jetstream::Options,
+    scripts: Vec<load::Script>,
 ) -> anyhow::Result<Run> {
+    let prefix = &options.prefix.clone();
     let writing = nats::connect(&server.url, None, "writing").await?;
-    let options = jetstream::Options { prefix: prefix.to_owned(), ..jetstream::Options::default() };
     let log: Arc<dyn Log> = Arc::new(JetStreamLog::open(writing, options).await?);
     let service = house::open(log, data, prefix).await?;
     let answering = nats::connect(&server.url, None, "answering").await?;
@@ -182,7 +192,7 @@ async fn desk_in(
         let _ = stopped.await;
     }));
     let client = async_nats::connect(&server.url).await?;
-    let run = send_all(&client, work(prefix, load::scripts(in_flight, commands))).await;
+    let run = send_all(&client, work(prefix, scripts)).await;
     let _ = stop.send(());
     let _ = answers.await;
     service.stop().await;

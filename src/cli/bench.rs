@@ -1,6 +1,7 @@
 //! `bench`: what copydesk costs beside the bare transport that it stands on.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::Args;
@@ -162,6 +163,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
             bar.set_style(style);
         }
+        bar.enable_steady_tick(Duration::from_millis(120));
         Self(bar)
     }
 
@@ -176,7 +178,6 @@ impl Progress {
             complain(&line);
         } else {
             self.0.set_message(line);
-            self.0.tick();
         }
     }
 }
