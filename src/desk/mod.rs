@@ -157,8 +157,14 @@ impl Desk {
         let _ = self.halted.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Why nothing is decided any more, if so.
+    /// Why nothing is decided any more, if so: where what is folded is in doubt, or the log is damaged.
     pub fn halted(&self) -> Option<Arc<str>> {
+        let damaged = || self.log.stopped().filter(|stopped| stopped.damaged).map(|stopped| stopped.why);
+        self.in_doubt().or_else(damaged)
+    }
+
+    /// Why what is folded can't be held against the log, if so: then it isn't shown either.
+    pub fn in_doubt(&self) -> Option<Arc<str>> {
         self.halted.borrow().clone()
     }
 

@@ -223,7 +223,7 @@ impl Reader {
     /// `unauthenticated`, `forbidden`, `log_unavailable`, `behind`.
     pub(super) fn of(gateway: &Gateway, parts: &Parts, desk: Arc<Desk>) -> Result<Self, Problem> {
         let Identity { actor, pass } = identity(parts)?;
-        if let Some(why) = gateway.halted() {
+        if let Some(why) = gateway.in_doubt() {
             let detail = format!("what is folded here can't be held against the log: {why}");
             return Err(Problem::new(Code::LogUnavailable, detail));
         }

@@ -29,6 +29,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::deliver::Roll;
 use crate::desk::Desk;
+use crate::log::Stopped;
 use crate::metrics::Metrics;
 use crate::tokens::Book;
 
@@ -114,16 +115,26 @@ impl fmt::Debug for Gateway {
 impl Gateway {
     /// Why the log and the folded state disagree, if they do: then nothing is decided (promise 9).
     fn diverged(&self) -> Option<Arc<str>> {
-        let why = self.halted()?;
+        let why = self.in_doubt()?;
         let progress = self.progress.borrow();
         // A store that can't be written stops the fold too, and says nothing of the log.
         let stopped = progress.fold_stopped.as_deref() == Some(&*why) && !progress.diverged;
         (!stopped).then_some(why)
     }
 
+    /// Why a part of the log takes nothing more until a restart, if one doesn't.
+    fn log_stopped(&self) -> Option<Stopped> {
+        self.vitals.log().and_then(|log| log.stopped())
+    }
+
     /// Why nothing is decided, if nothing is.
     fn halted(&self) -> Option<Arc<str>> {
         self.desk.as_ref().and_then(|desk| desk.halted())
+    }
+
+    /// Why what is folded can't be held against the log, if so.
+    fn in_doubt(&self) -> Option<Arc<str>> {
+        self.desk.as_ref().and_then(|desk| desk.in_doubt())
     }
 
     /// Why requests should go to another instance, if they should.

@@ -15,8 +15,8 @@
 //! # What is certain when the deadline passes
 //!
 //! Once any attempt ended as unknown, nothing but finding the following message is certain: a request may lie in
-//! a queue somewhere and land after a later one was refused. So "unavailable" and "refused" after an unknown
-//! outcome are unknown outcomes too. An attempt that is under way when the deadline passes is given up, and its
+//! a queue somewhere and land after a later one was refused. So "unavailable", "stopped" and "refused" after an
+//! unknown outcome are unknown outcomes too. An attempt that is under way when the deadline passes is given up, and its
 //! outcome is unknown.
 
 use std::time::Duration;
@@ -72,6 +72,9 @@ pub async fn append(
             }
             Some(Ok(seq)) => return Settled::Written(seq),
             Some(Err(AppendError::Refused(why))) if doubt.is_none() => return Settled::Refused(why),
+            Some(Err(AppendError::Stopped(why))) => {
+                return doubt.map_or(Settled::Unavailable(why), Settled::Unknown);
+            }
             Some(Err(AppendError::Refused(why) | AppendError::Unavailable(why))) => why,
             Some(Err(AppendError::Unknown(why))) => doubt.insert(why).clone(),
             Some(Err(AppendError::WrongExpectation)) => {
@@ -346,6 +349,13 @@ mod tests {
         assert!(matches!(settle([unavailable()], []), Settled::Unavailable(_)));
         assert_eq!(settle([unknown(), unavailable()], []), Settled::Unknown("no answer".into()));
         assert_eq!(settle([unknown(), refused()], []), Settled::Unknown("no answer".into()));
+    }
+
+    #[test]
+    fn a_stream_that_has_stopped_is_asked_once() {
+        let stopped = || Err(AppendError::Stopped("the disk is full".into()));
+        assert_eq!(settle([stopped(), Ok(7)], []), Settled::Unavailable("the disk is full".into()));
+        assert_eq!(settle([unknown(), stopped(), Ok(7)], []), Settled::Unknown("no answer".into()));
     }
 
     #[test]

@@ -326,7 +326,8 @@ impl Service {
                 progress.fold_stopped = Some(why.clone());
                 progress.diverged = diverged;
             });
-            if matches!(error, FoldError::Log(_)) {
+            let lasting = matches!(error, FoldError::Log(LogError::Damaged(_) | LogError::LostTail(_)));
+            if matches!(error, FoldError::Log(_)) && !lasting {
                 tracing::warn!(%why, "folding waits");
             } else {
                 tracing::error!(%why, "nothing is decided until the log is folded");
