@@ -169,6 +169,11 @@ pub trait Stream: Send + Sync + fmt::Debug {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Now.
     fn now(&self) -> DateTime<Utc>;
+    /// How long since a moment that stays. It never goes back nor leaps, however the clock is set: what pauses and
+    /// deadlines are measured by.
+    fn elapsed(&self) -> Duration {
+        clock::since_start()
+    }
     /// Returns once the clock has advanced by `duration`.
     async fn sleep(&self, duration: Duration);
 }

@@ -21,7 +21,6 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
@@ -159,21 +158,19 @@ pub(super) fn is_ours(message: &Message, entry: &Entry) -> Option<bool> {
     }
 }
 
-/// The hour at which patience is over.
+/// When patience is over, whatever the hour.
 struct Deadline<'a> {
     clock: &'a dyn Clock,
-    hour: DateTime<Utc>,
+    until: Duration,
 }
 
 impl<'a> Deadline<'a> {
     fn after(clock: &'a dyn Clock, patience: Duration) -> Self {
-        let patience = TimeDelta::from_std(patience).unwrap_or(TimeDelta::MAX);
-        let hour = clock.now().checked_add_signed(patience).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        Self { clock, hour }
+        Self { clock, until: clock.elapsed().saturating_add(patience) }
     }
 
     fn left(&self) -> Duration {
-        (self.hour - self.clock.now()).to_std().unwrap_or_default()
+        self.until.saturating_sub(self.clock.elapsed())
     }
 
     /// What the future gives before the deadline.
@@ -209,9 +206,11 @@ impl Backoff {
 mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use async_trait::async_trait;
     use bytes::Bytes;
+    use chrono::{DateTime, TimeDelta, Utc};
     use futures::FutureExt;
     use futures::stream::BoxStream;
 
@@ -367,6 +366,39 @@ mod tests {
             .now_or_never();
         assert!(matches!(settled, Some(Settled::Unknown(_))));
         assert_eq!(clock.now(), DateTime::UNIX_EPOCH + TimeDelta::seconds(5));
+    }
+
+    /// A clock that is set to another hour once it is first slept by.
+    #[derive(Debug)]
+    struct Jumps(TestClock, TimeDelta, AtomicBool);
+
+    #[async_trait]
+    impl Clock for Jumps {
+        fn now(&self) -> DateTime<Utc> {
+            let jumped = self.2.load(Ordering::Relaxed);
+            if jumped { self.0.now() + self.1 } else { self.0.now() }
+        }
+        fn elapsed(&self) -> Duration {
+            self.0.elapsed()
+        }
+        async fn sleep(&self, duration: Duration) {
+            self.2.store(true, Ordering::Relaxed);
+            self.0.sleep(duration).await;
+        }
+    }
+
+    #[test]
+    fn patience_lasts_as_long_whatever_hour_the_clock_is_set_to() {
+        for hours in [-2, 2] {
+            let inner = TestClock::new(DateTime::UNIX_EPOCH);
+            let clock = Jumps(inner.clone(), TimeDelta::hours(hours), AtomicBool::new(false));
+            let stream = Scripted::default();
+            let (message, expect) = (message(), Expect::Subject(6));
+            let settled = append(&stream, &clock, &message, expect, Duration::from_secs(5));
+            let settled = inner.drive(settled).now_or_never();
+            assert!(matches!(settled, Some(Settled::Unavailable(_))), "{settled:?}");
+            assert_eq!(inner.elapsed(), Duration::from_secs(5), "by {hours} hours");
+        }
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::TimeDelta;
 use copydesk_article::article::Article;
 use copydesk_article::command::Data;
 use copydesk_article::event::{self, Event, Frozen, Read};
@@ -25,7 +25,7 @@ use crate::merkle::Leaf;
 const KEPT_ARTICLES: usize = 4096;
 
 /// How long what was folded waits at most for more before it is written into sled.
-const WRITE_AFTER: TimeDelta = TimeDelta::seconds(1);
+const WRITE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why folding stopped.
 #[derive(Debug, thiserror::Error)]
@@ -97,13 +97,13 @@ pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallibl
             why = store.damaged() => return Err(StoreError::Damaged(why).into()),
             first = tail.next() => first,
         };
-        let due = clock.now() + WRITE_AFTER;
+        let due = clock.elapsed() + WRITE_AFTER;
         loop {
             match group {
                 Some(group) => folder.fold(group?, &*log.events()).await?,
                 None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
             }
-            let left = (due - clock.now()).to_std().unwrap_or_default();
+            let left = due.saturating_sub(clock.elapsed());
             if left.is_zero() {
                 break;
             }
@@ -129,6 +129,8 @@ pub async fn catch_up(
     agrees(store, log).await?;
     let end = log.events().end().await?;
     if store.position().seq >= end {
+        // What could not be written before.
+        store.write()?;
         return Ok(end);
     }
     if store.position().seq == 0 {
