@@ -6,17 +6,25 @@
 //! - `errors`: each operation of the embedded log fails once, or from then on.
 //! - `bytes`: any bytes of a closed log's files are changed.
 //! - `running`: files are damaged under a log that is open, and under the running service.
+//! - `service`: the running service's disk fails, is full, read-only or slow. `state`: sled's. `clock`: its clock jumps.
+//! - `newsroom`: the running service, and what it answered.
 
 #[path = "disk_bytes.rs"]
 mod bytes;
+#[path = "disk_clock.rs"]
+mod clock;
 #[path = "disk_errors.rs"]
 mod errors;
 #[path = "disk_newsroom.rs"]
 mod newsroom;
 #[path = "disk_running.rs"]
 mod running;
+#[path = "disk_service.rs"]
+mod service;
 #[path = "disk_shim.rs"]
 mod shim;
+#[path = "disk_state.rs"]
+mod state;
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
