@@ -44,6 +44,7 @@ mod writer;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -278,6 +279,20 @@ impl Log for SegmentsLog {
     }
 }
 
+/// Writes again what stands after a position in the last segment, up to `length`, as it is. After a failed sync Linux
+/// takes pages that never reached the disk for clean, and the next sync passes them over: of what was not known to be
+/// synced when the log was closed, no sync alone makes sure.
+fn write_again(segments: &[Segment], synced: Seq, length: u64) -> std::io::Result<()> {
+    let Some(last) = segments.last() else { return Ok(()) };
+    let number = usize::try_from((synced + 1).saturating_sub(last.first)).unwrap_or(usize::MAX);
+    let Some(start) = last.start(number).map(u64::from).filter(|start| *start < length) else {
+        return Ok(());
+    };
+    let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(usize::MAX)];
+    last.file.read_exact_at(&mut bytes, start)?;
+    last.file.write_all_at(&bytes, start)
+}
+
 /// A stream that was read and checked, and not yet changed.
 struct Found {
     name: String,
@@ -318,6 +333,8 @@ impl Found {
         }
         let end = self.scanned.end;
         let (segments, active) = self.open_segments(&path, end)?;
+        write_again(&segments, answered.claim().seq, active.length)
+            .map_err(|error| io_error("write", &active.path, &error))?;
         // What was found may be no more than in memory; now that readers see it, it has to be on the disk.
         active.file.sync_all().map_err(|error| io_error("sync", &active.path, &error))?;
         folder::sync_folder(&path).map_err(|error| io_error("sync", &path, &error))?;

@@ -106,9 +106,12 @@ impl Shim {
 
     /// How many operations failed since it was armed.
     pub fn failed(&self) -> u32 {
-        let mut bytes = [0; 4];
-        self.control.read_exact_at(&mut bytes, FAILED).unwrap();
-        u32::from_le_bytes(bytes)
+        self.get(FAILED)
+    }
+
+    /// How many operations it has seen since it was armed.
+    pub fn seen(&self) -> u32 {
+        self.get(SEEN)
     }
 
     /// How long each sync of a file whose path contains `path` takes from now on.
@@ -122,6 +125,12 @@ impl Shim {
     /// Sets the wall clock off by so much.
     pub fn set_clock_off(&self, seconds: i64) {
         self.control.write_all_at(&(seconds * 1000).to_le_bytes(), CLOCK_MS).unwrap();
+    }
+
+    fn get(&self, at: u64) -> u32 {
+        let mut bytes = [0; 4];
+        self.control.read_exact_at(&mut bytes, at).unwrap();
+        u32::from_le_bytes(bytes)
     }
 
     fn put(&self, at: u64, value: u32) {
