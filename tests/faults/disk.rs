@@ -41,6 +41,9 @@ fn seed() -> u64 {
     seed
 }
 
+/// What is done to a file or a folder, and how that is called.
+type Harm = (&'static str, fn(&Path));
+
 /// Turns one bit of a file around.
 fn flip(path: &Path, at: u64) {
     let file = File::options().read(true).write(true).open(path).unwrap();

@@ -50,7 +50,7 @@ fn a_clock_that_jumps_delays_nothing_and_breaks_no_order() {
     let events = newsroom.serving.events();
     for id in [article, edited] {
         let times: Vec<DateTime<Utc>> =
-            events.iter().filter(|event| event["subject"] == json!(id)).map(|event| time(event)).collect();
+            events.iter().filter(|event| event["subject"] == json!(id)).map(time).collect();
         assert!(times.len() > 3 && times.is_sorted(), "{times:?}");
     }
     let published = |event: &&Value| event["subject"] == json!(article) && !event["wire"].is_null();

@@ -11,7 +11,7 @@ use copydesk::log::{AppendError, Expect, Log, LogError, Stream};
 use serde_json::json;
 
 use super::newsroom::Newsroom;
-use super::{Scratch, events_segment, flip};
+use super::{Harm, Scratch, events_segment, flip};
 use crate::harness::until;
 use crate::log_contract::{body_of, message, put};
 
@@ -67,7 +67,7 @@ async fn damage_that_nobody_reads_is_found_all_the_same() {
 
 #[tokio::test]
 async fn a_file_that_is_cut_removed_or_replaced_under_the_log_takes_nothing_more() {
-    let ways: [(&str, fn(&Path)); 6] = [
+    let ways: [Harm; 6] = [
         ("cut", |path| File::options().write(true).open(path).unwrap().set_len(20).unwrap()),
         ("emptied", |path| drop(File::create(path).unwrap())),
         ("removed", |path| std::fs::remove_file(path).unwrap()),

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::newsroom::Newsroom;
 use super::shim::{EIO, ENOSPC, FOR_EVER, Fault, SYNC, Shim, WRITE};
-use super::{Scratch, flip};
+use super::{Harm, Scratch, flip};
 use crate::harness::until;
 
 fn copy(from: &Path, to: &Path) {
@@ -64,7 +64,7 @@ fn whatever_happens_to_the_state_between_two_starts_what_is_shown_is_the_fold_of
     newsroom.serving.start_again();
     let right = newsroom.articles();
     let state = newsroom.serving.data().join("state");
-    let ways: [(&str, fn(&Path)); 7] = [
+    let ways: [Harm; 7] = [
         ("its longest file is cut in half", |state| {
             let file = &files(state)[0];
             let length = file.metadata().unwrap().len();
@@ -105,7 +105,7 @@ fn whatever_happens_to_the_state_between_two_starts_what_is_shown_is_the_fold_of
 
 #[test]
 fn a_state_that_is_harmed_while_it_is_open_is_mended_or_said_to_be_wrong() {
-    let ways: [(&str, fn(&Path)); 3] = [
+    let ways: [Harm; 3] = [
         ("cut", |state| {
             std::fs::File::options().write(true).open(&files(state)[0]).unwrap().set_len(100).unwrap();
         }),
@@ -174,6 +174,8 @@ fn a_state_of_another_day_is_folded_on_and_a_log_of_another_day_is_not_decided_o
     assert_eq!(newsroom.serving.get("audra", "/readyz").0, 503);
     let (status, problem) = newsroom.send("ana", &newsroom.draft("On a log that lost its tail"));
     assert_eq!((status, &problem["code"]), (503, &json!("log_unavailable")), "{problem}");
+    // What was folded of the lost tail isn't looked for, to be put on the wire.
+    assert!(!newsroom.serving.said().contains("the wire is stopped"));
     newsroom.serving.kill();
 
     // Another newsroom's state beside this log.
