@@ -225,7 +225,8 @@ impl Audit {
                 continue;
             }
             let since = entry.map_or(TimeDelta::MAX, |entry| clock.now() - entry.time);
-            let due = APART.saturating_sub(since.to_std().unwrap_or_default());
+            // One of a later hour than now was signed before the clock was set back.
+            let due = APART.saturating_sub(since.abs().to_std().unwrap_or_default());
             if !due.is_zero() {
                 clock.sleep(due).await;
                 continue;

@@ -75,7 +75,10 @@ pub struct Queue {
 
 impl Queue {
     fn is_due(&self, now: DateTime<Utc>) -> bool {
-        !self.parked && self.next.is_none_or(|next| next <= now)
+        // No pause is that long: the clock was set back since.
+        let set_back =
+            |next: DateTime<Utc>| next - now > TimeDelta::from_std(2 * LONGEST_PAUSE).unwrap_or(PATIENCE);
+        !self.parked && self.next.is_none_or(|next| next <= now || set_back(next))
     }
 
     /// From the beginning: as if nothing had been tried.
@@ -282,6 +285,15 @@ mod tests {
         // A tail that begins again brings what was read.
         ledger.read(4, Some(id(1)));
         assert_eq!(ledger.queues[&id(1)].waiting, [1, 4]);
+    }
+
+    #[test]
+    fn a_pause_that_a_clock_set_back_makes_too_long_is_over() {
+        let mut ledger = ledger();
+        ledger.failed(id(1), 1, Why::Timeout, noon(), 0.5);
+        let is_due = |ledger: &Ledger, now| due(ledger, now, &[]).contains(&1);
+        assert!(!is_due(&ledger, noon()) && !is_due(&ledger, noon() - TimeDelta::minutes(10)));
+        assert!(is_due(&ledger, noon() - TimeDelta::hours(1)));
     }
 
     #[test]

@@ -30,6 +30,10 @@ const SKEW_HOLDS: TimeDelta = TimeDelta::seconds(1);
 /// How many scheduled articles are looked at together.
 const GROUP: usize = 64;
 
+/// The longest wait for an hour to come, before it is looked again what hour it is: the clock may be set meanwhile, or
+/// the machine have slept.
+const LONGEST_NAP: Duration = Duration::from_secs(5);
+
 /// How long the clock waits after what failed.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -144,7 +148,7 @@ pub async fn keep_time(desk: Arc<Desk>) -> Infallible {
             Ok(Some(wait)) => {
                 tokio::select! {
                     _ = positions.changed() => {}
-                    () = clock.sleep(wait) => {}
+                    () = clock.sleep(wait.min(LONGEST_NAP)) => {}
                 }
             }
             Ok(None) => {

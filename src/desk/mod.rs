@@ -66,8 +66,8 @@ pub struct Desk {
     end: end::End,
     source: Arc<str>,
     salt: Box<dyn Fn() -> [u8; 16] + Send + Sync>,
-    /// Why nothing is decided any more, where log and folded state disagree (promise 9).
-    halted: watch::Sender<Option<Arc<str>>>,
+    /// Why nothing is decided any more, where log and folded state disagree (promise 9) or folding can't go on.
+    halted: watch::Sender<Option<Halt>>,
     /// The last position that a command was answered with.
     answered: AtomicU64,
     skew: clock::Skew,
@@ -81,6 +81,15 @@ impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Desk({})", self.source)
     }
+}
+
+/// Why nothing is decided.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Halt {
+    /// The reason, in words.
+    pub why: Arc<str>,
+    /// The log isn't what was folded or signed. Else it is folding that can't go on, for now.
+    pub diverged: bool,
 }
 
 /// What this instance knows of one article.
@@ -146,9 +155,21 @@ impl Desk {
         self.vault.get()
     }
 
-    /// Decides nothing any more, or again, where there is no reason any longer.
-    pub fn halt(&self, why: Option<&str>) {
-        self.halted.send_replace(why.map(Arc::from));
+    /// Decides nothing any more.
+    pub fn halt(&self, why: &str, diverged: bool) {
+        self.halted.send_replace(Some(Halt { why: why.into(), diverged }));
+    }
+
+    /// Decides again.
+    pub fn go_on(&self) {
+        self.halted.send_replace(None);
+    }
+
+    /// Returns once the log is what was folded from it, as far as is known.
+    pub async fn until_agreed(&self) {
+        let agreed = |halt: &Option<Halt>| halt.as_ref().is_none_or(|halt| !halt.diverged);
+        // The sender lives as long as the desk.
+        let _ = self.halted.subscribe().wait_for(agreed).await;
     }
 
     /// Returns once nothing is decided any more.
@@ -157,8 +178,14 @@ impl Desk {
         let _ = self.halted.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// Why nothing is decided any more, if so.
+    /// Why nothing is decided any more, if so: where what is folded is in doubt, or the log is damaged.
     pub fn halted(&self) -> Option<Arc<str>> {
+        let damaged = || self.log.stopped().filter(|stopped| stopped.damaged).map(|stopped| stopped.why);
+        self.in_doubt().map(|halt| halt.why).or_else(damaged)
+    }
+
+    /// Why what is folded can't be held against the log, if so: then it isn't shown either.
+    pub fn in_doubt(&self) -> Option<Halt> {
         self.halted.borrow().clone()
     }
 

@@ -36,7 +36,11 @@ pub(super) async fn events(reader: Reader, uri: Uri) -> Result<Response, Refusal
     let filter = Filter::read(&params)?;
     wait_for_min_seq(&reader.desk, &params).await?;
     let log = reader.desk.log().events();
-    let end = log.end().await.map_err(unavailable)?;
+    let end = match reader.desk.log().stopped() {
+        // It has no end that could be told for certain, but what is folded can be read.
+        Some(stopped) if !stopped.damaged => reader.desk.store().position().seq,
+        _ => log.end().await.map_err(unavailable)?,
+    };
     let after = match filter.from {
         Some(Bound::Seq(seq)) => seq.saturating_sub(1),
         _ => 0,

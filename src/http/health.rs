@@ -18,8 +18,6 @@ pub struct Progress {
     pub wire_stopped: Option<String>,
     /// Why folding stands still, if it does.
     pub fold_stopped: Option<String>,
-    /// Whether folding stands still because the log isn't what was folded.
-    pub diverged: bool,
     /// Why no checkpoint is signed, if there should be.
     pub audit_stopped: Option<String>,
     /// Why the public side stands still, if it does.

@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::problem::Refusal;
 use super::then::unreadable;
 use super::{Gateway, no_such_route};
-use crate::desk::Desk;
+use crate::desk::{Desk, Halt};
 use crate::tokens::Pass;
 
 /// Whose a bearer token is; none where nobody has it.
@@ -223,7 +223,7 @@ impl Reader {
     /// `unauthenticated`, `forbidden`, `log_unavailable`, `behind`.
     pub(super) fn of(gateway: &Gateway, parts: &Parts, desk: Arc<Desk>) -> Result<Self, Problem> {
         let Identity { actor, pass } = identity(parts)?;
-        if let Some(why) = gateway.halted() {
+        if let Some(Halt { why, .. }) = gateway.in_doubt() {
             let detail = format!("what is folded here can't be held against the log: {why}");
             return Err(Problem::new(Code::LogUnavailable, detail));
         }

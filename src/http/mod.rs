@@ -28,7 +28,8 @@ use copydesk_article::problem::{Code, Problem};
 use tokio::sync::{Semaphore, watch};
 
 use crate::deliver::Roll;
-use crate::desk::Desk;
+use crate::desk::{Desk, Halt};
+use crate::log::Stopped;
 use crate::metrics::Metrics;
 use crate::tokens::Book;
 
@@ -114,16 +115,22 @@ impl fmt::Debug for Gateway {
 impl Gateway {
     /// Why the log and the folded state disagree, if they do: then nothing is decided (promise 9).
     fn diverged(&self) -> Option<Arc<str>> {
-        let why = self.halted()?;
-        let progress = self.progress.borrow();
-        // A store that can't be written stops the fold too, and says nothing of the log.
-        let stopped = progress.fold_stopped.as_deref() == Some(&*why) && !progress.diverged;
-        (!stopped).then_some(why)
+        self.in_doubt().filter(|halt| halt.diverged).map(|halt| halt.why)
+    }
+
+    /// Why a part of the log takes nothing more until a restart, if one doesn't.
+    fn log_stopped(&self) -> Option<Stopped> {
+        self.vitals.log().and_then(|log| log.stopped())
     }
 
     /// Why nothing is decided, if nothing is.
     fn halted(&self) -> Option<Arc<str>> {
         self.desk.as_ref().and_then(|desk| desk.halted())
+    }
+
+    /// Why what is folded can't be held against the log, if so.
+    fn in_doubt(&self) -> Option<Halt> {
+        self.desk.as_ref().and_then(|desk| desk.in_doubt())
     }
 
     /// Why requests should go to another instance, if they should.

@@ -31,6 +31,7 @@ struct Healthz {
     version: &'static str,
     caught_up: bool,
     diverged: Option<Arc<str>>,
+    log_stopped: Option<Arc<str>>,
     fold_stopped: Option<String>,
     wire_stopped: Option<String>,
     public_stopped: Option<String>,
@@ -90,6 +91,7 @@ struct PublicFold {
 pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     let look = gateway.vitals.look(&gateway, PROBE_PATIENCE).await;
     let diverged = gateway.diverged();
+    let log_stopped = gateway.log_stopped().map(|stopped| stopped.why);
     let progress = gateway.progress.borrow().clone();
     let wire = wire(&gateway, &progress);
     let fold = gateway.vitals.store().map(|store| {
@@ -100,6 +102,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     // The worst first: what stands still, then what may be wrong.
     let problems = [
         ("diverged", diverged.is_some()),
+        ("log_stopped", log_stopped.is_some()),
         ("fold_stopped", progress.fold_stopped.is_some()),
         ("wire_stopped", progress.wire_stopped.is_some()),
         ("public_stopped", progress.public_stopped.is_some()),
@@ -115,6 +118,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         caught_up: gateway.health.is_caught_up(),
         diverged,
+        log_stopped,
         fold_stopped: progress.fold_stopped,
         wire_stopped: progress.wire_stopped,
         public_stopped: progress.public_stopped,
@@ -176,6 +180,7 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
         flag("ready", "1 where requests may come.", gateway.not_ready(&look).is_none()),
         flag("caught_up", "1 where the log was folded once up to its end.", gateway.health.is_caught_up()),
         flag("diverged", "1 where the log isn't what was folded from it.", gateway.diverged().is_some()),
+        flag("log_stopped", "1 where the log takes nothing more.", gateway.log_stopped().is_some()),
         flag("fold_stopped", "1 where folding stands still.", progress.fold_stopped.is_some()),
         flag("wire_stopped", "1 where the wire stands still.", progress.wire_stopped.is_some()),
         flag("public_stopped", "1 where the public side stands still.", progress.public_stopped.is_some()),

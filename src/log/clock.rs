@@ -7,14 +7,20 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
 use super::Clock;
+
+/// How long since this was first asked for, by the machine's own count.
+pub(super) fn since_start() -> Duration {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    START.elapsed()
+}
 
 /// The clock of the operating system.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +49,7 @@ pub struct TestClock {
 #[derive(Debug)]
 struct Face {
     now: DateTime<Utc>,
+    elapsed: Duration,
     next_sleeper: u64,
     sleepers: BTreeMap<(DateTime<Utc>, u64), Waker>,
 }
@@ -51,7 +58,8 @@ impl TestClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn new(now: DateTime<Utc>) -> Self {
-        let face = Face { now: now.trunc_subsecs(6), next_sleeper: 0, sleepers: BTreeMap::new() };
+        let (now, elapsed) = (now.trunc_subsecs(6), Duration::ZERO);
+        let face = Face { now, elapsed, next_sleeper: 0, sleepers: BTreeMap::new() };
         Self { face: Arc::new(Mutex::new(face)) }
     }
 
@@ -60,6 +68,8 @@ impl TestClock {
         let woken = {
             let mut face = self.face();
             let now = now.trunc_subsecs(6);
+            let passed = (now - face.now).to_std().unwrap_or_default();
+            face.elapsed += passed;
             face.now = now;
             let waiting = face.sleepers.split_off(&(now, u64::MAX));
             std::mem::replace(&mut face.sleepers, waiting)
@@ -117,6 +127,10 @@ impl TestClock {
 impl Clock for TestClock {
     fn now(&self) -> DateTime<Utc> {
         self.face().now
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.face().elapsed
     }
 
     async fn sleep(&self, duration: Duration) {

@@ -98,6 +98,9 @@ pub enum AppendError {
     /// Not written, and sure not to have been: the log can't be reached, or refuses all writes.
     #[error("the log is unavailable: {0}")]
     Unavailable(String),
+    /// Not written, and nothing will be until the log is opened anew: asking again is of no use.
+    #[error("the log takes nothing more: {0}")]
+    Stopped(String),
     /// It may have been written or not.
     #[error("the outcome of the append is unknown: {0}")]
     Unknown(String),
@@ -166,6 +169,11 @@ pub trait Stream: Send + Sync + fmt::Debug {
 pub trait Clock: Send + Sync + fmt::Debug {
     /// Now.
     fn now(&self) -> DateTime<Utc>;
+    /// How long since a moment that stays. It never goes back nor leaps, however the clock is set: what pauses and
+    /// deadlines are measured by.
+    fn elapsed(&self) -> Duration {
+        clock::since_start()
+    }
     /// Returns once the clock has advanced by `duration`.
     async fn sleep(&self, duration: Duration);
 }
@@ -210,6 +218,10 @@ pub trait Log: Send + Sync + fmt::Debug {
     async fn skew(&self) -> Result<TimeDelta, LogError>;
     /// What answers from this log survive.
     fn durability(&self) -> Durability;
+    /// Why a part of it takes nothing more until it is opened anew, where one doesn't.
+    fn stopped(&self) -> Option<Stopped> {
+        None
+    }
     /// Whether other processes may have this log open at the same time.
     fn is_shared(&self) -> bool {
         true
@@ -221,6 +233,16 @@ pub trait Log: Send + Sync + fmt::Debug {
     async fn consumers(&self) -> Result<Vec<Consumer>, LogError> {
         Ok(Vec::new())
     }
+}
+
+/// Why a part of a log takes nothing more until the log is opened anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// What happened, where, and what to do.
+    pub why: Arc<str>,
+    /// What was answered is there no longer, or is other than it was: then nothing is decided (promise 9). Else it
+    /// was a write or a sync that failed.
+    pub damaged: bool,
 }
 
 /// Someone who reads the wire from the log itself.

@@ -16,6 +16,8 @@
 //!   synced file tells the last answered position and its message's hash; if the log is shorter, or holds
 //!   another message there, it is not opened (see `segments/answered.rs`).
 //! - **A write or sync fails.** The stream takes nothing more until it is opened anew (see `segments/writer.rs`).
+//! - **What was written is damaged, cut short, replaced or removed while the log is open.** Whoever reads it next
+//!   finds it, at the latest the scrub (see `segments/scrub.rs`); the stream takes nothing more.
 //! - **An erasure is cut short.** The old segment or the new one is there, and a left-over temporary file is
 //!   removed at the next start. The disk may keep the old bytes in blocks that it has not used again; that is
 //!   the file system's matter (`fstrim`).
@@ -32,14 +34,17 @@ mod answered;
 mod erase;
 mod folder;
 mod index;
+mod place;
 mod record;
 mod scan;
+mod scrub;
 mod snapshot;
 mod stream;
 mod writer;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -52,14 +57,15 @@ use uuid::Uuid;
 
 use self::answered::{AnsweredFile, Claim};
 use self::folder::{Folder, io_error};
-use self::index::{Index, Segment, Shared};
+use self::index::{Index, Segment, Shared, Standing};
 use self::scan::Scanned;
+use self::scrub::Scrub;
 use self::stream::SegmentStream;
 use self::writer::{Active, Pace, Request, Writer};
 use super::clock::SystemClock;
 use super::keys::Keys;
 use super::memory::check_stream_name;
-use super::{Clock, Durability, Log, LogError, Seq, Stream};
+use super::{Clock, Durability, Log, LogError, Seq, Stopped, Stream};
 
 pub use self::record::{ID_MAX_BYTES, MESSAGE_MAX_BYTES};
 pub use self::scan::Cut;
@@ -132,6 +138,8 @@ pub struct Recovered {
 #[derive(Debug)]
 pub struct SegmentsLog {
     options: Options,
+    standing: Arc<Standing>,
+    scrub: Scrub,
     streams: Mutex<BTreeMap<String, Open>>,
     events: Arc<SegmentStream>,
     wire: Arc<SegmentStream>,
@@ -173,9 +181,12 @@ impl SegmentsLog {
             names.into_iter().map(|name| Found::look(&folder, name)).collect::<Result<Vec<_>, LogError>>()?;
         let mut recovery = Recovery { streams: Vec::new() };
         let mut streams = BTreeMap::new();
+        let (standing, scrub) = (Arc::default(), Scrub::start()?);
         for found in found {
             recovery.streams.push(found.report());
-            streams.insert(found.name.clone(), found.start(&folder, &options)?);
+            let open = found.start(&folder, &options, &standing)?;
+            scrub.add(&open.stream.shared);
+            streams.insert(open.stream.shared.name.clone(), open);
         }
         let well_known = |name: &str| match streams.get(name) {
             Some(open) => Ok(Arc::clone(&open.stream)),
@@ -183,7 +194,8 @@ impl SegmentsLog {
         };
         let (events, wire, keys) = (well_known(EVENTS)?, well_known(WIRE)?, well_known(KEYS)?);
         let streams = Mutex::new(streams);
-        Ok((Self { options, streams, events, wire, keys, folder: Arc::new(folder) }, recovery))
+        let folder = Arc::new(folder);
+        Ok((Self { options, standing, scrub, streams, events, wire, keys, folder }, recovery))
     }
 
     fn streams(&self) -> MutexGuard<'_, BTreeMap<String, Open>> {
@@ -231,7 +243,9 @@ impl Log for SegmentsLog {
             return Ok(Arc::clone(&open.stream) as Arc<dyn Stream>);
         }
         // All streams that there were are open, so this one is new, and made in a few milliseconds.
-        let open = Found::look(&self.folder, name.to_owned())?.start(&self.folder, &self.options)?;
+        let found = Found::look(&self.folder, name.to_owned())?;
+        let open = found.start(&self.folder, &self.options, &self.standing)?;
+        self.scrub.add(&open.stream.shared);
         let stream = Arc::clone(&open.stream);
         streams.insert(name.to_owned(), open);
         Ok(stream)
@@ -256,9 +270,27 @@ impl Log for SegmentsLog {
         }
     }
 
+    fn stopped(&self) -> Option<Stopped> {
+        self.standing.stopped()
+    }
+
     fn is_shared(&self) -> bool {
         false
     }
+}
+
+/// Writes again what stands after a position in the last segment, up to `length`, as it is. After a failed sync Linux
+/// takes pages that never reached the disk for clean, and the next sync passes them over: of what was not known to be
+/// synced when the log was closed, no sync alone makes sure.
+fn write_again(segments: &[Segment], synced: Seq, length: u64) -> std::io::Result<()> {
+    let Some(last) = segments.last() else { return Ok(()) };
+    let number = usize::try_from((synced + 1).saturating_sub(last.first)).unwrap_or(usize::MAX);
+    let Some(start) = last.start(number).map(u64::from).filter(|start| *start < length) else {
+        return Ok(());
+    };
+    let mut bytes = vec![0; usize::try_from(length - start).unwrap_or(usize::MAX)];
+    last.file.read_exact_at(&mut bytes, start)?;
+    last.file.write_all_at(&bytes, start)
 }
 
 /// A stream that was read and checked, and not yet changed.
@@ -286,7 +318,12 @@ impl Found {
     }
 
     /// Mends what may be mended, and starts the writer.
-    fn start(mut self, folder: &Folder, options: &Options) -> Result<Open, LogError> {
+    fn start(
+        mut self,
+        folder: &Folder,
+        options: &Options,
+        standing: &Arc<Standing>,
+    ) -> Result<Open, LogError> {
         let path = folder::stream_path(&folder.path, &self.name);
         folder::make_folder(&path)?;
         let answered_path = answered::path(&folder.path, &self.name);
@@ -296,6 +333,8 @@ impl Found {
         }
         let end = self.scanned.end;
         let (segments, active) = self.open_segments(&path, end)?;
+        write_again(&segments, answered.claim().seq, active.length)
+            .map_err(|error| io_error("write", &active.path, &error))?;
         // What was found may be no more than in memory; now that readers see it, it has to be on the disk.
         active.file.sync_all().map_err(|error| io_error("sync", &active.path, &error))?;
         folder::sync_folder(&path).map_err(|error| io_error("sync", &path, &error))?;
@@ -304,7 +343,7 @@ impl Found {
         }
 
         let index = Index { segments, last: std::mem::take(&mut self.scanned.last) };
-        let shared = Arc::new(Shared::new(&self.name, self.seed, index, end.seq));
+        let shared = Arc::new(Shared::new(&self.name, self.seed, index, end.seq, Arc::clone(standing)));
         let (requests, waiting) = sync_channel(APPENDS_WAITING);
         let writer = Writer {
             shared: Arc::clone(&shared),
@@ -340,18 +379,17 @@ impl Found {
                 .map_err(|error| io_error("open", &found.path, &error))?;
             length = found.ends.last().map_or(0, |end| u64::from(*end));
             allocated = found.file_len;
-            let (first, path, file) = (found.first, Arc::new(found.path), Arc::new(file));
-            segments.push(Segment { first, path, file, ends: found.ends });
+            segments.push(Segment::of(found.first, found.path, file, found.ends)?);
         }
         if segments.is_empty() {
-            let (first, path) = (end.seq + 1, Arc::new(folder::segment_path(path, end.seq + 1)));
+            let path = folder::segment_path(path, end.seq + 1);
             let file = File::options()
                 .read(true)
                 .write(true)
                 .create_new(true)
-                .open(&*path)
+                .open(&path)
                 .map_err(|error| io_error("make", &path, &error))?;
-            segments.push(Segment { first, path, file: Arc::new(file), ends: Vec::new() });
+            segments.push(Segment::of(end.seq + 1, path, file, Vec::new())?);
         }
         let Some(last) = segments.last() else {
             return Err(LogError::Unavailable(format!("stream {} has no segment", self.name)));
@@ -364,7 +402,7 @@ impl Found {
             last.file.set_len(length).map_err(|error| io_error("cut", &last.path, &error))?;
             allocated = length;
         }
-        let active = Active { path: Arc::clone(&last.path), file: Arc::clone(&last.file), length, allocated };
+        let active = Active { length, allocated, ..Active::of(last) };
         Ok((segments, active))
     }
 }

@@ -15,13 +15,12 @@
 //! # What is certain when the deadline passes
 //!
 //! Once any attempt ended as unknown, nothing but finding the following message is certain: a request may lie in
-//! a queue somewhere and land after a later one was refused. So "unavailable" and "refused" after an unknown
-//! outcome are unknown outcomes too. An attempt that is under way when the deadline passes is given up, and its
+//! a queue somewhere and land after a later one was refused. So "unavailable", "stopped" and "refused" after an
+//! unknown outcome are unknown outcomes too. An attempt that is under way when the deadline passes is given up, and its
 //! outcome is unknown.
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::{Either, select};
 use sha2::{Digest, Sha256};
 
@@ -72,6 +71,9 @@ pub async fn append(
             }
             Some(Ok(seq)) => return Settled::Written(seq),
             Some(Err(AppendError::Refused(why))) if doubt.is_none() => return Settled::Refused(why),
+            Some(Err(AppendError::Stopped(why))) => {
+                return doubt.map_or(Settled::Unavailable(why), Settled::Unknown);
+            }
             Some(Err(AppendError::Refused(why) | AppendError::Unavailable(why))) => why,
             Some(Err(AppendError::Unknown(why))) => doubt.insert(why).clone(),
             Some(Err(AppendError::WrongExpectation)) => {
@@ -156,21 +158,19 @@ pub(super) fn is_ours(message: &Message, entry: &Entry) -> Option<bool> {
     }
 }
 
-/// The hour at which patience is over.
+/// When patience is over, whatever the hour.
 struct Deadline<'a> {
     clock: &'a dyn Clock,
-    hour: DateTime<Utc>,
+    until: Duration,
 }
 
 impl<'a> Deadline<'a> {
     fn after(clock: &'a dyn Clock, patience: Duration) -> Self {
-        let patience = TimeDelta::from_std(patience).unwrap_or(TimeDelta::MAX);
-        let hour = clock.now().checked_add_signed(patience).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        Self { clock, hour }
+        Self { clock, until: clock.elapsed().saturating_add(patience) }
     }
 
     fn left(&self) -> Duration {
-        (self.hour - self.clock.now()).to_std().unwrap_or_default()
+        self.until.saturating_sub(self.clock.elapsed())
     }
 
     /// What the future gives before the deadline.
@@ -206,9 +206,11 @@ impl Backoff {
 mod tests {
     use std::collections::VecDeque;
     use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use async_trait::async_trait;
     use bytes::Bytes;
+    use chrono::{DateTime, TimeDelta, Utc};
     use futures::FutureExt;
     use futures::stream::BoxStream;
 
@@ -349,6 +351,13 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_has_stopped_is_asked_once() {
+        let stopped = || Err(AppendError::Stopped("the disk is full".into()));
+        assert_eq!(settle([stopped(), Ok(7)], []), Settled::Unavailable("the disk is full".into()));
+        assert_eq!(settle([unknown(), stopped(), Ok(7)], []), Settled::Unknown("no answer".into()));
+    }
+
+    #[test]
     fn an_attempt_that_outlasts_the_deadline_is_unknown() {
         let clock = TestClock::new(DateTime::UNIX_EPOCH);
         let stream = Scripted { stuck: Some(clock.clone()), ..Scripted::default() };
@@ -357,6 +366,39 @@ mod tests {
             .now_or_never();
         assert!(matches!(settled, Some(Settled::Unknown(_))));
         assert_eq!(clock.now(), DateTime::UNIX_EPOCH + TimeDelta::seconds(5));
+    }
+
+    /// A clock that is set to another hour once it is first slept by.
+    #[derive(Debug)]
+    struct Jumps(TestClock, TimeDelta, AtomicBool);
+
+    #[async_trait]
+    impl Clock for Jumps {
+        fn now(&self) -> DateTime<Utc> {
+            let jumped = self.2.load(Ordering::Relaxed);
+            if jumped { self.0.now() + self.1 } else { self.0.now() }
+        }
+        fn elapsed(&self) -> Duration {
+            self.0.elapsed()
+        }
+        async fn sleep(&self, duration: Duration) {
+            self.2.store(true, Ordering::Relaxed);
+            self.0.sleep(duration).await;
+        }
+    }
+
+    #[test]
+    fn patience_lasts_as_long_whatever_hour_the_clock_is_set_to() {
+        for hours in [-2, 2] {
+            let inner = TestClock::new(DateTime::UNIX_EPOCH);
+            let clock = Jumps(inner.clone(), TimeDelta::hours(hours), AtomicBool::new(false));
+            let stream = Scripted::default();
+            let (message, expect) = (message(), Expect::Subject(6));
+            let settled = append(&stream, &clock, &message, expect, Duration::from_secs(5));
+            let settled = inner.drive(settled).now_or_never();
+            assert!(matches!(settled, Some(Settled::Unavailable(_))), "{settled:?}");
+            assert_eq!(inner.elapsed(), Duration::from_secs(5), "by {hours} hours");
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ impl Service {
             Ok(_) => {}
             Err(FoldError::Diverged(why)) => {
                 tracing::error!(%why, "nothing is decided");
-                desk.halt(Some(&why));
+                desk.halt(&why, true);
             }
             Err(FoldError::Store(StoreError::Damaged(why))) => {
                 tracing::warn!(%why, "the folded state is folded anew");
@@ -191,7 +191,7 @@ impl Service {
             && let Err(AuditError::Diverged(why)) = audit.agrees().await
         {
             tracing::error!(%why, "nothing is decided");
-            desk.halt(Some(&why));
+            desk.halt(&why, true);
         }
         let public = Arc::new(Public::open(store.db(), log.identity())?);
         let log_wire = log.wire();
@@ -273,7 +273,7 @@ impl Service {
                 let why = error.to_string();
                 if let AuditError::Diverged(_) = error {
                     tracing::error!(%why, "nothing is decided");
-                    service.desk.halt(Some(&why));
+                    service.desk.halt(&why, true);
                 } else {
                     tracing::warn!(%why, "checkpoints wait");
                 }
@@ -311,7 +311,7 @@ impl Service {
                     Err(AuditError::Store(error)) => return Err(error.into()),
                     Ok(()) | Err(AuditError::Note(_) | AuditError::Random(_)) => {}
                 }
-                self.desk.halt(None);
+                self.desk.go_on();
                 self.progress.send_modify(|progress| progress.fold_stopped = None);
                 fold::run(&self.store, &*self.log).await
             };
@@ -320,17 +320,20 @@ impl Service {
                 Ok(Err(error)) => error,
                 Err(_) => FoldError::Store(StoreError::Damaged("sled gave up on its files".to_owned())),
             };
-            let why = error.to_string();
-            let diverged = matches!(error, FoldError::Diverged(_));
-            self.progress.send_modify(|progress| {
-                progress.fold_stopped = Some(why.clone());
-                progress.diverged = diverged;
-            });
-            if matches!(error, FoldError::Log(_)) {
+            let why = match &error {
+                // sled takes nothing more after an error of the disk.
+                FoldError::Store(StoreError::Failed(_)) => {
+                    format!("{error}; restart copydesk once the disk has room and is well")
+                }
+                error => error.to_string(),
+            };
+            self.progress.send_modify(|progress| progress.fold_stopped = Some(why.clone()));
+            let lasting = matches!(error, FoldError::Log(LogError::Damaged(_) | LogError::LostTail(_)));
+            if matches!(error, FoldError::Log(_)) && !lasting {
                 tracing::warn!(%why, "folding waits");
             } else {
                 tracing::error!(%why, "nothing is decided until the log is folded");
-                self.desk.halt(Some(&why));
+                self.desk.halt(&why, matches!(error, FoldError::Diverged(_)));
             }
             if let FoldError::Store(StoreError::Damaged(_)) = error {
                 while let Err(error) = self.store.clear() {

@@ -24,6 +24,9 @@ use crate::metrics::Metrics;
 use crate::nats;
 use crate::tokens::Book;
 
+/// The signal that a file has reached the process's limit (`RLIMIT_FSIZE`), as Linux numbers it.
+const SIGXFSZ: i32 = 25;
+
 /// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -308,6 +311,9 @@ pub(super) fn url_of(entrance: &Entrance) -> anyhow::Result<String> {
 fn stop_signal() -> anyhow::Result<watch::Sender<bool>> {
     let stop = watch::Sender::new(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    // Whoever listens isn't ended by it: a file that may not grow is then a write that fails, as on a full disk.
+    let mut too_long = signal(SignalKind::from_raw(SIGXFSZ))?;
+    tokio::spawn(async move { while too_long.recv().await.is_some() {} });
     let tell = stop.clone();
     tokio::spawn(async move {
         tokio::select! {

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use chrono::TimeDelta;
 use copydesk_article::article::Article;
 use copydesk_article::command::Data;
 use copydesk_article::event::{self, Event, Frozen, Read};
@@ -29,7 +29,7 @@ const KEPT_ARTICLES: usize = 4096;
 const AHEAD: usize = 3;
 
 /// How long what was folded waits at most for more before it is written into sled.
-const WRITE_AFTER: TimeDelta = TimeDelta::seconds(1);
+const WRITE_AFTER: Duration = Duration::from_secs(1);
 
 /// Why folding stopped.
 #[derive(Debug, thiserror::Error)]
@@ -101,13 +101,13 @@ pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallibl
             why = store.damaged() => return Err(StoreError::Damaged(why).into()),
             first = tail.next() => first,
         };
-        let due = clock.now() + WRITE_AFTER;
+        let due = clock.elapsed() + WRITE_AFTER;
         loop {
             match group {
                 Some(group) => folder.fold(group?, &*log.events()).await?,
                 None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
             }
-            let left = (due - clock.now()).to_std().unwrap_or_default();
+            let left = due.saturating_sub(clock.elapsed());
             if left.is_zero() {
                 break;
             }
@@ -133,6 +133,8 @@ pub async fn catch_up(
     agrees(store, log).await?;
     let end = log.events().end().await?;
     if store.position().seq >= end {
+        // What could not be written before.
+        store.write()?;
         return Ok(end);
     }
     if store.position().seq == 0 {

@@ -254,6 +254,7 @@ impl Store {
             sled::Error::Io(io) if io.to_string().contains("lock") => {
                 StoreError::Locked(path.display().to_string())
             }
+            sled::Error::Io(io) => StoreError::Failed(format!("{}: {io}", path.display())),
             other => other.into(),
         })?;
         let tree = db.open_tree("fold")?;

@@ -99,6 +99,8 @@ pub async fn run(
     let mut positions = desk.store().positions();
     loop {
         positions.mark_unchanged();
+        // What was folded from another log, or one that lost its tail, says nothing of what goes next.
+        desk.until_agreed().await;
         let group = desk.store().outgoing_after(place.sent, GROUP)?;
         if group.is_empty() {
             // The sender lives as long as the store, which the desk holds.

@@ -27,6 +27,9 @@ const PEOPLE: [(&str, &str); 6] = [
 /// A file that says that a service is to log all it can.
 const LOUD: &str = "loud";
 
+/// A file with what a service's environment is to have, a `NAME=value` on each line.
+const ENVIRONMENT: &str = "environment";
+
 /// Somebody's token.
 pub fn token(actor: &str) -> String {
     format!("token-of-{actor}")
@@ -136,6 +139,17 @@ impl Serving {
         std::fs::write(self.folder.path().join(LOUD), "").unwrap();
     }
 
+    /// Gives it this environment from its next start on.
+    pub fn set_environment(&self, variables: &[(&str, String)]) {
+        let lines: String = variables.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        std::fs::write(self.folder.path().join(ENVIRONMENT), lines).unwrap();
+    }
+
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Where it keeps its folded state, and an embedded log.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -192,10 +206,12 @@ impl Drop for Serving {
 /// Starts the binary and waits for the line that says it is ready.
 fn launch(folder: &Path, arguments: &[String]) -> (Child, String) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("stderr")).unwrap();
+    let environment = std::fs::read_to_string(folder.join(ENVIRONMENT)).unwrap_or_default();
     let mut child = Command::new(env!("CARGO_BIN_EXE_copydesk"))
         .args(["serve", "--config"])
         .arg(folder.join("copydesk.toml"))
         .args(arguments)
+        .envs(environment.lines().filter_map(|line| line.split_once('=')))
         .env("COPYDESK_LOG", if folder.join(LOUD).exists() { "trace" } else { "info" })
         .stdout(Stdio::piped())
         .stderr(log)

@@ -15,6 +15,8 @@ mod browser;
 mod canary;
 mod cli;
 mod deploy;
+#[path = "../faults/disk.rs"]
+mod disk_faults;
 mod doors;
 mod faults;
 mod feed_alone;

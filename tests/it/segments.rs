@@ -534,7 +534,7 @@ async fn after_a_failed_write_nothing_is_taken_until_the_log_is_opened_anew() {
     for _ in 0..3 {
         let answer = events.try_append(&message("b", "x", "later"), Expect::Subject(0)).await;
         match answer {
-            Err(AppendError::Unavailable(why)) => assert!(why.contains("restart"), "{why}"),
+            Err(AppendError::Stopped(why)) => assert!(why.contains("restart"), "{why}"),
             other => panic!("{other:?}"),
         }
     }
@@ -712,7 +712,7 @@ fn child_that_appends() {
                     println!("answered {seq}");
                 }
                 Err(AppendError::Unknown(_)) => println!("unknown"),
-                Err(AppendError::Unavailable(_)) => println!("unavailable"),
+                Err(AppendError::Stopped(_)) => println!("stopped"),
                 Err(error) => panic!("{error}"),
             }
         }
@@ -835,7 +835,7 @@ fn after_a_failed_sync_nothing_is_answered_any_more() {
     let said = String::from_utf8(output.stdout).unwrap();
     let said: Vec<_> = said
         .lines()
-        .filter(|line| line.starts_with("answered") || matches!(*line, "unknown" | "unavailable"))
+        .filter(|line| line.starts_with("answered") || matches!(*line, "unknown" | "stopped"))
         .collect();
     if said.is_empty() {
         println!("skipped: strace may not trace here");
@@ -845,7 +845,7 @@ fn after_a_failed_sync_nothing_is_answered_any_more() {
     assert!((1..20).contains(&answered), "{said:?}");
     let rest = &said[answered..];
     // The failed sync may be that of the last answered position: then nothing is left unknown.
-    assert!(rest.iter().skip(1).all(|line| *line == "unavailable"), "{said:?}");
+    assert!(rest.iter().skip(1).all(|line| *line == "stopped"), "{said:?}");
     let (_log, recovery) = open(&folder).unwrap();
     assert!(events_of(&recovery).end >= answered as Seq);
 }

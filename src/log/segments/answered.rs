@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::{LogError, Seq};
 use super::folder::{self, io_error};
+use super::place::Place;
 
 const MAGIC: [u8; 4] = *b"cda1";
 /// Slots lie in different blocks, so that no torn write reaches both.
@@ -37,7 +38,9 @@ pub(super) struct Claim {
 /// The open file.
 #[derive(Debug)]
 pub(super) struct AnsweredFile {
+    path: PathBuf,
     file: File,
+    place: Place,
     seed: u32,
     claim: Claim,
     /// The slot that holds the older claim, to be written next.
@@ -76,12 +79,18 @@ impl AnsweredFile {
             .write(true)
             .open(path)
             .map_err(|error| io_error("open", path, &error))?;
-        Ok(Self { file, seed, claim, next_slot: 1 - newest_slot })
+        let place = Place::of(&file).map_err(|error| io_error("look at", path, &error))?;
+        Ok(Self { path: path.to_owned(), file, place, seed, claim, next_slot: 1 - newest_slot })
     }
 
     /// The claim as it stands.
     pub(super) fn claim(&self) -> Claim {
         self.claim
+    }
+
+    /// Checks that the file is in its place: without it the log can't be opened again.
+    pub(super) fn check(&self) -> Result<(), LogError> {
+        self.place.check(&self.path, SLOT_BYTES as u64)
     }
 
     /// Claims a position that is durable, durably.

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 
 use super::super::{LogError, Seq};
-use super::folder::{self, io_error};
+use super::folder::{self, Beside, io_error};
+use super::place::Place;
 use super::record::{self, Record};
 use super::writer::Writer;
 
@@ -22,8 +23,13 @@ impl Writer {
     /// Appends wait meanwhile, some tenths of a second for a full segment; erasing is rare.
     pub(super) fn erase(&mut self, seq: Seq, as_was: Option<[u8; 32]>) -> Result<(), LogError> {
         self.sync_late();
-        if let Some(why) = self.stopped() {
-            return Err(LogError::Unavailable(why.to_string()));
+        let erased = self.replace_segment(seq, as_was);
+        self.shared.noting_damage(erased)
+    }
+
+    fn replace_segment(&mut self, seq: Seq, as_was: Option<[u8; 32]>) -> Result<(), LogError> {
+        if let Some(stopped) = self.shared.stopped() {
+            return Err(LogError::Unavailable(stopped.why.to_string()));
         }
         let found = {
             let index = self.shared.index();
@@ -36,9 +42,10 @@ impl Writer {
                 self.shared.name
             )));
         };
+        let path = Arc::clone(&segment.path);
         let length = segment.ends.last().map_or(0, |end| u64::from(*end));
         let mut old = vec![0; usize::try_from(length).unwrap_or(usize::MAX)];
-        segment.file.read_exact_at(&mut old, 0).map_err(|error| io_error("read", &segment.path, &error))?;
+        segment.file.read_exact_at(&mut old, 0).map_err(|error| io_error("read", &path, &error))?;
         let damaged = |why: &str| LogError::Damaged(format!("{}: {why}", segment.path.display()));
         let index = usize::try_from(seq - segment.first).unwrap_or(usize::MAX);
         let start = segment.start(index).and_then(|start| usize::try_from(start).ok());
@@ -60,20 +67,24 @@ impl Writer {
             *end = u32::try_from(moved).map_err(|_| damaged("it would be too long"))?;
         }
 
-        let file = folder::place(&segment.path, &new).map_err(|error| {
-            LogError::Unavailable(format!(
-                "position {seq} is not erased: {}: {error}",
-                segment.path.display()
-            ))
-        })?;
-        segment.file = Arc::new(file);
-        if segment.path == self.active.path {
-            self.active.file = Arc::clone(&segment.file);
-            self.active.length = new.len() as u64;
-            self.active.allocated = self.active.length;
-        }
-        if let Some(place) = self.shared.index_mut().segments.get_mut(number) {
-            *place = segment;
+        let failed = |error: std::io::Error| {
+            LogError::Unavailable(format!("position {seq} is not erased: {}: {error}", path.display()))
+        };
+        let beside = Beside::write(&path, &new).map_err(failed)?;
+        segment.place = Place::of(beside.file()).map_err(failed)?;
+        {
+            // Whoever looks whether a file is in its place does so under the same lock.
+            let mut index = self.shared.index_mut();
+            segment.file = Arc::new(beside.take_place().map_err(failed)?);
+            if segment.path == self.active.path {
+                self.active.file = Arc::clone(&segment.file);
+                self.active.place = segment.place;
+                self.active.length = new.len() as u64;
+                self.active.allocated = self.active.length;
+            }
+            if let Some(known) = index.segments.get_mut(number) {
+                *known = segment;
+            }
         }
         folder::sync_folder(&self.folder)
             .map_err(|error| LogError::Unavailable(self.stop(&error).to_string()))

@@ -113,33 +113,52 @@ pub(super) fn make_folder(path: &Path) -> Result<(), LogError> {
 
 /// Writes a file so that, whatever the crash, it is there whole or not at all.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    replace(path, bytes).map(drop).map_err(|error| io_error("write", path, &error))
-}
-
-/// As [`write_whole`], and gives the open file. The file may be in its place although an error is returned: then
-/// it was the sync of the folder that failed.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let file = place(path, bytes)?;
-    sync_folder(path.parent().unwrap_or(path))?;
-    Ok(file)
-}
-
-/// As [`replace`], with the sync of the folder left to the caller: an error means that nothing has changed.
-pub(super) fn place(path: &Path, bytes: &[u8]) -> io::Result<File> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".tmp");
-    let temporary = PathBuf::from(name);
     let write = || {
-        let mut file = File::options().read(true).write(true).create(true).truncate(true).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        Ok(file)
+        Beside::write(path, bytes)?.take_place()?;
+        sync_folder(path.parent().unwrap_or(path))
     };
-    write().inspect_err(|_| {
-        // What can't be removed now is removed when the log is opened next.
-        let _ = std::fs::remove_file(&temporary);
-    })
+    write().map_err(|error| io_error("write", path, &error))
+}
+
+/// A file that is written and synced beside the one whose place it is to take.
+#[derive(Debug)]
+pub(super) struct Beside<'a> {
+    path: &'a Path,
+    temporary: PathBuf,
+    file: File,
+}
+
+impl<'a> Beside<'a> {
+    /// Writes it. An error here or in [`Self::take_place`] means that nothing has changed.
+    pub(super) fn write(path: &'a Path, bytes: &[u8]) -> io::Result<Self> {
+        let mut name = path.as_os_str().to_owned();
+        name.push(".tmp");
+        let temporary = PathBuf::from(name);
+        let write = || -> io::Result<File> {
+            let mut file =
+                File::options().read(true).write(true).create(true).truncate(true).open(&temporary)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            Ok(file)
+        };
+        let file = write().inspect_err(|_| remove(&temporary))?;
+        Ok(Self { path, temporary, file })
+    }
+
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Takes the place; it is durable once the folder is synced.
+    pub(super) fn take_place(self) -> io::Result<File> {
+        std::fs::rename(&self.temporary, self.path).inspect_err(|_| remove(&self.temporary))?;
+        Ok(self.file)
+    }
+}
+
+fn remove(temporary: &Path) {
+    // What can't be removed now is removed when the log is opened next.
+    let _ = std::fs::remove_file(temporary);
 }
 
 /// Makes the names in a folder durable.
@@ -184,8 +203,8 @@ fn take_lock(folder: &Path) -> Result<File, LogError> {
 
 pub(super) fn read_identity(folder: &Path) -> Result<Option<Uuid>, LogError> {
     let path = folder.join("log");
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
+    let text = match std::fs::read(&path) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error("read", &path, &error)),
     };

@@ -34,20 +34,26 @@ impl SegmentStream {
         })
     }
 
-    /// Reads as the leader: what can't be appended to any more has no end that could be told for certain.
+    /// Reads what is to be seen. Where a write failed there may be more, which its sender was told of as unknown.
     async fn read<T: Send + 'static>(
         &self,
         take: impl FnOnce(&Shared) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, LogError> {
-        self.check_leads()?;
+        if let Err(error) = self.check_leads()
+            && !matches!(self.shared.stopped(), Some(stopped) if !stopped.damaged)
+        {
+            return Err(error);
+        }
         blocking(&self.shared, take).await
     }
 
+    /// What can't be appended to any more has no end that could be told for certain.
     fn check_leads(&self) -> Result<(), LogError> {
         let progress = self.shared.progress.borrow();
         match &progress.stopped {
             _ if progress.closed => Err(LogError::Unavailable(CLOSED.to_owned())),
-            Some(why) => Err(LogError::Unavailable(why.to_string())),
+            Some(stopped) if stopped.damaged => Err(LogError::Damaged(stopped.why.to_string())),
+            Some(stopped) => Err(LogError::Unavailable(stopped.why.to_string())),
             None => Ok(()),
         }
     }

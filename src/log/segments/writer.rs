@@ -19,7 +19,8 @@
 //! After a failed write or sync nobody knows what is on the disk: Linux marks pages clean that it could not
 //! write, and a second `fdatasync` says that all is well. So the stream takes no more appends until it has been
 //! opened anew, which reads what is really there. Those in the failed group are unknown; all later ones are
-//! refused as unavailable.
+//! refused. The same where the file was removed, replaced or cut short under the writer, which is looked at before
+//! each group.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
@@ -35,11 +36,12 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use tokio::sync::oneshot;
 
-use super::super::{AppendError, Clock, Expect, LogError, Message, Seq};
+use super::super::{AppendError, Clock, Expect, LogError, Message, Seq, Stopped};
 use super::Syncing;
 use super::answered::{AnsweredFile, Claim};
 use super::folder;
 use super::index::{Segment, Shared};
+use super::place::Place;
 use super::record::{self, Record};
 
 /// A group is closed when it has this many bytes.
@@ -96,10 +98,19 @@ pub(super) struct Writer {
 pub(super) struct Active {
     pub(super) path: Arc<PathBuf>,
     pub(super) file: Arc<File>,
+    pub(super) place: Place,
     /// Where the records end.
     pub(super) length: u64,
     /// Where the zeros end.
     pub(super) allocated: u64,
+}
+
+impl Active {
+    /// A segment of which nothing is known to be written.
+    pub(super) fn of(segment: &Segment) -> Self {
+        let (path, file) = (Arc::clone(&segment.path), Arc::clone(&segment.file));
+        Self { path, file, place: segment.place, length: 0, allocated: 0 }
+    }
 }
 
 /// When what is due.
@@ -235,8 +246,9 @@ impl Writer {
     /// Checks, builds, writes and syncs a group; also says why, if that failed.
     fn commit(&mut self, appends: Vec<Append>) -> (Vec<Answer>, Option<Arc<str>>) {
         let mut answers = Vec::with_capacity(appends.len());
-        if let Some(why) = self.stopped() {
-            let refusal = || Err(AppendError::Unavailable(why.to_string()));
+        self.check_places();
+        if let Some(stopped) = self.shared.stopped() {
+            let refusal = || Err(AppendError::Stopped(stopped.why.to_string()));
             answers.extend(appends.into_iter().map(|append| (append.answer, refusal())));
             return (answers, None);
         }
@@ -265,6 +277,17 @@ impl Writer {
             self.publish(group);
         }
         (answers, failed)
+    }
+
+    /// Checks that what is written to is where it is to be: else what is answered from now on would be lost.
+    fn check_places(&mut self) {
+        let active = &self.active;
+        let places = active.place.check(&active.path, active.length).and_then(|()| self.answered.check());
+        if let Err(error) = self.shared.noting_damage(places)
+            && self.shared.stopped().is_none()
+        {
+            self.stop(&error);
+        }
     }
 
     /// Checks one message's expectation, and puts its record into the group.
@@ -363,9 +386,11 @@ impl Writer {
         let first = self.written + 1;
         let path = Arc::new(folder::segment_path(&self.folder, first));
         let file = Arc::new(File::options().read(true).write(true).create_new(true).open(&*path)?);
+        let place = Place::of(&file)?;
         folder::sync_folder(&self.folder)?;
-        self.active = Active { path: Arc::clone(&path), file: Arc::clone(&file), length: 0, allocated: 0 };
-        group.steps.push(Step::Segment(Segment { first, path, file, ends: Vec::new() }));
+        let segment = Segment { first, path, file, place, ends: Vec::new() };
+        self.active = Active::of(&segment);
+        group.steps.push(Step::Segment(segment));
         Ok(())
     }
 
@@ -402,7 +427,7 @@ impl Writer {
 
     fn sync_due(&self) -> Option<Instant> {
         let Syncing::Within(interval) = self.syncing else { return None };
-        if self.stopped().is_some() {
+        if self.shared.stopped().is_some() {
             return None;
         }
         self.pace.unsynced_since.map(|since| since + interval)
@@ -410,7 +435,7 @@ impl Writer {
 
     /// Syncs what was answered before.
     pub(super) fn sync_late(&mut self) {
-        if self.stopped().is_none()
+        if self.shared.stopped().is_none()
             && self.pace.unsynced_since.is_some()
             && let Err(error) = self.sync()
         {
@@ -435,27 +460,21 @@ impl Writer {
         }
     }
 
-    /// Why the stream takes no more appends, if it does not.
-    pub(super) fn stopped(&self) -> Option<Arc<str>> {
-        self.shared.progress.borrow().stopped.clone()
-    }
-
     /// Takes no more appends.
-    pub(super) fn stop(&mut self, error: &io::Error) -> Arc<str> {
-        let name = &self.shared.name;
+    pub(super) fn stop(&mut self, error: &dyn std::fmt::Display) -> Arc<str> {
         let why: Arc<str> = Arc::from(format!(
-            "stream {name} takes nothing more since a write failed ({error}); restart copydesk after making room \
-             or mending the disk"
+            "stream {} takes nothing more since a write failed ({error}); restart copydesk after making room or \
+             mending the disk",
+            self.shared.name
         ));
-        tracing::error!(stream = %name, %error, "a write failed: the stream takes nothing more until a restart");
-        self.shared.progress.send_modify(|progress| progress.stopped = Some(Arc::clone(&why)));
+        self.shared.stop(Stopped { why: Arc::clone(&why), damaged: false });
         why
     }
 
     /// Leaves everything on the disk, and turns away who still waits.
     fn close(&mut self) {
         self.sync_late();
-        if self.stopped().is_none() && self.active.allocated > self.active.length {
+        if self.shared.stopped().is_none() && self.active.allocated > self.active.length {
             let cut = self.active.file.set_len(self.active.length).and_then(|()| self.active.file.sync_all());
             if let Err(error) = cut {
                 // The zeros stay; they mean nothing.

@@ -44,6 +44,7 @@ async fn metrics_count_commands_by_type_and_outcome_and_requests_by_route() {
         "copydesk_fold_seq 2",
         "copydesk_log_end_seq 2",
         "copydesk_fold_lag 0",
+        "copydesk_log_stopped 0",
         "copydesk_log_away 0",
         "copydesk_clock_skew_seconds 0",
         "copydesk_log_durability_always 0",

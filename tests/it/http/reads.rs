@@ -377,7 +377,7 @@ async fn a_read_shows_what_this_instance_answered_before() {
 #[tokio::test]
 async fn an_instance_that_diverged_gives_nothing_it_folded() {
     let house = House::open().await;
-    house.service.desk.halt(Some("the tail is lost"));
+    house.service.desk.halt("the tail is lost", true);
     let got = house.get("ana", "/v1/articles").await;
     assert_eq!((got.code(), got.status.as_u16()), ("log_unavailable".into(), 503));
     let draft = json!({"type": "draft", "data": {"slug": "s", "language": "en"}});
