@@ -143,6 +143,7 @@ pub async fn keep_time(desk: Arc<Desk>) -> Infallible {
         match due(&desk).await {
             Ok(Some(wait)) => {
                 tokio::select! {
+                    biased;
                     _ = positions.changed() => {}
                     () = clock.sleep(wait) => {}
                 }

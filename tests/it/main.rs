@@ -32,6 +32,7 @@ mod redaction;
 mod reload;
 mod segments;
 mod serve;
+#[path = "../faults/simulation/mod.rs"]
 mod simulation;
 mod store;
 mod streams;
