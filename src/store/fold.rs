@@ -129,6 +129,8 @@ pub async fn catch_up(
     agrees(store, log).await?;
     let end = log.events().end().await?;
     if store.position().seq >= end {
+        // What was folded before the log failed may not be in sled yet, and perhaps nothing comes for long.
+        store.write()?;
         return Ok(end);
     }
     if store.position().seq == 0 {
