@@ -10,6 +10,8 @@
 
 mod audit;
 mod backup;
+#[path = "../faults/doors/mod.rs"]
+mod bad_bytes;
 mod browser;
 mod canary;
 mod cli;

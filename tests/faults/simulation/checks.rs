@@ -10,11 +10,12 @@ use copydesk_article::article::Article;
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::ids::parse_uuid;
 use copydesk_article::newsroom::Newsroom;
+use copydesk_article::problem::Code;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::senders::{Sending, articles};
-use super::world::{Contents, World, now};
+use super::world::{Attempted, Contents, World, now};
 use super::{editions, refusals};
 
 /// Every so manieth run is verified as an auditor would, too.
@@ -160,11 +161,30 @@ fn commands(history: &History, sent: &[Sending], prepared: Seq, wrong: &mut Vec<
             if answer.seq > attempted.to {
                 wrong.push(format!("{}: answered before it was written", command.id));
             }
-            if answer.duplicate != (answer.seq <= attempted.from) && answer.seq <= attempted.from {
+            if !answer.duplicate && answer.seq <= attempted.from {
                 wrong.push(format!("{}: was there, and was answered as new", command.id));
             }
+            let is_alone = sent.iter().filter(|other| other.command.id == command.id).count() == 1
+                && sending.attempts.len() == 1;
+            if answer.duplicate && is_alone {
+                wrong.push(format!("{}: was sent once, and was answered as sent again", command.id));
+            }
+        }
+        let says_not_written = |attempted: &Attempted| match &attempted.result {
+            Some(Err(problem)) => problem.code != Code::OutcomeUnknown,
+            Some(Ok(_)) | None => false,
+        };
+        let is_written = happened.is_some_and(|happened| is_of(happened, sending));
+        if is_written && attempts_at(sent, sending).all(says_not_written) {
+            wrong.push(format!("{}: nothing was written, it was said, and it is ({name})", command.id));
         }
     }
+}
+
+/// Every attempt to send the same.
+fn attempts_at<'a>(sent: &'a [Sending], sending: &'a Sending) -> impl Iterator<Item = &'a Attempted> {
+    let same = |other: &&Sending| other.command == sending.command && other.actor == sending.actor;
+    sent.iter().filter(same).flat_map(|other| &other.attempts)
 }
 
 /// Whether an event is of what was sent.

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use copydesk::desk::propose;
 use copydesk::log::Log;
 use copydesk::log::memory::Faults;
+use copydesk_article::newsroom::Role;
 
 use super::dice::Dice;
 use super::world::{Found, World};
@@ -17,7 +18,6 @@ use crate::path::newsroom;
 pub async fn make(world: Rc<World>, seed: u64, step: Rc<std::cell::Cell<u64>>) {
     let mut dice = Dice::new(seed, 2);
     let line = world.log.with_faults(Faults::rough());
-    let mut approvals = 1;
     loop {
         sleep(&world, dice.draw() % 400).await;
         let number = dice.roll(world.machines.len());
@@ -52,10 +52,14 @@ pub async fn make(world: Rc<World>, seed: u64, step: Rc<std::cell::Cell<u64>>) {
                     instance.set_skew(TimeDelta::seconds(skew));
                 }
             }
-            11 => {
-                approvals = 3 - approvals;
+            11 | 12 => {
                 let mut set = newsroom();
-                set.rules.approvals = approvals;
+                set.rules.approvals = 1 + u32::from(dice.once_in(3));
+                if dice.once_in(2) {
+                    // Who may do nothing now.
+                    let who = *dice.pick(&["ana", "eva", "chen", "pia"]);
+                    set.people.get_mut(who).unwrap().roles = vec![Role::Auditor];
+                }
                 let salt = dice.id().into_bytes();
                 // Where the log fails it isn't proposed, and nobody minds.
                 let _ = propose(&line, &set, "/copydesk", salt, true).await;

@@ -58,7 +58,7 @@ struct Outcome {
 
 fn simulate(seed: u64, db: &sled::Db) -> Outcome {
     let world = World::new(seed, db);
-    prepared::write(&world.log);
+    prepared::write(&world.log, seed);
     let prepared = world.end();
     let (sent, left, step) = (Rc::default(), Rc::new(Cell::new(senders::SENDERS)), Rc::new(Cell::new(0)));
     for number in 0..world.machines.len() {
@@ -78,6 +78,7 @@ fn simulate(seed: u64, db: &sled::Db) -> Outcome {
     trace.update(world.scheduler.run(&mut dice, &step, || left.get() == 0).to_be_bytes());
 
     world.scheduler.kill(making);
+    world.scheduler.go_on();
     // An instance may have been about to start again.
     for number in (0..world.machines.len()).filter(|number| world.up(*number).is_none()) {
         world.crash(number);

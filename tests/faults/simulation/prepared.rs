@@ -17,11 +17,13 @@ use super::senders::articles;
 use super::world::now;
 use crate::path::newsroom;
 
-/// A newsroom, and the events of the stories.
-pub fn write(log: &MemoryLog) {
+/// A newsroom, and the events of the stories; in every second run what is out is withdrawn at once, so that two messages
+/// for the wire stand side by side.
+pub fn write(log: &MemoryLog, seed: u64) {
     static STORIES: OnceLock<Vec<Message>> = OnceLock::new();
     now(propose(log, &newsroom(), "/copydesk", [7; 16], false));
-    for message in STORIES.get_or_init(|| articles().into_iter().flat_map(|id| story(log, id)).collect()) {
+    let all = STORIES.get_or_init(|| articles().into_iter().flat_map(|id| story(log, id)).collect());
+    for message in &all[..all.len() - usize::from(seed.is_multiple_of(2))] {
         let last = now(log.events().last_on(&message.subject)).map_or(0, |entry| entry.seq);
         now(log.events().try_append(message, Expect::Subject(last)));
     }
@@ -45,6 +47,7 @@ fn steps(article: Uuid) -> Vec<(&'static str, Value)> {
             ("ana", json!({"type": "submit", "base": 1})),
             ("eva", json!({"type": "approve", "base": 1})),
             ("pia", json!({"type": "publish", "base": 1})),
+            ("pia", json!({"type": "withdraw", "data": {"notice": "Gone for now."}})),
         ]
     };
     steps.extend(rest.iter().cloned());

@@ -98,6 +98,11 @@ impl Scheduler {
         }
     }
 
+    /// Lets everybody go on.
+    pub fn go_on(&self) {
+        self.tasks.borrow_mut().iter_mut().for_each(|task| task.stopped_until = 0);
+    }
+
     /// Runs until `done`, and says how many steps that took and what they were, as a hash.
     pub fn run(&self, dice: &mut Dice, step: &Rc<std::cell::Cell<u64>>, done: impl Fn() -> bool) -> u64 {
         let mut trace = 0xcbf2_9ce4_8422_2325_u64;

@@ -85,7 +85,7 @@ async fn insist(world: &Rc<World>, dice: &mut Dice, actor: &str, command: &Value
         for _ in 0..at_once {
             let Some((number, instance)) = world.any_up(dice) else { continue };
             let (from, hour) = (world.end(), world.now());
-            let told = world.send(number, &instance, &sending.actor, &sending.command);
+            let told = world.send(number, &instance, &sending.actor, &sending.command, dice.once_in(2));
             let patience = Duration::from_millis(100 + dice.draw() % 15_000);
             waiting.push(async move {
                 match select(told, world.log.clock().sleep(patience)).await {

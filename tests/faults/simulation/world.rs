@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::path::Path;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,6 +22,7 @@ use copydesk_article::command::Command;
 use copydesk_article::problem::Problem;
 use futures::FutureExt;
 use futures::channel::oneshot;
+use futures::future::{Either, pending, select};
 
 use super::dice::Dice;
 use super::scheduler::{Owner, Scheduler};
@@ -205,20 +207,27 @@ impl World {
         }
     }
 
-    /// Sends a command to an instance; what it came to is told, and nothing where the instance dies meanwhile.
+    /// Sends a command to an instance; what it came to is told, and nothing where the instance dies meanwhile. Where who
+    /// sent it `hangs_up` when it listens no more, deciding is dropped where it stands, as a gateway does.
     pub fn send(
         self: &Rc<Self>,
         number: usize,
         instance: &Rc<Instance>,
         actor: &Arc<str>,
         command: &Arc<Command>,
+        hangs_up: bool,
     ) -> oneshot::Receiver<Attempted> {
-        let (tell, told) = oneshot::channel();
+        let (mut tell, told) = oneshot::channel();
         let (world, instance) = (Rc::clone(self), Rc::clone(instance));
         let (actor, command) = (Arc::clone(actor), Arc::clone(command));
         let (from, hour) = (self.end(), self.now());
         self.scheduler.spawn(self.owner(number), async move {
-            let result = instance.desk.command(&actor, &command).await;
+            let deciding = instance.desk.command(&actor, &command);
+            let hung_up = async { if hangs_up { tell.cancellation().await } else { pending().await } };
+            let result = match select(pin!(deciding), pin!(hung_up)).await {
+                Either::Left((result, _)) => result,
+                Either::Right(((), _)) => return,
+            };
             let attempted =
                 Attempted { result: Some(result), from, to: world.end(), hours: [hour, world.now()] };
             // A sender may have gone away.
