@@ -219,6 +219,7 @@ impl Audit {
             }
             if size <= last.as_ref().map_or(0, |last| last.size) && (ours || !renew) {
                 tokio::select! {
+                    biased;
                     _ = positions.changed() => {}
                     () = clock.sleep(LOOK) => {}
                 }

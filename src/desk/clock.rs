@@ -147,6 +147,7 @@ pub async fn keep_time(desk: Arc<Desk>) -> Infallible {
         match due(&desk).await {
             Ok(Some(wait)) => {
                 tokio::select! {
+                    biased;
                     _ = positions.changed() => {}
                     () = clock.sleep(wait.min(LONGEST_NAP)) => {}
                 }

@@ -9,8 +9,8 @@
 //! A command's id is looked for first: among the events folded and those that this instance knows beyond them. It
 //! may still have been used in an event that this instance hasn't seen; then the append or the question finds it.
 //!
-//! The desk never spawns, sleeps or reads a clock by itself: time comes from the log's clock, random bytes from
-//! whoever makes the desk, so that a simulation can hold all of it.
+//! The desk never spawns, sleeps or reads a clock by itself, and throws no dice (so its `select!`s are `biased`): time
+//! comes from the log's clock, random bytes from whoever makes the desk, so that a simulation can hold all of it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -382,6 +382,7 @@ impl Desk {
     async fn folded(&self, seq: Seq) -> Result<(), Problem> {
         let clock = self.log.clock();
         tokio::select! {
+            biased;
             () = self.store.folded(seq) => Ok(()),
             () = clock.sleep(FOLD_PATIENCE) => {
                 Err(Problem::new(Code::LogUnavailable, "this instance is still folding the log: try again"))

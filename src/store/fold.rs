@@ -133,7 +133,7 @@ pub async fn catch_up(
     agrees(store, log).await?;
     let end = log.events().end().await?;
     if store.position().seq >= end {
-        // What could not be written before.
+        // What was folded before the log failed may not be in sled yet, and perhaps nothing comes for long.
         store.write()?;
         return Ok(end);
     }

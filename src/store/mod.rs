@@ -257,7 +257,16 @@ impl Store {
             sled::Error::Io(io) => StoreError::Failed(format!("{}: {io}", path.display())),
             other => other.into(),
         })?;
-        let tree = db.open_tree("fold")?;
+        Self::inside(&db, "fold", path)
+    }
+
+    /// Opens the folded state in one tree of a sled that is open already: beside others, as a simulation of many
+    /// instances has it. `path` names the state; nothing lies there but the mark that erased words may be left.
+    ///
+    /// # Errors
+    /// [`StoreError::Damaged`] where the state must be folded anew; [`StoreError::Failed`].
+    pub fn inside(db: &sled::Db, tree: &str, path: &Path) -> Result<(Store, Opened), StoreError> {
+        let tree = db.open_tree(tree)?;
         let shelf = |tag| Shelf::new(&tree, tag);
         let shelves = Shelves {
             meta: shelf(b'm'),
@@ -296,7 +305,7 @@ impl Store {
         merkle.load(start.leaves)?;
         let keeper = keeper::Keeper::of(db.clone()).map_err(|error| StoreError::Failed(error.to_string()))?;
         let store = Store {
-            db,
+            db: db.clone(),
             tree,
             shelves,
             recent: RwLock::default(),

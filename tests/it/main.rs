@@ -10,6 +10,8 @@
 
 mod audit;
 mod backup;
+#[path = "../faults/doors/mod.rs"]
+mod bad_bytes;
 mod bench;
 mod browser;
 mod canary;
@@ -35,6 +37,7 @@ mod redaction;
 mod reload;
 mod segments;
 mod serve;
+#[path = "../faults/simulation/mod.rs"]
 mod simulation;
 mod store;
 mod streams;

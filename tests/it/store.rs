@@ -4,17 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use copydesk::desk::propose;
+use copydesk::log::memory::MemoryLog;
 use copydesk::log::segments::Options;
 use copydesk::log::{Content, Entry, Expect, Log, Message};
 use copydesk::service::{Part, Service, open_embedded_log};
 use copydesk::store::board::Filter;
-use copydesk::store::fold::Folder;
+use copydesk::store::fold::{self, Folder};
 use copydesk::store::{FOLD_VERSION, Store};
 use copydesk_article::problem::Code;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::path::{send, service, until};
+use crate::path::{newsroom, send, service, until};
 
 /// A draft of one paragraph.
 fn draft(words: &str) -> Value {
@@ -465,4 +467,19 @@ async fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole(
     assert_eq!(store.aside(first).unwrap(), None);
     assert_eq!(store.article(first).unwrap().unwrap().article.version, 2);
     assert_eq!((store.position().seq, store.position().aside), (5002, 0));
+}
+
+/// The log failed after a group was folded and before it was written; when it is back, nothing new comes for long.
+#[tokio::test]
+async fn what_was_folded_before_the_log_failed_is_in_sled_once_it_is_back() {
+    let log = MemoryLog::new(1);
+    propose(&log, &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
+    let db = sled::Config::new().temporary(true).open().unwrap();
+    let nowhere = Path::new("/nowhere");
+    let (store, _) = Store::inside(&db, "fold", nowhere).unwrap();
+    let group = log.events().all_on("desk", 0).await.unwrap();
+    Folder::new(&store, log.identity()).unwrap().fold(group, &*log.events()).await.unwrap();
+    assert_eq!(Store::inside(&db, "fold", nowhere).unwrap().0.position().seq, 0);
+    fold::catch_up(&store, &log, |_, _| {}).await.unwrap();
+    assert_eq!(Store::inside(&db, "fold", nowhere).unwrap().0.position().seq, 1);
 }

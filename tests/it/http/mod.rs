@@ -4,7 +4,7 @@ mod attacks;
 mod bad_input;
 mod commands;
 mod evidence;
-mod house;
+pub mod house;
 mod life;
 mod machines;
 mod operators;
