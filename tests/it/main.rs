@@ -15,6 +15,7 @@ mod canary;
 mod cli;
 mod deploy;
 mod doors;
+#[path = "../faults/mod.rs"]
 mod faults;
 mod feed_alone;
 mod harness;
