@@ -77,6 +77,7 @@ impl Torture {
             seed,
             until,
             tools: TOOLS,
+            certain: Vec::new(),
             faults: FAULTS,
             setup: Setup { binary, log: self.log, instances, nats_server },
             folder: folder.clone(),

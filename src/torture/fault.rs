@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::dice::Dice;
 use super::LogKind;
+use super::dice::Dice;
 
 /// Which instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,9 +123,7 @@ impl Fault {
             (LogKind::Cluster, 70..75) => Fault::KillAllServers,
             (LogKind::Cluster, 75..83) => Fault::CutOff(server, ms(1500, 7000, dice)),
             (LogKind::Cluster, 83..88) => Fault::Silence(server, ms(1500, 5000, dice)),
-            (LogKind::Cluster, 88..94) => {
-                Fault::Delay(server, ms(20, 250, dice), ms(1500, 4000, dice))
-            }
+            (LogKind::Cluster, 88..94) => Fault::Delay(server, ms(20, 250, dice), ms(1500, 4000, dice)),
             (LogKind::Cluster, _) => Fault::Halve(server),
         }
     }

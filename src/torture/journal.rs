@@ -195,8 +195,22 @@ pub fn marked(text: &str) -> impl Iterator<Item = &str> {
 
 /// What of a shown article must be the same wherever and whenever it is shown at a version.
 const ESSENTIAL: &[&str] = &[
-    "article", "version", "revision", "status", "edition", "updated", "fields", "blocks", "claims", "queries",
-    "approvals", "editions", "embargo", "schedule", "held", "restricted",
+    "article",
+    "version",
+    "revision",
+    "status",
+    "edition",
+    "updated",
+    "fields",
+    "blocks",
+    "claims",
+    "queries",
+    "approvals",
+    "editions",
+    "embargo",
+    "schedule",
+    "held",
+    "restricted",
 ];
 
 /// That part of a shown article: nothing that turns on the clock, or on who is reading.

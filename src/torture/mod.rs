@@ -90,7 +90,9 @@ pub struct Plan {
     pub until: Until,
     /// How many tools work at once.
     pub tools: usize,
-    /// How many faults a round has.
+    /// The faults that every round begins with.
+    pub certain: Vec<Fault>,
+    /// How many drawn faults follow in each round.
     pub faults: u64,
     /// What is tortured.
     pub setup: Setup,
@@ -224,9 +226,10 @@ async fn round(
     told: &mut impl FnMut(Told<'_>),
 ) -> anyhow::Result<(usize, usize)> {
     load.go();
-    for _ in 0..plan.faults {
+    let certain = plan.certain.iter().copied().map(Some);
+    for certain in certain.chain((0..plan.faults).map(|_| None)) {
         tokio::time::sleep(Duration::from_millis(dice.roll(PAUSE_MS))).await;
-        let fault = Fault::draw(dice, plan.setup.log, plan.setup.instances);
+        let fault = certain.unwrap_or_else(|| Fault::draw(dice, plan.setup.log, plan.setup.instances));
         told(Told::Fault(report.rounds + 1, fault));
         *report.faults.entry(fault.kind()).or_default() += 1;
         house.suffer(fault, dice).await.with_context(|| fault.to_string())?;

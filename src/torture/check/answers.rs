@@ -111,9 +111,12 @@ impl<'a> Answers<'a> {
         });
         let kind = event.kind.rsplit('.').next().unwrap_or_default();
         let fits = EVENTS.iter().find(|(command, _)| *command == sent.command.text("type"));
-        checked.holds(fits.is_some_and(|(_, kinds)| kinds.contains(&kind)), What::AnsweredOtherwise, at, || {
-            format!("it is {kind}, of a command to {}", sent.command.text("type"))
-        });
+        checked.holds(
+            fits.is_some_and(|(_, kinds)| kinds.contains(&kind)),
+            What::AnsweredOtherwise,
+            at,
+            || format!("it is {kind}, of a command to {}", sent.command.text("type")),
+        );
         for answer in sent.accepted().filter(|_| again.is_none()) {
             let told = (
                 answer.text("article"),

@@ -60,7 +60,8 @@ fn wire(wire: &[Entry], expected: &[Expected], checked: &mut Checked) -> HashMap
             checked.found(What::EditionOutOfOrder, article, Some(entry.seq), detail);
         }
         last = last.max(Some(*at));
-        let says = ["Seq", "Edition", "Kind", "Count"].map(|name| header(headers, &format!("Copydesk-{name}")));
+        let says =
+            ["Seq", "Edition", "Kind", "Count"].map(|name| header(headers, &format!("Copydesk-{name}")));
         let is = [
             edition.seq.to_string(),
             edition.number.to_string(),
@@ -80,7 +81,8 @@ fn wire(wire: &[Entry], expected: &[Expected], checked: &mut Checked) -> HashMap
         hashes.insert(edition.seq, digest(&json));
     }
     for (at, edition) in expected.iter().enumerate().filter(|(at, _)| !there.contains(at)) {
-        let detail = format!("edition {} ({} of {}) isn't on the wire", edition.number, at + 1, expected.len());
+        let detail =
+            format!("edition {} ({} of {}) isn't on the wire", edition.number, at + 1, expected.len());
         checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
     }
     hashes
@@ -106,7 +108,8 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
             Content::Erased { .. } => false,
         });
         if !same {
-            let detail = format!("a subscriber got the edition of event {}, which isn't there", message.event);
+            let detail =
+                format!("a subscriber got the edition of event {}, which isn't there", message.event);
             checked.found(What::EditionMissing, None, at, detail);
         }
     }
@@ -165,11 +168,21 @@ fn feed(shown: &Shown, expected: &[Expected], checked: &mut Checked) {
         checked.checks += 1;
         let place = format!("instance {}'s feed has edition {number}", shown.instance);
         if !there.insert(article) {
-            checked.found(What::EditionDoubled, Some(*article), None, format!("{place}, and the article twice"));
+            checked.found(
+                What::EditionDoubled,
+                Some(*article),
+                None,
+                format!("{place}, and the article twice"),
+            );
         }
         if newest.get(article).is_none_or(|(newest, _)| newest != number) {
             let newest = newest.get(article).map_or(0, |(newest, _)| *newest);
-            checked.found(What::EditionMissing, Some(*article), None, format!("{place}, the newest is {newest}"));
+            checked.found(
+                What::EditionMissing,
+                Some(*article),
+                None,
+                format!("{place}, the newest is {newest}"),
+            );
         }
     }
     for (article, (number, seq)) in newest.iter().filter(|(article, _)| !there.contains(article)) {

@@ -279,7 +279,8 @@ impl Walk {
         let at = (id, seq);
         let before = line.article.as_ref();
         if let Some(before) = before {
-            checked.holds(event.time >= before.updated, What::Gap, at, || "its time runs backwards".to_owned());
+            checked
+                .holds(event.time >= before.updated, What::Gap, at, || "its time runs backwards".to_owned());
         }
         let after = match Article::evolve(before, event) {
             Ok(after) => after,

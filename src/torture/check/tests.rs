@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 use tower::ServiceExt as _;
 
 use super::*;
-use crate::audit::Checkpoint;
 use crate::config::Config;
 use crate::log::segments::Options;
 use crate::log::{Headers, Stream};
@@ -76,7 +75,8 @@ impl Recorder {
     }
 
     async fn draft(&mut self, headline: u64, texts: &[String]) -> Value {
-        let blocks: Vec<Value> = texts.iter().map(|text| json!({"kind": "paragraph", "text": text})).collect();
+        let blocks: Vec<Value> =
+            texts.iter().map(|text| json!({"kind": "paragraph", "text": text})).collect();
         let data = json!({"slug": "story", "language": "en", "section": "world",
             "headline": format!("Of {}", mark(headline)), "blocks": blocks});
         self.send(1, "ana", json!({"type": "draft", "data": data})).await["article"].clone()
@@ -109,9 +109,7 @@ async fn record() -> Record {
     let desk = embedded(&config).await.unwrap();
     let mut recorder = Recorder { desk, journal: Journal::default(), dice: Dice::new(7) };
     let r = &mut recorder;
-    let of = |article: &Value, base: u64, kind: &str, data: Value| {
-        json!({"type": kind, "article": article, "base": base, "data": data})
-    };
+    let of = |article: &Value, base: u64, kind: &str, data: Value| json!({"type": kind, "article": article, "base": base, "data": data});
 
     let story = r.draft(1, &[told(2), told(3)]).await;
     let claim = json!({"quote": mark(2), "block": "b1", "kind": "fact"});
@@ -146,7 +144,8 @@ async fn record() -> Record {
         r.journal.seen.push(Seen { instance: 0, article: id.parse().unwrap(), version, digest });
         shown.articles.insert(id.parse().unwrap(), view);
     }
-    shown.feed = vec![(story.as_str().unwrap().parse().unwrap(), 2), (gone.as_str().unwrap().parse().unwrap(), 2)];
+    shown.feed =
+        vec![(story.as_str().unwrap().parse().unwrap(), 2), (gone.as_str().unwrap().parse().unwrap(), 2)];
     recorder.editions_are_out(2).await;
     recorder.desk.close().await.unwrap();
     let mut journal = std::mem::take(&mut recorder.journal);
@@ -273,7 +272,8 @@ impl Record {
             again["version"] = json!(4);
         });
         self.planted(What::RefusedWritten, |record| {
-            record.sent("ask").outcomes = vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
+            record.sent("ask").outcomes =
+                vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
         });
         self.planted(What::RefusedWritten, |record| {
             // A `try`: the hash is of the same content.
@@ -352,7 +352,7 @@ impl Record {
         });
         self.planted(What::EditionMissing, |record| drop(record.journal.streamed[0].remove(1)));
         self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
-        self.planted(What::EditionMissing, |record| drop(record.shown[0].feed.pop()));
+        self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
         self.planted(What::EditionDoubled, |record| {
             let again = record.shown[0].feed[0];
             record.shown[0].feed.push(again);

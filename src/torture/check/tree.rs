@@ -33,7 +33,8 @@ pub(super) fn check(evidence: &Evidence<'_>, checked: &mut Checked) {
     }
     for (size, kept) in by_size {
         for (instance, _) in kept {
-            let detail = format!("instance {instance} signed {size} events, and the log has {}", frontier.size());
+            let detail =
+                format!("instance {instance} signed {size} events, and the log has {}", frontier.size());
             checked.found(What::CheckpointNotExtended, None, Some(size), detail);
         }
     }

@@ -40,7 +40,9 @@ impl Words {
     fn set(&mut self, fields: &Value) {
         for (_, name) in FIELDS {
             match fields.get(name) {
-                Some(Value::String(words)) => drop(self.fields.insert(name.to_owned(), words.as_str().into())),
+                Some(Value::String(words)) => {
+                    drop(self.fields.insert(name.to_owned(), words.as_str().into()))
+                }
                 Some(Value::Null) => drop(self.fields.remove(name)),
                 _ => {}
             }

@@ -102,7 +102,9 @@ impl Servers {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(CONNECTED_WITHIN, connected).await.context("no connection to the nats-server")?;
+        tokio::time::timeout(CONNECTED_WITHIN, connected)
+            .await
+            .context("no connection to the nats-server")?;
         Ok(client)
     }
 

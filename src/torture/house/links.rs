@@ -91,7 +91,9 @@ async fn carry(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut weather: wat
             }
             read = from.read(&mut buffer) => read,
         };
-        let Some(chunk) = read.ok().filter(|read| *read > 0).and_then(|read| buffer.get(..read)) else { return };
+        let Some(chunk) = read.ok().filter(|read| *read > 0).and_then(|read| buffer.get(..read)) else {
+            return;
+        };
         let now = *weather.borrow();
         match now {
             Weather::Fair => {}

@@ -133,7 +133,8 @@ impl House {
             }
             Fault::Terminate(whom) => {
                 let numbers = self.numbers(whom);
-                let chosen = self.instances.iter_mut().enumerate().filter(|(number, _)| numbers.contains(number));
+                let chosen =
+                    self.instances.iter_mut().enumerate().filter(|(number, _)| numbers.contains(number));
                 let ended = join_all(chosen.map(|(_, instance)| instance.terminate())).await;
                 for number in numbers {
                     self.shared.doors.moved(number, None);

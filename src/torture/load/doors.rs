@@ -73,9 +73,12 @@ impl Doors {
         let Some(client) = &self.nats else { return Outcome::Unknown };
         let subject = format!("copydesk.command.{actor}.{}", command.text("type"));
         let asked = client.request(subject, command.to_string().into());
-        let Ok(Ok(answer)) = tokio::time::timeout(ANSWER_WITHIN, asked).await else { return Outcome::Unknown };
+        let Ok(Ok(answer)) = tokio::time::timeout(ANSWER_WITHIN, asked).await else {
+            return Outcome::Unknown;
+        };
         let header = |name: &str| answer.headers.as_ref().and_then(|headers| headers.get(name));
-        let status = header("Nats-Service-Error-Code").map_or(Some(200), |status| status.as_str().parse().ok());
+        let status =
+            header("Nats-Service-Error-Code").map_or(Some(200), |status| status.as_str().parse().ok());
         outcome(status.unwrap_or_default(), &answer.payload)
     }
 

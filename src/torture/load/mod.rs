@@ -195,7 +195,8 @@ pub async fn repeat(shared: &Arc<Shared>, dice: &mut Dice, count: usize) {
     let doors = shared.doors.all();
     let mut under_way = JoinSet::new();
     for _ in 0..count.min(accepted.len()) {
-        let (Some((actor, command)), Some(door)) = (dice.pick(&accepted).cloned(), dice.pick(&doors).copied())
+        let (Some((actor, command)), Some(door)) =
+            (dice.pick(&accepted).cloned(), dice.pick(&doors).copied())
         else {
             return;
         };

@@ -206,7 +206,8 @@ impl Tool {
             let needs = matches!(claim.text("state"), "unruled" | "stale")
                 || (claim.text("state") == "ruled" && claim.text("verdict") != "supported");
             if needs && claim.at("material") == &Value::Bool(true) {
-                self.send("chen", "rule", at, json!({"claim": claim.text("id"), "verdict": "supported"})).await;
+                self.send("chen", "rule", at, json!({"claim": claim.text("id"), "verdict": "supported"}))
+                    .await;
             }
         }
         if view.text("stage") == "draft" {
@@ -257,7 +258,8 @@ impl Tool {
         // The other claims and queries are settled, so that nothing but the changed sentence holds it up.
         for claim in view.list("claims").iter().filter(|claim| claim.text("id") != raised.text("created")) {
             if matches!(claim.text("state"), "unruled" | "stale") && claim.text("block") != block {
-                self.send("chen", "rule", at, json!({"claim": claim.text("id"), "verdict": "supported"})).await;
+                self.send("chen", "rule", at, json!({"claim": claim.text("id"), "verdict": "supported"}))
+                    .await;
             }
         }
         self.send("eva", "approve", at, json!({})).await;
