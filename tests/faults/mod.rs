@@ -13,6 +13,8 @@ use copydesk::torture::{self, Dice, LogKind, Plan, Report, Setup, Told, Until};
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::audit::publish;
+use crate::harness::{Serving, until};
 use crate::nats_server;
 
 /// `COPYDESK_SEED`, or another in each run. It is printed, for the one who looks into a run that failed.
@@ -96,4 +98,34 @@ fn the_verb_says_its_seed_and_what_came_of_it() {
     let report: Value = serde_json::from_slice(&run.stdout).unwrap();
     assert_eq!((&report["seed"], &report["rounds"]), (&7.into(), &1.into()), "{report:#}");
     assert_eq!(report["findings"], serde_json::json!([]));
+}
+
+/// Whatever stands in its files, sled's folder is a cache: torture found that a flipped bit in a page of the public side
+/// kept a service from ever starting again.
+#[test]
+fn a_state_with_damage_anywhere_is_folded_anew_and_shows_what_it_showed() {
+    let mut serving = Serving::embedded();
+    for number in 0..3 {
+        publish(serving.url(), &format!("Story {number}"));
+    }
+    let feed = |serving: &Serving| {
+        let feed: Value = serde_json::from_str(&serving.get("carl", "/feed.json").1).unwrap();
+        let items = feed["items"].as_array().unwrap().iter();
+        items.map(|item| (item["id"].clone(), item["title"].clone())).collect::<Vec<_>>()
+    };
+    until("the stories are out", || feed(&serving).len() == 3);
+    let shown = feed(&serving);
+    assert!(serving.terminate().success());
+    let db = serving.data().join("state/db");
+    let whole = std::fs::read(&db).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for place in 1..16 {
+        let mut spoilt = whole.clone();
+        let from = used * place / 16;
+        spoilt[from..used.min(from + 600)].iter_mut().for_each(|byte| *byte ^= 0x10);
+        std::fs::write(&db, spoilt).unwrap();
+        serving.start_again();
+        until("what was shown is shown again", || feed(&serving) == shown);
+        serving.kill();
+    }
 }
