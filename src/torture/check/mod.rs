@@ -10,7 +10,7 @@
 //! - [`answers`]: commands, what they were answered, and what the log has of them.
 //! - [`words`], [`gate`]: the models.
 //! - [`editions`]: the wire, feeds, `/stream`, and words outside.
-//! - [`tree`]: checkpoints.
+//! - [`tree`] holds checkpoints against the log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;

@@ -350,7 +350,9 @@ impl Record {
             let again = record.journal.streamed[0][1].clone();
             record.journal.streamed[0].insert(1, again);
         });
-        self.planted(What::EditionMissing, |record| drop(record.journal.streamed[0].remove(1)));
+        self.planted(What::EditionMissing, |record| {
+            record.journal.streamed[0].remove(1);
+        });
         self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
         self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
         self.planted(What::EditionDoubled, |record| {
