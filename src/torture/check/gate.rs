@@ -22,6 +22,8 @@ struct Claim {
     quote: String,
     material: bool,
     dropped: bool,
+    /// Its sentence went as a whole: it holds nothing until it is ruled on again.
+    gone: bool,
     verdicts: BTreeMap<Arc<str>, String>,
 }
 
@@ -42,6 +44,9 @@ fn time(value: &Value) -> Option<DateTime<Utc>> {
 impl Model {
     /// Goes on by an event that somebody sent a command for.
     pub(super) fn event(&mut self, command: Option<&Value>, event: &Event, words: &Words) {
+        for claim in self.claims.values_mut() {
+            claim.gone |= !words.blocks.get(&claim.block).is_some_and(|text| text.contains(&claim.quote));
+        }
         let Some(command) = command else { return };
         let data = command.at("data");
         let created = || event.data.said().created.clone().unwrap_or_default();
@@ -59,6 +64,7 @@ impl Model {
                 if let Some(claim) = self.claims.get_mut(data.text("claim"))
                     && let Some(text) = words.blocks.get(&claim.block)
                 {
+                    claim.gone = false;
                     claim.verdicts.insert(Arc::clone(text), data.text("verdict").to_owned());
                 }
             }
@@ -114,7 +120,7 @@ impl Model {
         }
         for (id, claim) in &self.claims {
             let Some(text) = words.blocks.get(&claim.block) else { continue };
-            if claim.dropped || !claim.material || !text.contains(&claim.quote) {
+            if claim.dropped || claim.gone || !claim.material || !text.contains(&claim.quote) {
                 continue;
             }
             match claim.verdicts.get(text).map(String::as_str) {
