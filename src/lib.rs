@@ -19,7 +19,7 @@
 //! - [`door`]: networks and rates, what gateways go by before they look at a request. [`tokens`]: who has which.
 //! - [`agency`]: stories from agencies' wires, on their way in.
 //! - [`config`]: the configuration file. [`service`]: the parts put together.
-//! - [`bench`]: what all of it costs beside the bare transport.
+//! - [`bench`]: what all of it costs beside the bare transport. [`torture`]: all of it under load and faults.
 
 pub mod agency;
 pub mod audit;
@@ -38,5 +38,6 @@ pub mod nats;
 pub mod service;
 pub mod store;
 pub mod tokens;
+pub mod torture;
 pub mod view;
 pub mod wire;

@@ -56,6 +56,7 @@ mod story;
 mod testing;
 mod token;
 mod tokens;
+mod torture;
 mod verify;
 
 use client::Client;
@@ -152,6 +153,8 @@ enum Verb {
     Schema(schema::Schema),
     /// Measure copydesk beside the bare transport that it stands on
     Bench(bench::Bench),
+    /// Kill, stop, cut off and damage a newsroom under load, and check that nothing is lost
+    Torture(torture::Torture),
     /// Check a configuration file
     CheckConfig(check_config::CheckConfig),
     /// Write the NATS server's accounts for the newsroom
@@ -248,6 +251,7 @@ async fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Ending> {
         Verb::Reload(reload) => reload.run(global, screen).await,
         Verb::Schema(schema) => schema.run(screen),
         Verb::Bench(bench) => bench.run(screen).await,
+        Verb::Torture(torture) => torture.run(screen).await,
         Verb::CheckConfig(check) => check.run(global, screen),
         Verb::NatsConfig(accounts) => accounts.run(global, screen),
         Verb::Token(token) => token.run(screen),

@@ -22,7 +22,7 @@ use crate::http::{Editions, Progress};
 use crate::log::segments::{self, SegmentsLog};
 use crate::log::{Log, LogError};
 use crate::store::fold::{self, FoldError};
-use crate::store::{Opened, Store, StoreError};
+use crate::store::{self, Opened, Store, StoreError};
 use crate::wire::message::Stamp;
 use crate::wire::writer;
 
@@ -61,6 +61,19 @@ pub enum ServiceError {
     /// A folder can't be made, or a thread not started.
     #[error("the data folder or a thread can't be had: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl ServiceError {
+    /// Whether the folded state can't be read for what it is: it may be folded anew.
+    fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            ServiceError::Store(StoreError::Damaged(_))
+                | ServiceError::Fold(FoldError::Store(StoreError::Damaged(_)))
+                | ServiceError::Audit(AuditError::Store(StoreError::Damaged(_)))
+                | ServiceError::Public(copydesk_public::Error::Damaged(_))
+        )
+    }
 }
 
 /// What `check_fold` looked at.
@@ -142,11 +155,35 @@ pub(super) async fn signing_key(
 impl Service {
     /// Opens store and public side beside a log, and folds up to the log's end. `told` hears how far folding is.
     ///
-    /// Where log and folded state disagree the service opens all the same, for reading, and its desk is halted.
+    /// Where log and folded state disagree the service opens all the same, for reading, and its desk is halted. A state
+    /// that can't be read, nor cleared, is set aside, and everything folded anew.
     ///
     /// # Errors
     /// [`ServiceError`].
     pub async fn open(
+        log: Arc<dyn Log>,
+        data: &Path,
+        cache_bytes: u64,
+        prefix: &str,
+        audit: &config::Audit,
+        mut told: impl FnMut(u64, u64),
+    ) -> Result<Arc<Service>, ServiceError> {
+        let opening = Self::open_as_found(Arc::clone(&log), data, cache_bytes, prefix, audit, &mut told);
+        // sled 0.34 panics on some damage.
+        let why = match AssertUnwindSafe(opening).catch_unwind().await {
+            Ok(Err(error)) if error.is_damage() => error.to_string(),
+            Ok(opened) => return opened,
+            Err(_) => "sled gave up on its files".to_owned(),
+        };
+        let state = folders(data).1;
+        if state.is_dir() {
+            let path = store::set_aside(&state)?;
+            tracing::warn!(%why, path = %path.display(), "the folded state was set aside; the log is folded anew");
+        }
+        Self::open_as_found(log, data, cache_bytes, prefix, audit, told).await
+    }
+
+    async fn open_as_found(
         log: Arc<dyn Log>,
         data: &Path,
         cache_bytes: u64,

@@ -529,7 +529,11 @@ fn marker(path: &Path) -> PathBuf {
 }
 
 /// Renames a folder that can't be used, so that nothing of it is lost to whoever wants to look at it.
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+/// Moves a state's folder, which nothing has open, out of the way, and gives where to.
+///
+/// # Errors
+/// [`StoreError::Failed`] where it can't be moved.
+pub fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     for n in 1..1000 {
         let name = format!("{}{SET_ASIDE}{n}", path.display());
         let aside = PathBuf::from(name);

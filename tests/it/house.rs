@@ -37,6 +37,7 @@ const FLOORS: &[(&str, &[&str])] = &[
         ],
     ),
     ("bench", &["audit", "config", "log", "store", "desk", "wire", "nats", "service"]),
+    ("torture", &["audit", "log", "merkle", "view", "config", "service"]),
 ];
 
 fn root() -> &'static Path {

@@ -20,6 +20,7 @@ mod deploy;
 #[path = "../faults/disk.rs"]
 mod disk_faults;
 mod doors;
+#[path = "../faults/mod.rs"]
 mod faults;
 mod feed_alone;
 mod harness;

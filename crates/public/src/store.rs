@@ -36,10 +36,19 @@ const GROUP_BYTES: usize = 8 * 1024 * 1024;
 pub enum Error {
     /// sled can't read or write.
     #[error("the public state can't be read or written: {0}")]
-    Sled(#[from] sled::Error),
+    Sled(#[source] sled::Error),
     /// What was read is not what was written. The next [`Public::apply`] clears it, and says so.
     #[error("the public state is damaged: {0}")]
     Damaged(String),
+}
+
+impl From<sled::Error> for Error {
+    fn from(error: sled::Error) -> Self {
+        match error {
+            sled::Error::Corruption { .. } => Error::Damaged("sled found a corrupted page".to_owned()),
+            other => Error::Sled(other),
+        }
+    }
 }
 
 /// What a group of messages did.
@@ -93,7 +102,7 @@ impl Public {
     /// is damaged, is cleared.
     ///
     /// # Errors
-    /// [`Error::Sled`] where sled can't read or write.
+    /// [`Error::Sled`] where sled can't read or write; [`Error::Damaged`] where it can't even be cleared.
     pub fn open(db: &sled::Db, identity: Uuid) -> Result<Public, Error> {
         let public = Public {
             articles: db.open_tree("public.articles")?,
@@ -323,7 +332,7 @@ impl Public {
             Ok::<(), ConflictableTransactionError<()>>(())
         };
         trees.transaction(write).map_err(|error| match error {
-            sled::transaction::TransactionError::Storage(error) => Error::Sled(error),
+            sled::transaction::TransactionError::Storage(error) => error.into(),
             sled::transaction::TransactionError::Abort(()) => {
                 Error::Damaged("a transaction was given up".into())
             }

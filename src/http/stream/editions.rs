@@ -113,9 +113,11 @@ pub(in crate::http) async fn stream(
     let new = editions.new.subscribe();
     let after = match had {
         Some(had) => {
+            // Before it is asked what comes next: what is folded in between isn't passed over.
+            let folded = editions.public.position().seq;
             let next = editions.public.wire_after(had).map_err(|error| readers::unreadable(&error))?;
             // Nothing of it folded here yet: it comes as something new.
-            Some(next.map_or_else(|| editions.public.position().seq, |next| next.saturating_sub(1)))
+            Some(next.map_or(folded, |next| next.saturating_sub(1)))
         }
         None => None,
     };

@@ -7,7 +7,6 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::faults::Dice;
 use crate::harness::{Serving, send, token, until};
 use crate::nats_server::{NatsServer, Setup};
 
@@ -310,7 +309,7 @@ fn has_everything(receiver: &Receiver, desk: &Serving) {
 
 #[test]
 fn a_service_killed_at_any_moment_misses_no_message() {
-    let mut dice = Dice::new();
+    let mut dice = crate::faults::dice();
     let receiver = Receiver::start();
     let mut moods = dice.another(1);
     receiver.does(move |_| match moods.roll(8) {

@@ -2,7 +2,7 @@
 //!
 //! Adding a command is adding a file and one line to the list below.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
@@ -395,14 +395,15 @@ pub fn decide(
     };
     command.ask.allowed(&case)?;
     case.base = base(present, command)?;
-    let missing: Vec<u32> = command
+    // Each once: a restore may go back to the very revision that it is based on.
+    let missing: BTreeSet<u32> = command
         .ask
         .past(present, case.base)
         .into_iter()
         .filter(|revision| *revision != present.revision && !past.contains_key(revision))
         .collect();
     if !missing.is_empty() {
-        return Err(Undecided::Needs(missing));
+        return Err(Undecided::Needs(missing.into_iter().collect()));
     }
     if command.ask.erases() && context.erasing.is_none() {
         return Err(Undecided::NeedsLine);

@@ -194,6 +194,14 @@ mod tests {
     }
 
     #[test]
+    fn a_restore_to_the_revision_that_it_is_based_on_is_decided_though_others_have_gone_on() {
+        let mut desk = Desk::drafted(&["One."]);
+        desk.ops("ana", json!([replace("b1", "Two.")]));
+        let command = json!({"type": "restore", "base": 1, "data": {"revision": 1}});
+        assert_eq!(desk.refused("eva", command, Code::Conflict).conflicts[0].by, "ana");
+    }
+
+    #[test]
     fn back_to_the_last_edition_leaves_nothing_stale_and_nobodys_eyes_shut() {
         let mut desk = Desk::ruled(&["He won. She lost.", "More."], "He won", "supported");
         desk.approved();

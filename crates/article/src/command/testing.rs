@@ -1,5 +1,6 @@
 //! The harness of the rules: given events, when a command, then an event or a refusal.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -95,6 +96,8 @@ impl Desk {
     }
 
     fn past(&self, revisions: &[u32]) -> Past {
+        let once: BTreeSet<u32> = revisions.iter().copied().collect();
+        assert_eq!(once.len(), revisions.len(), "each revision is asked for once");
         revisions
             .iter()
             .filter_map(|revision| {

@@ -1,0 +1,192 @@
+//! The wire, feeds and `/stream`, held against the editions that the log has; and words outside.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::{Checked, Evidence, Expected, Shown, What};
+use crate::log::{Content, Entry, Headers, Seq};
+use crate::torture::journal::{digest, marked};
+
+fn header<'a>(headers: &'a Headers, name: &str) -> &'a str {
+    let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+    found.map_or("", |(_, value)| value)
+}
+
+pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mut Checked) {
+    let sent = wire(evidence.wire, expected, checked);
+    received(evidence, checked);
+    for (number, reader) in evidence.journal.streamed.iter().enumerate() {
+        streamed(number, reader, expected, &sent, checked);
+    }
+    for shown in evidence.shown {
+        feed(shown, expected, checked);
+    }
+    let public: BTreeSet<&String> = expected.iter().flat_map(|edition| &edition.words).collect();
+    for (word, outside) in &evidence.journal.outside {
+        checked.checks += 1;
+        if !public.contains(word) {
+            let detail = format!("{word}, in {} at {}", outside.place, outside.time);
+            checked.found(What::WordOutside, None, None, detail);
+        }
+    }
+}
+
+/// Each edition once, in the log's order, under its own number, with no word that it doesn't have. Gives the hash of each
+/// message's JSON by its event's position.
+fn wire(wire: &[Entry], expected: &[Expected], checked: &mut Checked) -> HashMap<Seq, [u8; 32]> {
+    let by_event: HashMap<String, (usize, &Expected)> =
+        expected.iter().enumerate().map(|(at, edition)| (edition.event.to_string(), (at, edition))).collect();
+    let (mut there, mut hashes, mut last) = (BTreeSet::new(), HashMap::new(), None);
+    for (count, entry) in (1..).zip(wire) {
+        checked.checks += 1;
+        let Content::Message { headers, body } = &entry.content else {
+            checked.found(What::EditionMissing, None, Some(entry.seq), "the wire's message is gone");
+            continue;
+        };
+        let Some((at, edition)) = by_event.get(header(headers, "Copydesk-Event")) else {
+            checked.found(What::EditionOutOfOrder, None, Some(entry.seq), "it is of no edition in the log");
+            continue;
+        };
+        let article = Some(edition.article);
+        if !there.insert(*at) {
+            let detail = format!("edition {} is on the wire again", edition.number);
+            checked.found(What::EditionDoubled, article, Some(entry.seq), detail);
+        }
+        if last.is_some_and(|last| *at < last) {
+            let detail = format!("edition {} comes after a later one", edition.number);
+            checked.found(What::EditionOutOfOrder, article, Some(entry.seq), detail);
+        }
+        last = last.max(Some(*at));
+        let says =
+            ["Seq", "Edition", "Kind", "Count"].map(|name| header(headers, &format!("Copydesk-{name}")));
+        let is = [
+            edition.seq.to_string(),
+            edition.number.to_string(),
+            edition.kind.to_owned(),
+            u64::to_string(&count),
+        ];
+        if says != is {
+            let detail = format!("its headers say {says:?}, and should say {is:?}");
+            checked.found(What::EditionOutOfOrder, article, Some(entry.seq), detail);
+        }
+        for word in marked(&String::from_utf8_lossy(body)) {
+            if !edition.words.contains(word) {
+                checked.found(What::WordOutside, article, Some(entry.seq), format!("{word}, on the wire"));
+            }
+        }
+        let json: Value = serde_json::from_slice(body).unwrap_or_default();
+        hashes.insert(edition.seq, digest(&json));
+    }
+    for (at, edition) in expected.iter().enumerate().filter(|(at, _)| !there.contains(at)) {
+        let detail =
+            format!("edition {} ({} of {}) isn't on the wire", edition.number, at + 1, expected.len());
+        checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
+    }
+    hashes
+}
+
+/// What subscribers got must be the wire, from wherever they began, without a gap.
+fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
+    let there: HashMap<u64, &Entry> = evidence.wire.iter().map(|entry| (entry.seq, entry)).collect();
+    let mut last = None;
+    for message in &evidence.journal.received {
+        checked.checks += 1;
+        let at = Some(message.position);
+        if last.is_some_and(|last| message.position != last + 1) {
+            let detail = format!("a subscriber got it after {}", last.unwrap_or_default());
+            checked.found(What::EditionOutOfOrder, None, at, detail);
+        }
+        last = at;
+        let same = there.get(&message.position).is_some_and(|entry| match &entry.content {
+            Content::Message { headers, body } => {
+                header(headers, "Copydesk-Event") == message.event
+                    && <[u8; 32]>::from(Sha256::digest(body)) == message.body
+            }
+            Content::Erased { .. } => false,
+        });
+        if !same {
+            let detail =
+                format!("a subscriber got the edition of event {}, which isn't there", message.event);
+            checked.found(What::EditionMissing, None, at, detail);
+        }
+    }
+}
+
+/// A reader of `/stream` gets each edition once and in order, over all instances and connections; one that was withdrawn
+/// since may be passed over.
+fn streamed(
+    number: usize,
+    reader: &[crate::torture::journal::Streamed],
+    expected: &[Expected],
+    sent: &HashMap<Seq, [u8; 32]>,
+    checked: &mut Checked,
+) {
+    let (Some(first), Some(last)) = (reader.first(), reader.last()) else { return };
+    let mut before = 0;
+    for one in reader {
+        checked.checks += 1;
+        let place = format!("reader {number} of /stream");
+        if one.seq <= before {
+            let what = if one.seq == before { What::EditionDoubled } else { What::EditionOutOfOrder };
+            checked.found(what, None, Some(one.seq), format!("{place} got it after {before}"));
+        }
+        before = before.max(one.seq);
+        match sent.get(&one.seq) {
+            Some(hash) if *hash == one.body => {}
+            Some(_) => {
+                let detail = format!("{place} got another than is on the wire");
+                checked.found(What::EditionOutOfOrder, None, Some(one.seq), detail);
+            }
+            None => checked.found(What::EditionMissing, None, Some(one.seq), format!("only {place} got it")),
+        }
+    }
+    let got: BTreeSet<Seq> = reader.iter().map(|one| one.seq).collect();
+    let mut withdrawn: BTreeMap<Uuid, Seq> = BTreeMap::new();
+    for edition in expected.iter().filter(|edition| edition.kind == "withdrawal") {
+        withdrawn.insert(edition.article, edition.seq);
+    }
+    let within = expected.iter().filter(|edition| (first.seq..=last.seq).contains(&edition.seq));
+    for edition in within.filter(|edition| !got.contains(&edition.seq)) {
+        if withdrawn.get(&edition.article).is_none_or(|seq| *seq <= edition.seq) {
+            let detail = format!("reader {number} of /stream never got edition {}", edition.number);
+            checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
+        }
+    }
+}
+
+/// A feed has the newest edition of each article, and each article once.
+fn feed(shown: &Shown, expected: &[Expected], checked: &mut Checked) {
+    let mut newest: BTreeMap<Uuid, (u64, Seq)> = BTreeMap::new();
+    for edition in expected {
+        newest.insert(edition.article, (edition.number, edition.seq));
+    }
+    let mut there = BTreeSet::new();
+    for (article, number) in &shown.feed {
+        checked.checks += 1;
+        let place = format!("instance {}'s feed has edition {number}", shown.instance);
+        if !there.insert(article) {
+            checked.found(
+                What::EditionDoubled,
+                Some(*article),
+                None,
+                format!("{place}, and the article twice"),
+            );
+        }
+        if newest.get(article).is_none_or(|(newest, _)| newest != number) {
+            let newest = newest.get(article).map_or(0, |(newest, _)| *newest);
+            checked.found(
+                What::EditionMissing,
+                Some(*article),
+                None,
+                format!("{place}, the newest is {newest}"),
+            );
+        }
+    }
+    for (article, (number, seq)) in newest.iter().filter(|(article, _)| !there.contains(article)) {
+        let detail = format!("instance {}'s feed lacks edition {number}", shown.instance);
+        checked.found(What::EditionMissing, Some(*article), Some(*seq), detail);
+    }
+}

@@ -1,0 +1,389 @@
+//! Each defect that the checker is to find, planted in a recorded run: what one desk said and left of three stories.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use bytes::Bytes;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tower::ServiceExt as _;
+
+use super::*;
+use crate::config::Config;
+use crate::log::segments::Options;
+use crate::log::{Headers, Stream};
+use crate::merkle::{Frontier, Leaf};
+use crate::service::{ActingAs, Embedded, embedded, open_embedded_log};
+use crate::torture::Dice;
+use crate::torture::journal::{Kept, Members, Outcome, Outside, Received, Seen, Sent, Streamed, mark};
+
+/// Evidence that may be changed.
+#[derive(Clone)]
+struct Record {
+    journal: Journal,
+    events: Vec<Entry>,
+    wire: Vec<Entry>,
+    shown: Vec<Shown>,
+}
+
+struct Recorder {
+    desk: Arc<dyn Embedded>,
+    journal: Journal,
+    dice: Dice,
+}
+
+impl Recorder {
+    async fn ask(&self, actor: &str, method: Method, route: &str, body: String) -> (u16, Value) {
+        let request = Request::builder().method(method).uri(route).header("content-type", "application/json");
+        let request = request.extension(ActingAs(actor.into())).body(Body::from(body)).unwrap();
+        let answer = self.desk.router().oneshot(request).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// Sends a command so many times, and writes down what became of each.
+    async fn send(&mut self, times: usize, actor: &str, mut command: Value) -> Value {
+        command["id"] = json!(self.dice.uuid());
+        let mut outcomes = Vec::new();
+        let mut last = Value::Null;
+        for _ in 0..times {
+            let (status, answer) = self.ask(actor, Method::POST, "/v1/commands", command.to_string()).await;
+            last = answer.clone();
+            outcomes.push(match status {
+                200 => Outcome::Accepted(answer),
+                status => Outcome::Refused { status, code: answer.text("code").to_owned() },
+            });
+        }
+        self.journal.sent.push(Sent { actor: actor.to_owned(), command, sendings: times, outcomes });
+        last
+    }
+
+    /// Returns once readers have edition 2 of so many articles: so the wire has all of them.
+    async fn editions_are_out(&self, articles: usize) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let (_, feed) = self.ask("ana", Method::GET, "/feed.json", String::new()).await;
+            let second = feed.list("items").iter().filter(|item| item["_copydesk"]["edition"] == 2);
+            if second.count() == articles {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "the editions never come out: {feed}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn draft(&mut self, headline: u64, texts: &[String]) -> Value {
+        let blocks: Vec<Value> =
+            texts.iter().map(|text| json!({"kind": "paragraph", "text": text})).collect();
+        let data = json!({"slug": "story", "language": "en", "section": "world",
+            "headline": format!("Of {}", mark(headline)), "blocks": blocks});
+        self.send(1, "ana", json!({"type": "draft", "data": data})).await["article"].clone()
+    }
+}
+
+fn told(number: u64) -> String {
+    format!("{} said that it rose.", mark(number))
+}
+
+fn replace(article: &Value, base: u64, block: &str, text: &str) -> Value {
+    let ops = json!([{"op": "replace", "block": block, "kind": "paragraph", "text": text}]);
+    json!({"type": "edit", "article": article, "base": base, "data": {"ops": ops}})
+}
+
+async fn all(stream: Arc<dyn Stream>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    for seq in 1..=stream.end().await.unwrap() {
+        entries.push(stream.get(seq).await.unwrap().unwrap());
+    }
+    entries
+}
+
+/// A run in which nothing is wrong: a story that is checked, published and corrected; one that stays secret; one that is
+/// withdrawn.
+async fn record() -> Record {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut config, _) = Config::trial().unwrap();
+    config.store.path = folder.path().join("data");
+    let desk = embedded(&config).await.unwrap();
+    let mut recorder = Recorder { desk, journal: Journal::default(), dice: Dice::new(7) };
+    let r = &mut recorder;
+    let of = |article: &Value, base: u64, kind: &str, data: Value| json!({"type": kind, "article": article, "base": base, "data": data});
+
+    let story = r.draft(1, &[told(2), told(3)]).await;
+    let claim = json!({"quote": mark(2), "block": "b1", "kind": "fact"});
+    r.send(1, "ana", of(&story, 1, "claim", claim)).await;
+    r.send(2, "chen", of(&story, 1, "rule", json!({"claim": "c1", "verdict": "supported"}))).await;
+    r.send(1, "ana", of(&story, 1, "submit", json!({}))).await;
+    r.send(1, "eva", of(&story, 1, "approve", json!({}))).await;
+    r.send(2, "pia", of(&story, 1, "publish", json!({}))).await;
+    r.send(1, "pia", of(&story, 1, "publish", json!({}))).await;
+    r.send(1, "ana", replace(&story, 1, "b2", &told(4))).await;
+    r.send(1, "eva", of(&story, 2, "approve", json!({}))).await;
+    r.send(1, "pia", of(&story, 2, "publish", json!({"kind": "correction", "note": "It was wrong."}))).await;
+
+    let secret = r.draft(11, &[told(12)]).await;
+    r.send(1, "eva", of(&secret, 1, "ask", json!({"text": mark(13)}))).await;
+    r.journal.sent.last_mut().unwrap().outcomes = vec![Outcome::Unknown];
+    r.send(1, "ana", replace(&secret, 1, "b1", &told(14))).await;
+
+    let gone = r.draft(21, &[told(22)]).await;
+    r.send(1, "ana", of(&gone, 1, "submit", json!({}))).await;
+    r.send(1, "eva", of(&gone, 1, "approve", json!({}))).await;
+    r.send(1, "pia", of(&gone, 1, "publish", json!({}))).await;
+    let last = r.send(1, "pia", of(&gone, 1, "withdraw", json!({"notice": "Gone."}))).await;
+
+    let mut shown = Shown::default();
+    for article in [&story, &secret, &gone] {
+        let id = article.as_str().unwrap();
+        let route = format!("/v1/articles/{id}?min_seq={}", last["seq"]);
+        let (_, view) = r.ask("carl", Method::GET, &route, String::new()).await;
+        let version = view["version"].as_u64().unwrap() as u32;
+        let digest = digest(&essence(&view));
+        r.journal.seen.push(Seen { instance: 0, article: id.parse().unwrap(), version, digest });
+        shown.articles.insert(id.parse().unwrap(), view);
+    }
+    shown.feed =
+        vec![(story.as_str().unwrap().parse().unwrap(), 2), (gone.as_str().unwrap().parse().unwrap(), 2)];
+    recorder.editions_are_out(2).await;
+    recorder.desk.close().await.unwrap();
+    let mut journal = std::mem::take(&mut recorder.journal);
+    drop(recorder);
+    let log = open_embedded_log(&config.store.path, Options::default()).unwrap();
+    let (events, wire) = (all(log.events()).await, all(log.wire()).await);
+    outside(&mut journal, &events, &wire);
+    assert_eq!((events.len(), wire.len()), (18, 4));
+    Record { journal, events, wire, shown: vec![shown] }
+}
+
+/// What a subscriber, a reader of `/stream` and a keeper of checkpoints have, who missed nothing.
+fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
+    let mut reader = Vec::new();
+    for entry in wire {
+        let Content::Message { headers, body } = &entry.content else { panic!("erased") };
+        let header = |name: &str| headers.iter().find(|(known, _)| known == name).unwrap().1.clone();
+        journal.saw_outside("the wire", std::str::from_utf8(body).unwrap(), entry.time);
+        let (position, event) = (entry.seq, header("Copydesk-Event"));
+        journal.received.push(Received { position, event, body: Sha256::digest(body).into() });
+        let ninjs: Value = serde_json::from_slice(body).unwrap();
+        reader.push(Streamed { seq: header("Copydesk-Seq").parse().unwrap(), body: digest(&ninjs) });
+    }
+    journal.streamed.push(reader);
+    let mut frontier = Frontier::default();
+    for entry in events {
+        let Content::Message { body, .. } = &entry.content else { panic!("erased") };
+        frontier.push(Leaf::of(&entry.subject, body).unwrap().hash());
+        if frontier.size() % 5 == 0 {
+            journal.kept.push(Kept { instance: 0, size: frontier.size(), root: frontier.root() });
+        }
+    }
+}
+
+impl Record {
+    fn found(&self) -> Vec<Finding> {
+        let Record { journal, events, wire, shown } = self;
+        check(&Evidence { journal, events, wire, shown, verified: None }).findings
+    }
+
+    /// That exactly this kind of thing is found where this is changed.
+    fn planted(&self, what: What, change: impl Fn(&mut Record)) {
+        let mut record = self.clone();
+        change(&mut record);
+        let found = record.found();
+        let kinds: BTreeSet<What> = found.iter().map(|finding| finding.what).collect();
+        assert_eq!(kinds, BTreeSet::from([what]), "{found:#?}");
+    }
+
+    /// Leaves the log alone: what was seen of it is not what it is about.
+    fn log_alone(&mut self) {
+        self.shown.clear();
+        self.journal.seen.clear();
+        self.journal.kept.clear();
+    }
+
+    fn sent(&mut self, kind: &str) -> &mut Sent {
+        self.journal.sent.iter_mut().rev().find(|sent| sent.command["type"] == kind).unwrap()
+    }
+
+    /// Changes an event as JSON; the newest of this type.
+    fn event(&mut self, kind: &str, change: impl Fn(&mut Value)) -> usize {
+        let is_it = |entry: &Entry| body(entry)["type"] == format!("copydesk.article.{kind}");
+        let at = self.events.iter().rposition(is_it).unwrap();
+        let mut event = body(&self.events[at]);
+        change(&mut event);
+        self.events[at].content = message(&event);
+        at
+    }
+}
+
+fn body(entry: &Entry) -> Value {
+    let Content::Message { body, .. } = &entry.content else { panic!("erased") };
+    serde_json::from_slice(body).unwrap()
+}
+
+fn message(json: &Value) -> Content {
+    Content::Message { headers: Headers::new(), body: Bytes::from(json.to_string()) }
+}
+
+fn set_header(entry: &mut Entry, name: &str, value: &str) {
+    let Content::Message { headers, .. } = &mut entry.content else { panic!("erased") };
+    headers.iter_mut().find(|(known, _)| known == name).unwrap().1 = value.to_owned();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_which_nothing_is_wrong_is_clean_and_each_planted_defect_is_found() {
+    let record = record().await;
+    assert_eq!(record.found(), []);
+    record.answers();
+    record.lines();
+    record.editions();
+    record.states();
+}
+
+impl Record {
+    fn answers(&self) {
+        // The withdrawal is the last event; without it neither is its message there.
+        self.planted(What::AnsweredMissing, |record| {
+            record.log_alone();
+            let event = body(&record.events.pop().unwrap());
+            record.wire.pop();
+            record.journal.received.pop();
+            record.journal.streamed[0].pop();
+            assert_eq!(event["type"], "copydesk.article.withdrawn");
+        });
+        // A retry whose second write nobody checked: the same command at the next version.
+        self.planted(What::Doubled, |record| {
+            record.log_alone();
+            let at = record.event("edited", |_| {});
+            let mut again = record.events[at].clone();
+            let mut event = body(&again);
+            (event["articleversion"], event["revision"]) = (json!(4), json!(3));
+            (again.seq, again.content) = (record.events.len() as u64 + 1, message(&event));
+            record.events.push(again);
+        });
+        // Or taken as new twice, whatever the log says.
+        self.planted(What::Doubled, |record| {
+            let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
+            again["duplicate"] = json!(false);
+        });
+        self.planted(What::AnsweredOtherwise, |record| {
+            let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
+            again["version"] = json!(4);
+        });
+        self.planted(What::RefusedWritten, |record| {
+            record.sent("ask").outcomes =
+                vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
+        });
+        self.planted(What::RefusedWritten, |record| {
+            // A `try`: the hash is of the same content.
+            record.sent("ask").command["try"] = json!(true);
+        });
+        self.planted(What::NobodySent, |record| {
+            record.journal.sent.retain(|sent| sent.command["type"] != "ask");
+        });
+    }
+
+    fn lines(&self) {
+        // An event is gone that nobody was told of.
+        self.planted(What::Gap, |record| {
+            record.log_alone();
+            let at = record.event("asked", |_| {});
+            record.events.remove(at);
+        });
+        let old = mark(14);
+        let other = |event: &mut Value| {
+            *event = serde_json::from_str(&event.to_string().replace(&old, &mark(99))).unwrap();
+        };
+        self.planted(What::WordsLost, |record| {
+            record.log_alone();
+            record.event("edited", other);
+        });
+        // The edit after the checker was of the very sentence that was ruled on, and no verdict went stale.
+        self.planted(What::GateShut, |record| {
+            record.log_alone();
+            let edits = record.journal.sent.iter_mut().filter(|sent| sent.command["type"] == "edit");
+            let edit = edits.into_iter().next().unwrap();
+            edit.command["data"]["ops"][0]["block"] = json!("b1");
+            edit.command["data"]["ops"][0]["text"] = json!(format!("{} {}", mark(2), told(4)));
+            let id = edit.command["id"].clone();
+            let command = edit.command.to_string();
+            let at = record.events.iter().position(|entry| body(entry)["command"] == id).unwrap();
+            let text = body(&record.events[at]).to_string().replace("\"b2\"", "\"b1\"");
+            let text = text.replace(&told(4), &format!("{} {}", mark(2), told(4)));
+            let mut event: Value = serde_json::from_str(&text).unwrap();
+            let hints = copydesk_article::command::Hints { kind: None, id: None };
+            let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
+            let salt = serde_json::from_value(event["salt"].clone()).unwrap();
+            event["commandhash"] = json!(command.hash(&salt, None));
+            record.events[at].content = message(&event);
+        });
+    }
+
+    fn editions(&self) {
+        self.planted(What::EditionMissing, |record| {
+            record.wire.pop();
+            record.journal.received.pop();
+            record.journal.streamed[0].pop();
+        });
+        // The wire resumed one too early.
+        self.planted(What::EditionDoubled, |record| {
+            let mut again = record.wire.last().unwrap().clone();
+            again.seq += 1;
+            set_header(&mut again, "Copydesk-Count", "5");
+            record.wire.push(again);
+        });
+        // The wire resumed one too late.
+        self.planted(What::EditionMissing, |record| {
+            record.journal.received.clear();
+            record.journal.streamed[0].remove(1);
+            record.wire.remove(1);
+            for (count, entry) in (1..).zip(&mut record.wire) {
+                set_header(entry, "Copydesk-Count", &format!("{count}"));
+            }
+        });
+        self.planted(What::EditionOutOfOrder, |record| {
+            record.journal.received.clear();
+            record.wire.swap(1, 2);
+        });
+        self.planted(What::EditionDoubled, |record| {
+            let again = record.journal.streamed[0][1].clone();
+            record.journal.streamed[0].insert(1, again);
+        });
+        self.planted(What::EditionMissing, |record| {
+            record.journal.streamed[0].remove(1);
+        });
+        self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
+        self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
+        self.planted(What::EditionDoubled, |record| {
+            let again = record.shown[0].feed[0];
+            record.shown[0].feed.push(again);
+        });
+        for secret in [11, 12, 13, 14] {
+            self.planted(What::WordOutside, |record| {
+                let (place, time) = ("/feed.json".to_owned(), record.events[0].time);
+                record.journal.outside.insert(mark(secret), Outside { place, time });
+            });
+        }
+        self.planted(What::WordOutside, |record| {
+            // The new words, in the edition before they were published.
+            record.journal.received.clear();
+            record.journal.streamed.clear();
+            let Content::Message { body, .. } = &mut record.wire[0].content else { panic!("erased") };
+            *body = String::from_utf8(body.to_vec()).unwrap().replace(&mark(3), &mark(4)).into();
+        });
+    }
+
+    fn states(&self) {
+        self.planted(What::NoFold, |record| {
+            let article = record.shown[0].articles.values_mut().next().unwrap();
+            article["blocks"][0]["text"] = json!("Other words.");
+        });
+        self.planted(What::NoFold, |record| drop(record.shown[0].articles.pop_first()));
+        self.planted(What::NoFold, |record| record.journal.seen[0].digest = [0; 32]);
+        self.planted(What::NoFold, |record| record.journal.seen[0].version += 1);
+        self.planted(What::CheckpointNotExtended, |record| record.journal.kept[1].root = [0; 32]);
+        self.planted(What::CheckpointNotExtended, |record| record.journal.kept[1].size = 99);
+        self.planted(What::Conduct, |record| record.journal.conduct.push("it panicked".to_owned()));
+    }
+}

@@ -1,0 +1,262 @@
+//! What log, wire and instances hold once the load waits: read past the service, and as each instance shows it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use copydesk_article::event::Frozen;
+use copydesk_article::ids::{DESK, parse_uuid};
+use futures::StreamExt;
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{House, LogKind, Whom};
+use crate::audit::Checkpoint;
+use crate::audit::verify::{Report, Sources, verify};
+use crate::log::jetstream::{self, JetStreamLog};
+use crate::log::{Content, Entry, Log, Stream, segments};
+use crate::service::open_embedded_log;
+use crate::torture::check::{Checked, Evidence, Shown, check};
+use crate::torture::journal::{Journal, Members};
+
+/// How long a house may take to come to rest: hours that were set come, and the wire catches up.
+const REST_WITHIN: Duration = Duration::from_secs(60);
+/// The pause between looks.
+const AGAIN_AFTER: Duration = Duration::from_millis(300);
+/// How many times it is looked at anew because something happened meanwhile.
+const LOOKS: usize = 20;
+
+/// Everything that the checker goes by.
+pub(in crate::torture) struct Gathered {
+    journal: Journal,
+    /// The log.
+    pub(in crate::torture) events: Vec<Entry>,
+    /// The wire.
+    pub(in crate::torture) wire: Vec<Entry>,
+    shown: Vec<Shown>,
+    verified: Report,
+}
+
+impl Gathered {
+    /// Holds everything against everything.
+    pub(in crate::torture) fn check(&self) -> Checked {
+        check(&Evidence {
+            journal: &self.journal,
+            events: &self.events,
+            wire: &self.wire,
+            shown: &self.shown,
+            verified: Some(&self.verified),
+        })
+    }
+}
+
+async fn all(stream: Arc<dyn Stream>) -> anyhow::Result<Vec<Entry>> {
+    let end = stream.end().await?;
+    let mut entries = Vec::new();
+    if end == 0 {
+        return Ok(entries);
+    }
+    let mut tail = stream.tail(0).await?;
+    while entries.last().is_none_or(|entry: &Entry| entry.seq < end) {
+        let group = tokio::time::timeout(REST_WITHIN, tail.next()).await.context("the log doesn't answer")?;
+        entries.extend(group.context("the log's tail ended")??);
+    }
+    Ok(entries)
+}
+
+/// How many editions and withdrawals the log has.
+fn outgoing(events: &[Entry]) -> usize {
+    let goes_out = |entry: &&Entry| match &entry.content {
+        Content::Message { body, .. } => {
+            Frozen::read(&entry.subject, body).is_some_and(|frozen| frozen.wire.is_some())
+        }
+        Content::Erased { .. } => false,
+    };
+    events.iter().filter(goes_out).count()
+}
+
+impl House {
+    /// Reads everything, once nothing happens any more.
+    ///
+    /// # Errors
+    /// Where the log can't be read, or the house doesn't come to rest.
+    pub(in crate::torture) async fn gather(&mut self) -> anyhow::Result<Gathered> {
+        self.ready().await?;
+        self.read_stderr();
+        let key = self.key().await?;
+        for look in 1..=LOOKS {
+            let against = self.kept();
+            // At last an edition that never comes is for the checker to find.
+            if let Some((events, wire, verified)) = self.log(&key, against, look == LOOKS).await? {
+                let end = events.last().map_or(0, |entry| entry.seq);
+                let shown = self.shown(&events, end, outgoing(&events)).await?;
+                let journal = self.shared.journal().clone();
+                if self.events_after(end).await? == 0 {
+                    return Ok(Gathered { journal, events, wire, shown, verified });
+                }
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        bail!("the house never came to rest")
+    }
+
+    fn kept(&self) -> Vec<Checkpoint> {
+        let journal = self.shared.journal();
+        let kept = journal.kept.iter().map(|kept| (kept.size, kept.root)).collect::<BTreeSet<_>>();
+        kept.into_iter().map(|(size, root)| Checkpoint { origin: String::new(), size, root }).collect()
+    }
+
+    async fn key(&mut self) -> anyhow::Result<String> {
+        let (_, key) = self.shared.doors.get(0, None, "/audit/key").await.context("no key is given out")?;
+        let key = key.trim().to_owned();
+        if let Some(before) = self.key.replace(key.clone()).filter(|before| *before != key) {
+            self.shared.journal().conduct.push(format!("the key {before} has become {key}"));
+        }
+        Ok(key)
+    }
+
+    /// The log, the wire and what verification says; none while the wire lacks editions and may get them.
+    async fn log(
+        &mut self,
+        key: &str,
+        against: Vec<Checkpoint>,
+        may_lack: bool,
+    ) -> anyhow::Result<Option<(Vec<Entry>, Vec<Entry>, Report)>> {
+        let log: Arc<dyn Log> = match &self.servers {
+            Some(servers) => {
+                let options = jetstream::Options {
+                    replicas: servers.replicas(),
+                    create: false,
+                    ..jetstream::Options::default()
+                };
+                Arc::new(JetStreamLog::open(servers.client().await?, options).await?)
+            }
+            // Nobody else may have it open: one more kill.
+            None => {
+                self.kill(Whom::All);
+                let data = self.instances.first().context("there is no instance")?.data();
+                open_embedded_log(&data, segments::Options::default())?
+            }
+        };
+        let (events, wire) = (all(log.events()).await?, all(log.wire()).await?);
+        let verified = match may_lack || wire.len() >= outgoing(&events) {
+            true => {
+                let sources = Sources { log: Arc::clone(&log), store: None, key: key.to_owned(), against };
+                Some(verify(&sources, |_, _| {}).await?)
+            }
+            false => None,
+        };
+        drop(log);
+        if self.log == LogKind::Embedded {
+            self.start(Whom::All).await?;
+            self.ready().await?;
+        }
+        Ok(verified.map(|verified| (events, wire, verified)))
+    }
+
+    /// How many events there are after a position, as instances tell it.
+    async fn events_after(&self, end: u64) -> anyhow::Result<usize> {
+        let mut most = 0;
+        for number in 0..self.instances.len() {
+            let route = format!("/v1/events?from={}", end + 1);
+            let answer = self.shared.doors.get(number, Some("audra"), &route).await;
+            let (_, lines) = answer.with_context(|| format!("instance {number} doesn't answer"))?;
+            most = most.max(lines.lines().count());
+        }
+        Ok(most)
+    }
+
+    /// Returns once every instance says that it is ready.
+    async fn ready(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + REST_WITHIN;
+        for number in 0..self.instances.len() {
+            loop {
+                self.note_ends();
+                let answer = self.shared.doors.get(number, None, "/readyz").await;
+                if answer.as_ref().is_some_and(|(status, _)| *status == 200) {
+                    break;
+                }
+                if Instant::now() > deadline {
+                    let said = answer.map(|(_, said)| said).unwrap_or_default();
+                    bail!("instance {number} is not ready again: {said}");
+                }
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every article and feed, as every instance shows it.
+    async fn shown(&self, events: &[Entry], end: u64, editions: usize) -> anyhow::Result<Vec<Shown>> {
+        let of_articles = events.iter().filter(|entry| entry.subject != DESK);
+        let ids: BTreeSet<Uuid> = of_articles.filter_map(|entry| parse_uuid(&entry.subject)).collect();
+        let mut all = Vec::new();
+        for instance in 0..self.instances.len() {
+            let mut articles = BTreeMap::new();
+            for id in &ids {
+                let route = format!("/v1/articles/{id}?min_seq={end}");
+                if let Some((200, body)) = self.patient_get(instance, Some("carl"), &route).await {
+                    articles.insert(*id, serde_json::from_str(&body)?);
+                }
+            }
+            let feed = self.feed(instance, editions).await?;
+            all.push(Shown { instance, articles, feed });
+        }
+        Ok(all)
+    }
+
+    async fn patient_get(&self, instance: usize, actor: Option<&str>, route: &str) -> Option<(u16, String)> {
+        for _ in 0..5 {
+            match self.shared.doors.get(instance, actor, route).await {
+                None | Some((503, _)) => tokio::time::sleep(AGAIN_AFTER).await,
+                answer => return answer,
+            }
+        }
+        None
+    }
+
+    /// The feed of an instance, once it has come to the wire's end: readers may see an edition a second after its answer.
+    async fn feed(&self, instance: usize, editions: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
+            let feed = self.feed_now(instance).await?;
+            let seen: u64 = feed.iter().map(|(_, edition)| edition).sum();
+            if seen == editions as u64 || Instant::now() > deadline {
+                return Ok(feed);
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    async fn feed_now(&self, instance: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {
+        let (mut feed, mut route) = (Vec::new(), Some("/feed.json?limit=200".to_owned()));
+        while let Some(next) = route.take() {
+            let answer = self.patient_get(instance, None, &next).await;
+            let (_, body) = answer.with_context(|| format!("instance {instance} gives no feed"))?;
+            let page: Value = serde_json::from_str(&body)?;
+            for item in page.list("items") {
+                let id = item.text("id").trim_start_matches("urn:uuid:").parse()?;
+                feed.push((id, item.at("_copydesk").number("edition")));
+            }
+            let url = page.text("next_url");
+            route = url.find("/feed.json").and_then(|at| url.get(at..)).map(str::to_owned);
+        }
+        Ok(feed)
+    }
+
+    /// What instances said on stderr is outside: it holds no newsroom text, and no panic.
+    fn read_stderr(&self) {
+        let mut journal = self.shared.journal();
+        for (number, instance) in self.instances.iter().enumerate() {
+            let said = std::fs::read_to_string(instance.stderr()).unwrap_or_default();
+            journal.saw_outside(&format!("instance {number}'s log"), &said, chrono::Utc::now());
+            for line in said.lines().filter(|line| line.contains("panicked at")) {
+                let what = format!("instance {number}: {line}");
+                if !journal.conduct.contains(&what) {
+                    journal.conduct.push(what);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! `copydesk torture`: a newsroom under load, to which everything is done that machines and networks do, and a checker that
+//! knows every answer and everything that was outside, and afterwards reads log, wire, states, feeds and checkpoints.
+//!
+//! What is tortured is the binary itself, in processes of its own, over real HTTP and a real nats-server. A run goes by
+//! rounds: load and faults, then rest, then everything is held against everything. Several rounds go over one house (a
+//! log with its instances); then another is built, so that checking the whole history stays cheap.
+//!
+//! The seed decides which faults come when, and what each tool sets out to do; what a machine makes of that within its
+//! milliseconds doesn't repeat.
+//!
+//! # Layout
+//! - this file: rounds, and the report.
+//! - [`fault`]: what is done. [`load`]: tools at work. [`journal`]: what they were told, and what was seen outside.
+//! - `house`: processes, servers and the network between them. [`check`]: the checker.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use serde::Serialize;
+
+pub mod check;
+mod dice;
+pub mod fault;
+mod house;
+pub mod journal;
+pub mod load;
+
+pub use dice::Dice;
+pub use house::{Setup, nats_server};
+
+use check::{Finding, What};
+use fault::Fault;
+use house::House;
+use load::Load;
+
+/// How many events a house gets before another is built.
+const EVENTS_A_HOUSE: usize = 30_000;
+/// How many rounds a house sees.
+const ROUNDS_A_HOUSE: u64 = 6;
+/// How many answers must have come since the last fault before a round ends: the service goes on.
+const ANSWERS_AFTER: u64 = 60;
+/// How long the service may take to answer again after whatever was done to it.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+/// How many accepted commands are sent again at the end of a round.
+const REPEATED: usize = 150;
+/// The longest pause between two faults.
+const PAUSE_MS: u64 = 1200;
+
+/// Where the log of a house is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogKind {
+    /// On one machine, in segment files.
+    Embedded,
+    /// On one nats-server.
+    Nats,
+    /// On a cluster of three nats-servers, with three replicas.
+    Cluster,
+}
+
+impl LogKind {
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogKind::Embedded => "embedded",
+            LogKind::Nats => "nats",
+            LogKind::Cluster => "cluster",
+        }
+    }
+}
+
+/// When a run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// After so many rounds.
+    Rounds(u64),
+    /// With the round in which so much time has passed.
+    Time(Duration),
+}
+
+/// A run.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// What decides it.
+    pub seed: u64,
+    /// When it ends.
+    pub until: Until,
+    /// How many tools work at once.
+    pub tools: usize,
+    /// The faults that every round begins with.
+    pub certain: Vec<Fault>,
+    /// How many drawn faults follow in each round.
+    pub faults: u64,
+    /// What is tortured.
+    pub setup: Setup,
+    /// Where houses are built; each takes a folder of its own, which is removed after it unless something was found.
+    pub folder: PathBuf,
+    /// Whether those folders are kept in any case.
+    pub keep: bool,
+}
+
+/// What a run came to, so far.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Report {
+    /// What decided it.
+    pub seed: u64,
+    /// Rounds that were checked.
+    pub rounds: u64,
+    /// Houses that were built.
+    pub houses: u64,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+    /// Sendings that were answered with success.
+    pub accepted: u64,
+    /// Sendings that were refused.
+    pub refused: u64,
+    /// Sendings whose outcome stayed open.
+    pub unknown: u64,
+    /// Bytes of commands that were sent.
+    pub bytes_sent: u64,
+    /// Bytes that were read from outside.
+    pub bytes_outside: u64,
+    /// Events in the logs.
+    pub events: u64,
+    /// Editions and withdrawals on the wires.
+    pub editions: u64,
+    /// Faults by their kinds.
+    pub faults: BTreeMap<&'static str, u64>,
+    /// How many things were held against each other.
+    pub checks: u64,
+    /// The largest resident memory of an instance at the end of a round, in bytes.
+    pub largest_memory_bytes: u64,
+    /// The most open files of an instance at the end of a round.
+    pub most_open_files: u64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+}
+
+/// What a run says on its way.
+#[derive(Debug)]
+pub enum Told<'a> {
+    /// Another house is built, in this folder.
+    House(&'a Path),
+    /// This is done in this round.
+    Fault(u64, Fault),
+    /// A round was checked: its number, the report so far, memory in bytes and open files of the largest instance now.
+    Round(u64, &'a Report, (u64, u64)),
+    /// Something was found.
+    Found(&'a Finding),
+}
+
+/// Runs a plan to its end, or to the first house in which something is found.
+///
+/// # Errors
+/// Where it can't be run: no binary, no nats-server, no room.
+pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<Report> {
+    let started = Instant::now();
+    let mut dice = Dice::new(plan.seed);
+    let mut report = Report { seed: plan.seed, ..Report::default() };
+    let goes_on = |report: &Report| match plan.until {
+        Until::Rounds(rounds) => report.rounds < rounds,
+        Until::Time(time) => started.elapsed() < time,
+    };
+    while goes_on(&report) && report.findings.is_empty() {
+        report.houses += 1;
+        let folder = plan.folder.join(format!("house-{}", report.houses));
+        told(Told::House(&folder));
+        let mut in_house = dice.another(report.houses);
+        let mut house = House::build(&plan.setup, &folder, &mut in_house).await?;
+        let mut load = Load::new(&house.shared, plan.tools, &mut in_house);
+        let mut newest = (0, 0);
+        for _ in 0..ROUNDS_A_HOUSE {
+            let checked = round(plan, &mut house, &mut load, &mut in_house, &mut report, &mut told).await;
+            match checked {
+                Ok(size) => newest = size,
+                Err(error) => {
+                    let detail = format!("{error:#}");
+                    report.findings.push(Finding { what: What::Conduct, article: None, seq: None, detail });
+                }
+            }
+            report.rounds += 1;
+            report.seconds = started.elapsed().as_secs_f64();
+            let used = house.use_of();
+            report.largest_memory_bytes = report.largest_memory_bytes.max(used.0);
+            report.most_open_files = report.most_open_files.max(used.1);
+            report.findings.iter().for_each(|finding| told(Told::Found(finding)));
+            told(Told::Round(report.rounds, &totals(&report, &house, newest), used));
+            if !goes_on(&report) || !report.findings.is_empty() || newest.0 > EVENTS_A_HOUSE {
+                break;
+            }
+        }
+        report = totals(&report, &house, newest);
+        drop((load, house));
+        if !plan.keep && report.findings.is_empty() {
+            std::fs::remove_dir_all(&folder).context("the house's folder can't be removed")?;
+        }
+    }
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The report with what the present house came to.
+fn totals(report: &Report, house: &House, (events, editions): (usize, usize)) -> Report {
+    let counts = &house.shared.counts;
+    let mut report = report.clone();
+    report.accepted += counts.accepted.load(Ordering::Relaxed);
+    report.refused += counts.refused.load(Ordering::Relaxed);
+    report.unknown += counts.unknown.load(Ordering::Relaxed);
+    report.bytes_sent += counts.bytes.load(Ordering::Relaxed);
+    report.bytes_outside += house.shared.journal().bytes_outside;
+    report.events += events as u64;
+    report.editions += editions as u64;
+    report
+}
+
+/// Load and faults, then rest, then everything held against everything. Gives how long log and wire are.
+async fn round(
+    plan: &Plan,
+    house: &mut House,
+    load: &mut Load,
+    dice: &mut Dice,
+    report: &mut Report,
+    told: &mut impl FnMut(Told<'_>),
+) -> anyhow::Result<(usize, usize)> {
+    load.go();
+    let certain = plan.certain.iter().copied().map(Some);
+    for certain in certain.chain((0..plan.faults).map(|_| None)) {
+        tokio::time::sleep(Duration::from_millis(dice.roll(PAUSE_MS))).await;
+        let fault = certain.unwrap_or_else(|| Fault::draw(dice, plan.setup.log, plan.setup.instances));
+        told(Told::Fault(report.rounds + 1, fault));
+        *report.faults.entry(fault.kind()).or_default() += 1;
+        house.suffer(fault, dice).await.with_context(|| fault.to_string())?;
+    }
+    if !load.more(ANSWERS_AFTER, ANSWERS_WITHIN).await {
+        anyhow::bail!("no more answers come");
+    }
+    if !load.pause(ANSWERS_WITHIN).await {
+        anyhow::bail!("the last commands are never answered: {}", load.open());
+    }
+    load::repeat(&house.shared, dice, REPEATED).await;
+    let gathered = house.gather().await?;
+    let size = (gathered.events.len(), gathered.wire.len());
+    let checked = tokio::task::spawn_blocking(move || gathered.check()).await?;
+    report.checks += checked.checks;
+    report.findings.extend(checked.findings);
+    Ok(size)
+}
