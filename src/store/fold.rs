@@ -142,19 +142,33 @@ pub async fn catch_up(
     }
     let mut folder = Folder::new(store, log.identity())?;
     let tail = log.events().tail(store.position().seq).await?;
-    // What needs no order goes ahead on other processors.
-    let mut groups =
-        tail.map(|group| tokio::task::spawn_blocking(|| group.map(Prepared::of))).buffered(AHEAD);
+    // What needs no order goes ahead on other threads, where there are any.
+    let runtime = tokio::runtime::Handle::try_current().ok();
+    let mut groups = tail.map(|group| prepare(group, runtime.clone())).buffered(AHEAD).boxed();
     while store.position().seq < end {
         match groups.next().await {
-            Some(Ok(group)) => folder.fold_prepared(group?, &*log.events()).await?,
-            Some(Err(error)) => return Err(StoreError::Failed(error.to_string()).into()),
+            Some(group) => folder.fold_prepared(group?, &*log.events()).await?,
             None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
         }
         progress(store.position().seq, end);
     }
     store.write()?;
     Ok(end)
+}
+
+/// Reads and hashes a group's events, on another thread where there is a runtime that has one.
+async fn prepare(
+    group: Result<Vec<Entry>, LogError>,
+    runtime: Option<tokio::runtime::Handle>,
+) -> Result<Prepared, FoldError> {
+    let group = group?;
+    match runtime {
+        Some(runtime) => {
+            let prepared = runtime.spawn_blocking(|| Prepared::of(group)).await;
+            prepared.map_err(|error| StoreError::Failed(error.to_string()).into())
+        }
+        None => Ok(Prepared::of(group)),
+    }
 }
 
 /// Folds one article from its own events.
