@@ -1,7 +1,7 @@
 //! Whether a file is still where it was opened, and as long as it was written.
 //!
 //! A file that someone removed, replaced or cut short while the log has it open takes writes as before, and what was
-//! answered from then on would be gone at the next start. The look costs a microsecond or two, so it is taken before
+//! answered from then on would be gone at the next start. The look costs far less than a sync, so it is taken before
 //! each group of appends.
 
 use std::fs::{File, Metadata};
