@@ -143,7 +143,10 @@ impl Batches {
             _ => {
                 let baton = Baton(Arc::clone(this));
                 // By itself: none of those who wait for it may take it with them when they go.
-                tokio::spawn(publish(baton, group));
+                // Without a runtime everything is ending, and who waits is told that it is unknown.
+                if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+                    runtime.spawn(publish(baton, group));
+                }
             }
         }
     }
