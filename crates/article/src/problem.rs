@@ -144,13 +144,17 @@ pub struct Conflict {
 }
 
 impl Problem {
-    /// A problem with a code and a sentence for people, which names the thing, what is wrong and what to do.
+    /// The most bytes of a detail, and of a pointer: both may hold what a sender wrote, and a command has 4 MiB.
+    pub const LINE_BYTES: usize = 1_024;
+
+    /// A problem with a code and a sentence for people, which names the thing, what is wrong and what to do. What is
+    /// longer than [`LINE_BYTES`](Self::LINE_BYTES) ends there in an ellipsis.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
             kind: format!("urn:copydesk:problem:{}", code.name()),
             title: code.title().to_owned(),
             status: code.status(),
-            detail: detail.into(),
+            detail: within_line(detail.into()),
             code,
             reasons: Vec::new(),
             conflicts: Vec::new(),
@@ -164,7 +168,7 @@ impl Problem {
 
     /// A value that isn't right, at a JSON Pointer.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { field: Some(pointer.into()), ..Self::new(Code::Invalid, detail) }
+        Self::new(Code::Invalid, detail).at(pointer)
     }
 
     /// Over the limit of this name.
@@ -177,10 +181,41 @@ impl Problem {
         Self::new(Code::NotFound, "there is no such article, or none that you may see")
     }
 
-    /// The same problem, with the place that it speaks of.
+    /// The same problem, with the place that it speaks of: where that is longer than
+    /// [`LINE_BYTES`](Self::LINE_BYTES), the nearest place around it that isn't.
     #[must_use]
     pub fn at(mut self, pointer: impl Into<String>) -> Self {
-        self.field = Some(pointer.into());
+        let mut pointer = pointer.into();
+        while pointer.len() > Self::LINE_BYTES {
+            pointer.truncate(pointer.rfind('/').unwrap_or(0));
+        }
+        self.field = Some(pointer);
         self
+    }
+}
+
+fn within_line(mut detail: String) -> String {
+    const ELLIPSIS: char = '…';
+    if detail.len() > Problem::LINE_BYTES {
+        let most = Problem::LINE_BYTES - ELLIPSIS.len_utf8();
+        let end = (0..=most).rfind(|at| detail.is_char_boundary(*at)).unwrap_or(0);
+        detail.truncate(end);
+        detail.push(ELLIPSIS);
+    }
+    detail
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Problem};
+
+    #[test]
+    fn what_a_sender_wrote_does_not_come_back_in_bulk() {
+        let long = "ж".repeat(5_000);
+        let problem = Problem::invalid(format!("/data/{long}"), format!("/data/{long}: expected a number"));
+        assert_eq!(problem.field.as_deref(), Some("/data"), "the place around it is a pointer still");
+        assert!(problem.detail.len() <= Problem::LINE_BYTES && problem.detail.ends_with("ж…"));
+        let short = Problem::new(Code::Malformed, "it isn't JSON");
+        assert_eq!(short.detail, "it isn't JSON");
     }
 }

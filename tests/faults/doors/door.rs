@@ -107,8 +107,8 @@ fn decided(article: Option<&Article>, command: &Command) -> Result<Decision, Opt
 /// A refusal that can be sent: with a status of the contract's, and not the sender's own words back in bulk.
 fn well_formed(problem: &Problem) {
     assert!(Code::ALL.contains(&problem.code) && problem.code.status() < 600);
-    assert!(problem.detail.len() < 4096, "{} bytes of detail", problem.detail.len());
-    assert!(problem.field.as_ref().is_none_or(|field| field.len() < 4096), "a long field");
+    assert!(problem.detail.len() <= Problem::LINE_BYTES, "{} bytes of detail", problem.detail.len());
+    assert!(problem.field.as_ref().is_none_or(|field| field.len() <= Problem::LINE_BYTES), "a long field");
     serde_json::to_vec(problem).expect("a refusal is JSON");
 }
 
