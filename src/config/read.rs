@@ -1,6 +1,7 @@
 //! From TOML to the shapes. The reader of commands is used here too: it knows where it is and what was probably
 //! meant, and never quotes a value.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -108,7 +109,7 @@ struct Reader {
 
 impl Reader {
     fn config(&mut self, table: toml::Table) -> Config {
-        let mut tables: BTreeMap<String, Node> =
+        let mut tables: BTreeMap<String, Node<'_>> =
             table.into_iter().map(|(key, value)| (key, node(value))).collect();
         for key in tables.keys().filter(|key| !TABLES.contains(&key.as_str())) {
             let what = "there is no such table".to_owned();
@@ -137,14 +138,15 @@ impl Reader {
     /// Reads a table of tables by name.
     fn named<T: DeserializeOwned + Default>(
         &mut self,
-        node: Option<Node>,
+        node: Option<Node<'_>>,
         table: &str,
         expected: &str,
     ) -> BTreeMap<String, T> {
         match node {
             None => BTreeMap::new(),
             Some(Node::Object(members)) => {
-                let read = |(name, member): (String, Node)| {
+                let read = |(name, member): (Cow<'_, str>, Node<'_>)| {
+                    let name = name.into_owned();
                     if !is_actor_name(&name) {
                         self.problem(
                             format!("{table}.{name}"),
@@ -164,7 +166,7 @@ impl Reader {
     }
 
     /// Reads one table. A key that no such table has is noted and taken out, so that the rest is read too.
-    fn table<T: DeserializeOwned + Default>(&mut self, node: Option<Node>, pointer: &str) -> T {
+    fn table<T: DeserializeOwned + Default>(&mut self, node: Option<Node<'_>>, pointer: &str) -> T {
         let Some(mut node) = node else { return T::default() };
         loop {
             let problem = match node.decode(pointer) {
@@ -211,7 +213,7 @@ fn key_of(pointer: &str) -> String {
 }
 
 /// Takes out what stands at a pointer below a node; false where nothing did.
-fn remove(node: &mut Node, pointer: &str) -> bool {
+fn remove(node: &mut Node<'_>, pointer: &str) -> bool {
     let mut tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
     let Some(last) = tokens.pop() else { return false };
@@ -232,16 +234,16 @@ fn remove(node: &mut Node, pointer: &str) -> bool {
     at.take(&last).is_some()
 }
 
-fn node(value: toml::Value) -> Node {
+fn node(value: toml::Value) -> Node<'static> {
     match value {
-        toml::Value::String(text) => Node::Str(text),
+        toml::Value::String(text) => Node::Str(text.into()),
         toml::Value::Integer(number) => Node::Int(number),
         toml::Value::Float(number) => Node::Float(number),
         toml::Value::Boolean(is) => Node::Bool(is),
-        toml::Value::Datetime(time) => Node::Str(time.to_string()),
+        toml::Value::Datetime(time) => Node::Str(time.to_string().into()),
         toml::Value::Array(items) => Node::Array(items.into_iter().map(node).collect()),
         toml::Value::Table(table) => {
-            Node::Object(table.into_iter().map(|(key, value)| (key, node(value))).collect())
+            Node::Object(table.into_iter().map(|(key, value)| (key.into(), node(value))).collect())
         }
     }
 }

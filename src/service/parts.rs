@@ -71,7 +71,7 @@ impl ServiceError {
             ServiceError::Store(StoreError::Damaged(_))
                 | ServiceError::Fold(FoldError::Store(StoreError::Damaged(_)))
                 | ServiceError::Audit(AuditError::Store(StoreError::Damaged(_)))
-                | ServiceError::Public(copydesk_public::Error::Damaged(_))
+                | ServiceError::Public(copydesk_public::Error::Damaged(_) | copydesk_public::Error::Lost(_))
         )
     }
 }
@@ -291,6 +291,7 @@ impl Service {
         if parts.contains(&Part::Feed) {
             let folding = WireFold {
                 editions: self.editions.clone(),
+                store: Arc::clone(&self.store),
                 clock: self.log.clock(),
                 progress: self.progress.clone(),
             };
@@ -372,11 +373,12 @@ impl Service {
                 tracing::error!(%why, "nothing is decided until the log is folded");
                 self.desk.halt(&why, matches!(error, FoldError::Diverged(_)));
             }
-            if let FoldError::Store(StoreError::Damaged(_)) = error {
-                while let Err(error) = self.store.clear() {
-                    tracing::error!(%error, "the folded state can't be cleared: restart, and it is set aside");
-                    self.log.clock().sleep(PAUSE).await;
-                }
+            if let FoldError::Store(StoreError::Damaged(_)) = error
+                && let Err(error) = self.store.clear()
+            {
+                self.store.give_up(&error.to_string());
+                // Nothing comes of folding into it: `serve` ends, and starts anew.
+                return std::future::pending().await;
             }
             self.log.clock().sleep(PAUSE).await;
         }

@@ -1,23 +1,24 @@
 //! The task that folds the wire into what readers get, and a process that does nothing else.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use copydesk_public::{Public, Site};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use super::doors;
 use super::reload::read_again;
-use super::serve::{public_url, ready, site, stopped, url_of};
+use super::serve::{again_where, public_url, ready, site, stop_once, stopped, url_of};
 use crate::config::Config;
 use crate::http::server::Entrance;
 use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
 use crate::log::jetstream::WireAlone;
-use crate::log::{Clock, Seq};
+use crate::log::{Clock, LogError, Seq};
 use crate::metrics::Metrics;
 use crate::nats;
 use crate::store::Store;
@@ -31,30 +32,55 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Clone)]
 pub(super) struct WireFold {
     pub editions: Editions,
+    /// In whose sled it lies.
+    pub store: Arc<Store>,
     pub clock: Arc<dyn Clock>,
     pub progress: watch::Sender<Progress>,
+}
+
+/// Why the wire isn't folded now.
+enum Halt {
+    /// It is tried again.
+    Waits(String),
+    /// Nothing more can be folded into this sled.
+    Lost(String),
 }
 
 impl WireFold {
     /// Folds for ever: a wire that fails is read again from the last message folded.
     pub(super) async fn run(self) -> Infallible {
         loop {
-            let Err(why) = self.fold().await;
+            // sled 0.34 panics on some damage.
+            let why = match AssertUnwindSafe(self.fold()).catch_unwind().await {
+                Ok(Err(Halt::Waits(why))) => why,
+                Ok(Err(Halt::Lost(why))) => {
+                    self.store.give_up(&why);
+                    why
+                }
+                Err(_) => {
+                    let why = "sled gave up on its files";
+                    self.store.give_up(why);
+                    why.to_owned()
+                }
+            };
             tracing::warn!(%why, "the public side waits");
             self.progress.send_modify(|progress| progress.public_stopped = Some(why));
             self.clock.sleep(PAUSE).await;
         }
     }
 
-    async fn fold(&self) -> Result<Infallible, String> {
+    async fn fold(&self) -> Result<Infallible, Halt> {
+        let waits = |error: LogError| Halt::Waits(error.to_string());
         let tail = self.editions.wire().tail(self.editions.public().position().seq).await;
-        let mut tail = tail.map_err(|error| error.to_string())?;
+        let mut tail = tail.map_err(waits)?;
         self.progress.send_modify(|progress| progress.public_stopped = None);
         while let Some(group) = tail.next().await {
-            let group = group.map_err(|error| error.to_string())?;
-            self.editions.show(group).map_err(|error| error.to_string())?;
+            self.editions.show(group.map_err(waits)?).map_err(|error| match error {
+                copydesk_public::Error::Lost(why) => Halt::Lost(why),
+                error => Halt::Waits(error.to_string()),
+            })?;
         }
-        Err("the wire's tail ended".to_owned())
+        Err(Halt::Waits("the wire's tail ended".to_owned()))
     }
 
     /// Returns once everything up to a position is folded.
@@ -82,9 +108,11 @@ pub(super) async fn serve(
     let cache = config.store.cache_mb.saturating_mul(1024 * 1024);
     // A store in which nothing is folded but the wire: it looks after sled, whose files it knows not to trust.
     let (store, _) = Store::open(&config.store.path.join("public"), cache)?;
+    let store = Arc::new(store);
     let public = Arc::new(Public::open(store.db(), log.identity())?);
     let folding = WireFold {
         editions: Editions::new(public, log.wire()),
+        store: Arc::clone(&store),
         clock: log.clock(),
         progress: watch::Sender::new(Progress::default()),
     };
@@ -117,6 +145,7 @@ pub(super) async fn serve(
         }
     });
     let fold = tokio::spawn(folding.clone().run());
+    let over = tokio::spawn(stop_once(store.given_up(), stop.clone()));
     let mut told = stop.subscribe();
     tokio::select! {
         () = folding.folded(end) => gateway.health.set_caught_up(),
@@ -125,11 +154,12 @@ pub(super) async fn serve(
     ready(&process_url)?;
     http::serve(entrance, gateway, Patience::default(), stopped(stop.subscribe())).await;
     hearing.abort();
+    over.abort();
     fold.abort();
     let _ = fold.await;
     if let Err(error) = store.flush().await {
         tracing::warn!(%error, "the public state was not flushed; it is folded anew where it is torn");
     }
     tracing::info!("stopped");
-    Ok(())
+    again_where(&store)
 }

@@ -1,6 +1,7 @@
 //! A process that answers until it is told to stop.
 
 use std::io::Write;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,6 +23,7 @@ use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, segments};
 use crate::metrics::Metrics;
 use crate::nats;
+use crate::store::Store;
 use crate::tokens::Book;
 
 /// The signal that a file has reached the process's limit (`RLIMIT_FSIZE`), as Linux numbers it.
@@ -53,6 +55,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let url = url_of(&entrance)?;
     let log = open_log(&config).await?;
     let service = open(&config, log).await?;
+    let over = tokio::spawn(stop_once(service.store.given_up(), stop.clone()));
     if service.desk.halted().is_none() {
         propose(&service, &config).await?;
     }
@@ -97,13 +100,35 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     if let Some(answers) = answers {
         answers.await??;
     }
-    keeping.iter().for_each(tokio::task::JoinHandle::abort);
+    keeping.iter().chain([&over]).for_each(tokio::task::JoinHandle::abort);
     if let Some(couriers) = couriers {
         couriers.stop().await;
     }
     service.stop().await;
     tracing::info!("stopped");
-    Ok(())
+    again_where(&service.store)
+}
+
+/// Has the process stop once the folded state was given up.
+pub(super) async fn stop_once(mut given_up: watch::Receiver<bool>, stop: watch::Sender<bool>) {
+    if given_up.wait_for(|given_up| *given_up).await.is_ok() {
+        tracing::warn!("stopping, to start anew without the folded state");
+        stop.send_replace(true);
+    }
+}
+
+/// Puts this program, as it was started, in the place of this process where the folded state was given up: whatever
+/// sled still holds goes with it, and whoever looks after the process needs to do nothing.
+///
+/// # Errors
+/// Where it can't be started: then the process ends, and whoever looks after it starts it.
+pub(super) fn again_where(store: &Store) -> anyhow::Result<()> {
+    if !*store.given_up().borrow() {
+        return Ok(());
+    }
+    let program = std::env::current_exe().context("this program isn't where it was")?;
+    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    Err(error).context("this program can't be started anew")
 }
 
 /// Proposes the configuration's people, roles and rules, and says where the log has others.

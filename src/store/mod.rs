@@ -79,7 +79,10 @@ impl From<sled::Error> for StoreError {
     fn from(error: sled::Error) -> Self {
         match error {
             sled::Error::Corruption { .. } => StoreError::Damaged("sled found a corrupted page".to_owned()),
-            other => StoreError::Failed(other.to_string()),
+            // What it says of files whose first bytes are gone or another's, too.
+            sled::Error::Unsupported(why) | sled::Error::ReportableBug(why) => StoreError::Damaged(why),
+            sled::Error::CollectionNotFound(_) => StoreError::Damaged("sled misses a tree".to_owned()),
+            sled::Error::Io(error) => StoreError::Failed(error.to_string()),
         }
     }
 }
@@ -189,6 +192,8 @@ pub struct Store {
     on_the_way: decided::OnTheWay,
     /// Damage that a reader came upon, until everything is folded anew.
     damage: watch::Sender<Option<String>>,
+    /// Whether it was given up.
+    over: watch::Sender<bool>,
     /// Who wants to hear of each event as it is folded.
     moves: broadcast::Sender<Move>,
     path: PathBuf,
@@ -226,6 +231,9 @@ impl Store {
         loop {
             let attempt = std::panic::catch_unwind(|| Self::try_open(path, cache_bytes));
             let why = match attempt {
+                Ok(Ok(_)) if given_up(path).exists() => {
+                    "sled could not read it any more when it was last open".to_owned()
+                }
                 Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(StoreError::Damaged(why))) => why,
                 Ok(Err(StoreError::Locked(_))) if since.elapsed() < LOCK_PATIENCE => {
@@ -237,6 +245,8 @@ impl Store {
                 Err(_) => "sled gave up on its files".to_owned(),
             };
             let aside = set_aside(path)?;
+            // Where this fails the folder that is made now is set aside at the next start: nothing but time is lost.
+            let _ = std::fs::remove_file(given_up(path));
             tracing::warn!(%why, aside = %aside.display(), "the folded state was set aside and is folded anew");
             let (store, _) = Self::try_open(path, cache_bytes)?;
             return Ok((store, Opened::SetAside(aside, why)));
@@ -315,6 +325,7 @@ impl Store {
             newsroom: RwLock::new(Arc::new(newsroom.unwrap_or_default())),
             on_the_way: decided::OnTheWay::default(),
             damage: watch::Sender::new(None),
+            over: watch::Sender::new(false),
             moves: broadcast::Sender::new(MOVES_KEPT),
             path: path.to_owned(),
             born: AtomicU64::new(0),
@@ -323,8 +334,8 @@ impl Store {
         Ok((store, opened))
     }
 
-    /// Throws away a folder in which erased words may be left, and those that were set aside beside it, so that it is folded anew from the log, which has
-    /// none. sled keeps old pages until it writes over them.
+    /// Throws away a folder in which erased words may be left, and those that were set aside beside it, so that it is
+    /// folded anew from the log, which has none. sled keeps old pages until it writes over them.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -404,13 +415,13 @@ impl Store {
     /// Throws everything away, to be folded anew.
     ///
     /// # Errors
-    /// [`StoreError::Failed`].
+    /// [`StoreError::Damaged`] where sled can't even clear it; [`StoreError::Failed`].
     pub fn clear(&self) -> Result<(), StoreError> {
         // The position goes first: a crash in between leaves a store that knows nothing and is folded from 0. What
         // is then left is cleared on opening.
         let mut position = sled::Batch::default();
         pieces::remove(&self.shelves.meta, &mut position, POSITION);
-        self.tree.apply_batch(position)?;
+        readable(|| self.tree.apply_batch(position))?;
         let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
         *index = board::Index::unread(board::ROOM_BYTES);
         *self.recent.write().unwrap_or_else(PoisonError::into_inner) = Recent::default();
@@ -418,8 +429,21 @@ impl Store {
         self.merkle.clear();
         self.position.send_replace(Position::none());
         self.damage.send_replace(None);
-        self.tree.clear()?;
-        Ok(())
+        readable(|| self.tree.clear())
+    }
+
+    /// Has the folder set aside at the next start: sled can't be used any more, not even to clear it.
+    pub fn give_up(&self, why: &str) {
+        tracing::error!(%why, "the folded state is given up: it is set aside at the next start, and folded anew");
+        if let Err(error) = std::fs::File::create(given_up(&self.path)).and_then(|file| file.sync_all()) {
+            tracing::error!(%error, path = %self.path.display(), "that can't be written down: remove the folder yourself");
+        }
+        self.over.send_replace(true);
+    }
+
+    /// Told once it was given up.
+    pub fn given_up(&self) -> watch::Receiver<bool> {
+        self.over.subscribe()
     }
 
     /// The tree over the events that were folded.
@@ -528,7 +552,19 @@ fn marker(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Renames a folder that can't be used, so that nothing of it is lost to whoever wants to look at it.
+/// The file that says that a folder was given up.
+fn given_up(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".given-up");
+    name.into()
+}
+
+/// Asks sled, which panics on some damage.
+fn readable<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
+    let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask));
+    Ok(asked.map_err(|_| StoreError::Damaged("sled gave up on its files".to_owned()))??)
+}
+
 /// Moves a state's folder, which nothing has open, out of the way, and gives where to.
 ///
 /// # Errors

@@ -64,7 +64,7 @@ fn whatever_happens_to_the_state_between_two_starts_what_is_shown_is_the_fold_of
     newsroom.serving.start_again();
     let right = newsroom.articles();
     let state = newsroom.serving.data().join("state");
-    let ways: [Harm; 7] = [
+    let ways: [Harm; 8] = [
         ("its longest file is cut in half", |state| {
             let file = &files(state)[0];
             let length = file.metadata().unwrap().len();
@@ -81,6 +81,11 @@ fn whatever_happens_to_the_state_between_two_starts_what_is_shown_is_the_fold_of
             }
         }),
         ("one bit is flipped", |state| flip(&files(state)[0], 1000)),
+        ("its configuration says an older version of sled", |state| {
+            // "version: 0.34" without its last figure and the checksum after it.
+            let conf = std::fs::File::options().write(true).open(state.join("conf")).unwrap();
+            conf.set_len(conf.metadata().unwrap().len() - 6).unwrap();
+        }),
         ("its configuration is gone", |state| std::fs::remove_file(state.join("conf")).unwrap()),
         ("it is empty", |state| {
             std::fs::remove_dir_all(state).unwrap();
@@ -141,6 +146,38 @@ fn a_state_that_is_harmed_while_it_is_open_is_mended_or_said_to_be_wrong() {
         newsroom.serving.start_again();
         assert_eq!(newsroom.articles(), articles, "state is the fold of the log");
     }
+}
+
+/// Pages of sled's that can't be read any more, so that it can't even clear them: too late to set the folder aside, and
+/// nobody is there to start the service again.
+#[test]
+fn pages_that_sled_can_not_even_clear_are_set_aside_and_the_service_starts_itself_anew() {
+    let mut newsroom = Newsroom::new();
+    for number in 0..60 {
+        let draft = newsroom.long_draft(&format!("Story {number}"), 2_000);
+        assert_eq!(newsroom.send("ana", &draft).0, 200);
+    }
+    newsroom.publish("Seen by readers");
+    let right = newsroom.articles();
+    newsroom.serving.terminate();
+    newsroom.serving.start_again();
+    // Nothing is in memory yet but what opening needed.
+    let data = newsroom.serving.data();
+    let file = data.join("state/db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.iter_mut().step_by(61).for_each(|byte| *byte = !*byte);
+    std::fs::write(&file, bytes).unwrap();
+    let process = newsroom.serving.pid();
+    let id = right.keys().next().unwrap();
+    let (status, problem) = newsroom.serving.get("carl", &format!("/v1/articles/{id}"));
+    assert_eq!(status, 503, "{problem}");
+    newsroom.serving.starts_anew();
+    assert_eq!(newsroom.serving.pid(), process);
+    assert!(data.join("state.set-aside-1").is_dir() && !data.join("state.given-up").exists());
+    assert_eq!(newsroom.articles(), right);
+    newsroom.is_as_answered();
+    newsroom.is_in_the_feed();
+    newsroom.publish("And it goes on");
 }
 
 #[test]

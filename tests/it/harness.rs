@@ -41,6 +41,8 @@ pub struct Serving {
     arguments: Vec<String>,
     child: Child,
     url: String,
+    /// Hears of it when the process is ready again by itself.
+    again: mpsc::Receiver<String>,
     agent: ureq::Agent,
 }
 
@@ -88,9 +90,9 @@ impl Serving {
             folder.path().join("data")
         );
         std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();
-        let (child, url) = launch(folder.path(), &arguments);
+        let (child, url, again) = launch(folder.path(), &arguments);
         let agent = ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE));
-        Self { folder, arguments, child, url, agent: agent.build().into() }
+        Self { folder, arguments, child, url, again, agent: agent.build().into() }
     }
 
     /// Ends it as a power cut would end the process: at once.
@@ -131,7 +133,12 @@ impl Serving {
 
     /// Starts it again on the same data.
     pub fn start_again(&mut self) {
-        (self.child, self.url) = launch(self.folder.path(), &self.arguments);
+        (self.child, self.url, self.again) = launch(self.folder.path(), &self.arguments);
+    }
+
+    /// Waits until the process has started itself anew.
+    pub fn starts_anew(&mut self) {
+        self.url = self.again.recv_timeout(PATIENCE).expect("it starts itself anew");
     }
 
     /// Has it say everything on stderr from its next start on.
@@ -203,8 +210,8 @@ impl Drop for Serving {
     }
 }
 
-/// Starts the binary and waits for the line that says it is ready.
-fn launch(folder: &Path, arguments: &[String]) -> (Child, String) {
+/// Starts the binary and waits for the line that says it is ready; gives who hears of further ones, too.
+fn launch(folder: &Path, arguments: &[String]) -> (Child, String, mpsc::Receiver<String>) {
     let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("stderr")).unwrap();
     let environment = std::fs::read_to_string(folder.join(ENVIRONMENT)).unwrap_or_default();
     let mut child = Command::new(env!("CARGO_BIN_EXE_copydesk"))
@@ -228,7 +235,7 @@ fn launch(folder: &Path, arguments: &[String]) -> (Child, String) {
         }
     });
     match told.recv_timeout(PATIENCE) {
-        Ok(url) => (child, url),
+        Ok(url) => (child, url, told),
         Err(_) => {
             let _ = child.kill();
             panic!("it was never ready\n{}", std::fs::read_to_string(folder.join("stderr")).unwrap());

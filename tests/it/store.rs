@@ -55,7 +55,7 @@ async fn a_folder_that_was_deleted_or_torn_is_folded_anew() {
     let ids = filled(folder.path(), 20).await;
     let state = folder.path().join("state");
     type Harm = (&'static str, fn(&Path));
-    let harms: [Harm; 4] = [
+    let harms: [Harm; 5] = [
         ("deleted", |state| std::fs::remove_dir_all(state).unwrap()),
         ("emptied", |state| {
             for file in files(state) {
@@ -65,6 +65,11 @@ async fn a_folder_that_was_deleted_or_torn_is_folded_anew() {
         ("cut", |state| {
             let db = std::fs::OpenOptions::new().write(true).open(state.join("db")).unwrap();
             db.set_len(db.metadata().unwrap().len() / 2).unwrap();
+        }),
+        ("of another sled, it seems", |state| {
+            // "version: 0.34" without its last figure and the checksum.
+            let conf = std::fs::OpenOptions::new().write(true).open(state.join("conf")).unwrap();
+            conf.set_len(conf.metadata().unwrap().len() - 6).unwrap();
         }),
         ("scribbled over", |state| {
             let bytes = std::fs::read(state.join("db")).unwrap();

@@ -333,5 +333,7 @@ impl<D> Envelope<D> {
 /// # Errors
 /// Where a value can't be written as JSON, which no event of ours is.
 pub fn write<D: Serialize>(event: &Envelope<D>) -> Result<Vec<u8>, serde_json::Error> {
-    serde_json::to_vec(event)
+    let mut bytes = Vec::with_capacity(2_048);
+    serde_json::to_writer(&mut bytes, event)?;
+    Ok(bytes)
 }

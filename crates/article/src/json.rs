@@ -5,6 +5,8 @@
 //! value in them; `serde_path_to_error` adds the path but not the rest. So a small tree of our own is read
 //! first, and a `Deserializer` over it carries the place along.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{
@@ -19,9 +21,9 @@ mod canonical;
 
 pub(crate) use canonical::canonical_object;
 
-/// A JSON value as sent, its keys in order and none twice.
+/// A JSON value as sent, its keys in order and none twice. Strings without escapes are those of the bytes read.
 #[derive(Clone, PartialEq)]
-pub enum Node {
+pub enum Node<'a> {
     /// `null`
     Null,
     /// `true`, `false`
@@ -33,14 +35,14 @@ pub enum Node {
     /// Any other number.
     Float(f64),
     /// A string.
-    Str(String),
+    Str(Cow<'a, str>),
     /// A list.
-    Array(Vec<Node>),
+    Array(Vec<Node<'a>>),
     /// An object.
-    Object(Vec<(String, Node)>),
+    Object(Vec<(Cow<'a, str>, Node<'a>)>),
 }
 
-impl fmt::Debug for Node {
+impl fmt::Debug for Node<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "<{}>", self.sort())
     }
@@ -50,7 +52,7 @@ impl fmt::Debug for Node {
 ///
 /// # Errors
 /// `malformed` for what is not JSON, is nested deeper than [`limits::JSON_DEPTH`], or has a key twice.
-pub fn parse(bytes: &[u8]) -> Result<Node, Problem> {
+pub fn parse(bytes: &[u8]) -> Result<Node<'_>, Problem> {
     let mut de = serde_json::Deserializer::from_slice(bytes);
     let node = NodeSeed { depth: 0 }.deserialize(&mut de).and_then(|node| de.end().map(|()| node));
     node.map_err(|error| {
@@ -70,41 +72,47 @@ struct NodeSeed {
     depth: usize,
 }
 
+/// Up to so many members of an object are looked through for a key that is there twice.
+const FEW_MEMBERS: usize = 16;
+
 impl<'de> DeserializeSeed<'de> for NodeSeed {
-    type Value = Node;
-    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Node, D::Error> {
+    type Value = Node<'de>;
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for NodeSeed {
-    type Value = Node;
+    type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("JSON")
     }
-    fn visit_unit<E>(self) -> Result<Node, E> {
+    fn visit_unit<E>(self) -> Result<Node<'de>, E> {
         Ok(Node::Null)
     }
-    fn visit_bool<E>(self, v: bool) -> Result<Node, E> {
+    fn visit_bool<E>(self, v: bool) -> Result<Node<'de>, E> {
         Ok(Node::Bool(v))
     }
-    fn visit_i64<E>(self, v: i64) -> Result<Node, E> {
+    fn visit_i64<E>(self, v: i64) -> Result<Node<'de>, E> {
         Ok(Node::Int(v))
     }
-    fn visit_u64<E>(self, v: u64) -> Result<Node, E> {
+    fn visit_u64<E>(self, v: u64) -> Result<Node<'de>, E> {
         Ok(i64::try_from(v).map_or(Node::Uint(v), Node::Int))
     }
-    fn visit_f64<E>(self, v: f64) -> Result<Node, E> {
+    fn visit_f64<E>(self, v: f64) -> Result<Node<'de>, E> {
         Ok(Node::Float(v))
     }
-    fn visit_str<E>(self, v: &str) -> Result<Node, E> {
-        Ok(Node::Str(v.to_owned()))
+    fn visit_str<E>(self, v: &str) -> Result<Node<'de>, E> {
+        Ok(Node::Str(Cow::Owned(v.to_owned())))
     }
-    fn visit_string<E>(self, v: String) -> Result<Node, E> {
-        Ok(Node::Str(v))
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Node<'de>, E> {
+        Ok(Node::Str(Cow::Borrowed(v)))
     }
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
+    fn visit_string<E>(self, v: String) -> Result<Node<'de>, E> {
+        Ok(Node::Str(Cow::Owned(v)))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node<'de>, A::Error> {
         let depth = deeper::<A::Error>(self.depth)?;
         let mut items = Vec::new();
         while let Some(item) = seq.next_element_seed(NodeSeed { depth })? {
@@ -112,17 +120,48 @@ impl<'de> Visitor<'de> for NodeSeed {
         }
         Ok(Node::Array(items))
     }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node<'de>, A::Error> {
         let depth = deeper::<A::Error>(self.depth)?;
-        let mut members: Vec<(String, Node)> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if !seen.insert(key.clone()) {
+        let mut members: Vec<(Cow<'de, str>, Node<'de>)> = Vec::new();
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key_seed(KeySeed)? {
+            let twice = if members.len() < FEW_MEMBERS {
+                members.iter().any(|(before, _)| *before == key)
+            } else {
+                if seen.is_empty() {
+                    seen.extend(members.iter().map(|(before, _)| before.clone()));
+                }
+                !seen.insert(key.clone())
+            };
+            if twice {
                 return Err(de::Error::custom("a key is there twice in one object"));
             }
             members.push((key, map.next_value_seed(NodeSeed { depth })?));
         }
         Ok(Node::Object(members))
+    }
+}
+
+struct KeySeed;
+
+impl<'de> DeserializeSeed<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeySeed {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+    fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(v.to_owned()))
+    }
+    fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(v))
     }
 }
 
@@ -137,7 +176,7 @@ pub(crate) fn given<'de, D: de::Deserializer<'de>, T: de::Deserialize<'de>>(
     <Option<T> as de::Deserialize>::deserialize(deserializer).map(Some)
 }
 
-impl Node {
+impl<'s> Node<'s> {
     /// What sort of value it is, in a word.
     fn sort(&self) -> &'static str {
         match self {
@@ -151,7 +190,7 @@ impl Node {
     }
 
     /// A member of an object.
-    pub fn get(&self, key: &str) -> Option<&Node> {
+    pub fn get(&self, key: &str) -> Option<&Node<'s>> {
         match self {
             Node::Object(members) => members.iter().find(|(k, _)| k == key).map(|(_, v)| v),
             _ => None,
@@ -159,7 +198,7 @@ impl Node {
     }
 
     /// Takes a member out of an object.
-    pub fn take(&mut self, key: &str) -> Option<Node> {
+    pub fn take(&mut self, key: &str) -> Option<Node<'s>> {
         match self {
             Node::Object(members) => {
                 let at = members.iter().position(|(k, _)| k == key)?;
@@ -187,7 +226,7 @@ impl Node {
     }
 }
 
-impl serde::Serialize for Node {
+impl serde::Serialize for Node<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Node::Null => serializer.serialize_unit(),
@@ -332,7 +371,7 @@ fn sort_of(unexpected: &Unexpected<'_>) -> &'static str {
 
 #[derive(Clone, Copy)]
 struct Reader<'a> {
-    node: &'a Node,
+    node: &'a Node<'a>,
     path: &'a Path<'a>,
 }
 
@@ -447,7 +486,7 @@ impl<'de> VariantAccess<'de> for UnitVariant<'_> {
 }
 
 struct Items<'a> {
-    items: &'a [Node],
+    items: &'a [Node<'a>],
     at: usize,
     path: &'a Path<'a>,
 }
@@ -469,7 +508,7 @@ impl<'de> SeqAccess<'de> for Items<'_> {
 }
 
 struct Members<'a> {
-    members: &'a [(String, Node)],
+    members: &'a [(Cow<'a, str>, Node<'a>)],
     at: usize,
     path: &'a Path<'a>,
 }
@@ -478,7 +517,7 @@ impl<'de> MapAccess<'de> for Members<'_> {
     type Error = ShapeError;
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ShapeError> {
         let Some((key, _)) = self.members.get(self.at) else { return Ok(None) };
-        let key: de::value::StrDeserializer<'_, ShapeError> = key.as_str().into_deserializer();
+        let key: de::value::StrDeserializer<'_, ShapeError> = (&**key).into_deserializer();
         seed.deserialize(key).map(Some).map_err(|error| error.at(self.path))
     }
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ShapeError> {

@@ -40,6 +40,9 @@ pub enum Error {
     /// What was read is not what was written. The next [`Public::apply`] clears it, and says so.
     #[error("the public state is damaged: {0}")]
     Damaged(String),
+    /// It is damaged, and sled can't even clear it: whoever opened sled takes another.
+    #[error("the public state is damaged and can't be cleared: {0}")]
+    Lost(String),
 }
 
 impl From<sled::Error> for Error {
@@ -166,7 +169,10 @@ impl Public {
             false => self.apply_all(messages),
         };
         if let Err(Error::Damaged(_)) = came_upon {
-            self.clear()?;
+            self.clear().map_err(|error| match error {
+                Error::Damaged(why) => Error::Lost(why),
+                error => error,
+            })?;
             self.damaged.store(false, Ordering::Release);
         }
         came_upon

@@ -44,7 +44,7 @@ impl Decide for AnswerQuery {
     type Shape = SentAnswer;
     const RIGHT: Right = Right { roles: &[], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentAnswer = shape::object(data)?;
         Ok(Self { query: sent.query, text: shape::remark("/data/text", &sent.text)? })
     }

@@ -44,7 +44,7 @@ impl Decide for Approve {
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentApprove = shape::object(data)?;
         Ok(Self { note: shape::optional_remark("/data/note", sent.note)? })
     }

@@ -80,7 +80,7 @@ impl Decide for AskQuery {
     type Shape = SentAsk;
     const RIGHT: Right = Right { roles: &[], machine: true };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentAsk = shape::object(data)?;
         if sent.block.is_some() && sent.field.is_some() {
             return Err(Problem::invalid("/data/field", "name a block or a field, not both"));

@@ -55,7 +55,7 @@ impl Decide for Assign {
     type Shape = SentAssign;
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentAssign = shape::object(data)?;
         if sent.writers.is_none() && sent.editor.is_none() && sent.checkers.is_none() && sent.due.is_none() {
             return Err(Problem::invalid("/data", "an assignment has writers, editor, checkers or due"));

@@ -63,7 +63,7 @@ impl Decide for Cite {
     type Shape = SentCite;
     const RIGHT: Right = Right { roles: &[Role::Reporter, Role::Checker], machine: true };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentCite = shape::object(data)?;
         let cite = Self {
             claim: sent.claim,

@@ -74,7 +74,7 @@ impl Decide for RaiseClaim {
     type Shape = SentClaim;
     const RIGHT: Right = Right { roles: &[Role::Reporter, Role::Editor, Role::Checker], machine: true };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentClaim = shape::object(data)?;
         Ok(Self {
             quote: shape::remark("/data/quote", &sent.quote)?,

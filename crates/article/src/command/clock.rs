@@ -52,14 +52,14 @@ pub fn carry_out(article: &Article, context: &Context<'_>) -> Result<Decision, P
         }
     };
     let event = schedule.event.as_hyphenated().to_string();
-    let data = Node::Object(vec![("schedule".to_owned(), Node::Str(event))]);
+    let data = Node::Object(vec![("schedule".into(), Node::Str(event.into()))]);
     let id = article.id.as_hyphenated().to_string();
     let content = json::canonical_object(&[
-        ("article", &Node::Str(id)),
+        ("article", &Node::Str(id.into())),
         ("base", &Node::Null),
         ("data", &data),
         ("expect", &Node::Null),
-        ("type", &Node::Str("clock".to_owned())),
+        ("type", &Node::Str("clock".into())),
     ]);
     let mut hasher = Sha256::new();
     hasher.update(context.salt.0);

@@ -58,7 +58,7 @@ impl Decide for ConfirmRedaction {
     type Shape = SentConfirmRedaction;
     const RIGHT: Right = Right { roles: &[Role::Chief, Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentConfirmRedaction = shape::object(data)?;
         Ok(Self { target: Target::read(sent.words.as_deref(), sent.versions)? })
     }

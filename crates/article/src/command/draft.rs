@@ -51,7 +51,7 @@ impl Decide for Draft {
     type Shape = SentDraft;
     const RIGHT: Right = Right { roles: &[Role::Reporter], machine: true };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let mut rest = data.clone();
         let (blocks, markdown) = (rest.take("blocks"), rest.take("markdown"));
         let fields: SentFields = unknown_among(shape::object(&rest))?;
@@ -122,7 +122,7 @@ fn unknown_among(fields: Result<SentFields, Problem>) -> Result<SentFields, Prob
 }
 
 /// A body sent as blocks or as Markdown.
-pub(super) fn body(blocks: Option<&Node>, markdown: Option<&Node>) -> Result<Option<Body>, Problem> {
+pub(super) fn body(blocks: Option<&Node<'_>>, markdown: Option<&Node<'_>>) -> Result<Option<Body>, Problem> {
     match (blocks, markdown) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => {

@@ -46,7 +46,7 @@ impl Decide for DropClaim {
     type Shape = SentDrop;
     const RIGHT: Right = Right { roles: &[Role::Checker], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentDrop = shape::object(data)?;
         Ok(Self { claim: sent.claim, reason: shape::remark("/data/reason", &sent.reason)? })
     }

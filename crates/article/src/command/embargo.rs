@@ -42,7 +42,7 @@ impl Decide for Embargo {
     type Shape = SentEmbargo;
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentEmbargo = shape::object(data)?;
         let until = sent.until.ok_or_else(|| {
             Problem::invalid("/data/until", "/data/until is required: a time, or null to lift the embargo")

@@ -73,7 +73,7 @@ macro_rules! commands {
             pub const TYPES: &'static [&'static str] = &[$($name),*];
 
             /// Reads the data of a command of this type.
-            fn read(kind: &str, data: &Node) -> Option<Result<Ask, Problem>> {
+            fn read(kind: &str, data: &Node<'_>) -> Option<Result<Ask, Problem>> {
                 match kind {
                     $($name => Some($module::$command::read(data).map(Ask::$command)),)*
                     _ => None,
@@ -259,7 +259,7 @@ pub(crate) trait Decide: Sized {
     const NEEDS_BASE: bool = false;
 
     /// Reads and checks what needs no article: the shape.
-    fn read(data: &Node) -> Result<Self, Problem>;
+    fn read(data: &Node<'_>) -> Result<Self, Problem>;
 
     /// Whether stage and status allow it. By default anything but a spiked article does.
     fn allowed(&self, case: &Case<'_>) -> Result<(), Problem> {

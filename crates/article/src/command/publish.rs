@@ -110,7 +110,7 @@ impl Decide for Publish {
     const RIGHT: Right = Right { roles: &[Role::Publisher], machine: false };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentPublish = shape::object(data)?;
         let note = match sent.note {
             Some(note) if !crate::text::is_blank(&note) => Some(shape::reader_note("/data/note", &note)?),

@@ -63,7 +63,7 @@ impl Command {
         let Node::Object(members) = &node else {
             return Err(Problem::new(Code::Malformed, "a command is a JSON object"));
         };
-        if let Some((unknown, _)) = members.iter().find(|(key, _)| !FIELDS.contains(&key.as_str())) {
+        if let Some((unknown, _)) = members.iter().find(|(key, _)| !FIELDS.contains(&&**key)) {
             let pointer = format!("/{}", unknown.replace('~', "~0").replace('/', "~1"));
             return Err(Problem {
                 suggestion: json::nearest(unknown, FIELDS),
@@ -128,14 +128,14 @@ impl<'de> serde::Deserialize<'de> for SentTime {
     }
 }
 
-fn member<T: serde::de::DeserializeOwned>(node: &Node, name: &str) -> Result<Option<T>, Problem> {
+fn member<T: serde::de::DeserializeOwned>(node: &Node<'_>, name: &str) -> Result<Option<T>, Problem> {
     match node.get(name) {
         None | Some(Node::Null) => Ok(None),
         Some(value) => value.decode(&format!("/{name}")).map(Some),
     }
 }
 
-fn kind(node: &Node, hints: Hints<'_>) -> Result<String, Problem> {
+fn kind(node: &Node<'_>, hints: Hints<'_>) -> Result<String, Problem> {
     let said = member::<String>(node, "type")?;
     match (said, hints.kind) {
         (Some(said), Some(subject)) if said != subject => {
@@ -147,7 +147,7 @@ fn kind(node: &Node, hints: Hints<'_>) -> Result<String, Problem> {
     }
 }
 
-fn id(node: &Node, hints: Hints<'_>) -> Result<Uuid, Problem> {
+fn id(node: &Node<'_>, hints: Hints<'_>) -> Result<Uuid, Problem> {
     let said = member::<StrictUuid>(node, "id")?.map(|StrictUuid(id)| id);
     let hinted = match hints.id {
         None => None,
@@ -182,7 +182,7 @@ fn unknown_type(kind: &str) -> Problem {
 
 /// The content of a command, in RFC 8785 form. The words that a redaction names are left out: with them, the hash and
 /// salt in its event could be used to try out what was erased.
-fn content(kind: &str, article: Uuid, base: Option<u32>, expect: Option<u32>, data: &Node) -> Vec<u8> {
+fn content(kind: &str, article: Uuid, base: Option<u32>, expect: Option<u32>, data: &Node<'_>) -> Vec<u8> {
     let without_words = match (kind, data) {
         ("redact" | "confirm_redaction", Node::Object(members)) => {
             Some(Node::Object(members.iter().filter(|(name, _)| name != "words").cloned().collect()))
@@ -194,11 +194,11 @@ fn content(kind: &str, article: Uuid, base: Option<u32>, expect: Option<u32>, da
     let article = article.as_hyphenated().to_string();
     // In the order of their names.
     let members = [
-        ("article", &Node::Str(article)),
+        ("article", &Node::Str(article.into())),
         ("base", &number(base)),
         ("data", data),
         ("expect", &number(expect)),
-        ("type", &Node::Str(kind.to_owned())),
+        ("type", &Node::Str(kind.into())),
     ];
     json::canonical_object(&members)
 }

@@ -117,7 +117,7 @@ impl Decide for Redact {
     type Shape = SentRedact;
     const RIGHT: Right = Right { roles: &[Role::Chief], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentRedact = shape::object(data)?;
         let redact = Self {
             target: Target::read(sent.words.as_deref(), sent.versions)?,

@@ -45,7 +45,7 @@ impl Decide for Restore {
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         shape::object(data)
     }
 

@@ -47,7 +47,7 @@ impl Decide for Restrict {
     type Shape = SentRestrict;
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentRestrict = shape::object(data)?;
         let people = sent.people.ok_or_else(|| {
             Problem::invalid("/data/people", "/data/people is required: who may see it, or null for everyone")

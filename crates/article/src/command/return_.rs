@@ -39,7 +39,7 @@ impl Decide for Return {
     type Shape = SentReturn;
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentReturn = shape::object(data)?;
         Ok(Self { reason: shape::remark("/data/reason", &sent.reason)? })
     }

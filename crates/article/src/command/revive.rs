@@ -41,7 +41,7 @@ impl Decide for Revive {
     type Shape = SentRevive;
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentRevive = shape::object(data)?;
         Ok(Self { reason: shape::optional_remark("/data/reason", sent.reason)? })
     }

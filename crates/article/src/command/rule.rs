@@ -70,7 +70,7 @@ impl Decide for Rule {
     const RIGHT: Right = Right { roles: &[Role::Checker], machine: false };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentRule = shape::object(data)?;
         Ok(Self {
             claim: sent.claim,

@@ -290,7 +290,7 @@ pub(crate) fn warning(warning: &TextWarning, block: Option<BlockId>) -> Warning 
 }
 
 /// Decodes the members of an object that a shape knows.
-pub(crate) fn object<T: serde::de::DeserializeOwned>(data: &Node) -> Result<T, Problem> {
+pub(crate) fn object<T: serde::de::DeserializeOwned>(data: &Node<'_>) -> Result<T, Problem> {
     data.decode("/data")
 }
 

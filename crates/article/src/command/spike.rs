@@ -40,7 +40,7 @@ impl Decide for Spike {
     type Shape = SentSpike;
     const RIGHT: Right = Right { roles: &[Role::Editor], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentSpike = shape::object(data)?;
         Ok(Self { reason: shape::optional_remark("/data/reason", sent.reason)? })
     }

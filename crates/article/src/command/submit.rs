@@ -30,7 +30,7 @@ impl Decide for Submit {
     const RIGHT: Right = Right { roles: &[Role::Reporter, Role::Editor], machine: false };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         shape::object(data)
     }
 

@@ -33,7 +33,7 @@ impl Decide for Unschedule {
     type Shape = SentUnschedule;
     const RIGHT: Right = Right { roles: &[Role::Publisher], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         shape::object::<SentUnschedule>(data).map(|SentUnschedule {}| Self)
     }
 

@@ -50,7 +50,7 @@ impl Decide for Waive {
     const RIGHT: Right = Right { roles: &[Role::Chief], machine: false };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentWaive = shape::object(data)?;
         if sent.reasons.is_empty() || sent.reasons.len() > limits::WARNINGS {
             let detail = format!("/data/reasons: expected 1 to {} reasons", limits::WARNINGS);

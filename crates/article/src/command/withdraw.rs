@@ -51,7 +51,7 @@ impl Decide for Withdraw {
     type Shape = SentWithdraw;
     const RIGHT: Right = Right { roles: &[Role::Publisher], machine: false };
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let sent: SentWithdraw = shape::object(data)?;
         Ok(Self { notice: shape::reader_note("/data/notice", &sent.notice)?, for_good: sent.for_good })
     }

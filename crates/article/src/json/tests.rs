@@ -63,7 +63,23 @@ fn duplicate_keys_depth_and_garbage_are_malformed() {
     assert!(parse(over.as_bytes()).unwrap_err().detail.contains("32 deep"));
 }
 
-fn any_node() -> impl Strategy<Value = Node> {
+#[test]
+fn a_key_is_found_twice_among_many_and_however_it_is_written() {
+    let object = |names: &[String]| {
+        let members: Vec<_> = names.iter().map(|name| format!("{name}:1")).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let mut names: Vec<_> = (0..100).map(|at| format!("\"k{at}\"")).collect();
+    assert!(parse(object(&names).as_bytes()).is_ok());
+    for twice in [r#""k0""#, r#""k15""#, r#""k16""#, r#""k99""#, r#""\u006b42""#] {
+        names.push(twice.to_owned());
+        assert_eq!(parse(object(&names).as_bytes()).unwrap_err().code, Code::Malformed, "{twice}");
+        names.pop();
+    }
+    assert_eq!(parse(br#"{"a":1,"\u0061":2}"#).unwrap_err().code, Code::Malformed);
+}
+
+fn any_node() -> impl Strategy<Value = Node<'static>> {
     let leaf = prop_oneof![
         Just(Node::Null),
         any::<bool>().prop_map(Node::Bool),
@@ -71,13 +87,16 @@ fn any_node() -> impl Strategy<Value = Node> {
         (-9..9_i64).prop_map(Node::Int),
         (i64::MAX as u64 + 1..).prop_map(Node::Uint),
         any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Node::Float),
-        "[a\\\\\"\u{0}-\u{1f}\u{7f}é\u{2028}😀]{0,6}".prop_map(Node::Str),
+        "[a\\\\\"\u{0}-\u{1f}\u{7f}é\u{2028}😀]{0,6}".prop_map(|text| Node::Str(text.into())),
     ];
     leaf.prop_recursive(4, 24, 5, |inner| {
         let members = proptest::collection::btree_map("[a-c\\\\\"\nA é\u{ffff}😀]{0,2}", inner.clone(), 0..5);
         prop_oneof![
             proptest::collection::vec(inner, 0..4).prop_map(Node::Array),
-            members.prop_map(|members| Node::Object(members.into_iter().rev().collect())),
+            members.prop_map(|members| {
+                let members = members.into_iter().rev();
+                Node::Object(members.map(|(name, node)| (name.into(), node)).collect())
+            }),
         ]
     })
 }

@@ -61,7 +61,7 @@ impl Decide for Edit {
     const RIGHT: Right = Right { roles: &[Role::Reporter, Role::Editor], machine: true };
     const NEEDS_BASE: bool = true;
 
-    fn read(data: &Node) -> Result<Self, Problem> {
+    fn read(data: &Node<'_>) -> Result<Self, Problem> {
         let mut rest = data.clone();
         let (ops, set, markdown) = (rest.take("ops"), rest.take("set"), rest.take("markdown"));
         shape::object::<Nothing>(&rest).map_err(|mut problem| {

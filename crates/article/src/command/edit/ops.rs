@@ -56,7 +56,7 @@ pub(crate) enum SentOp {
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-pub(super) fn read_ops(ops: &Node) -> Result<Vec<Op>, Problem> {
+pub(super) fn read_ops(ops: &Node<'_>) -> Result<Vec<Op>, Problem> {
     let Node::Array(items) = ops else {
         return Err(Problem::invalid("/data/ops", "/data/ops: expected a list"));
     };
@@ -68,7 +68,7 @@ pub(super) fn read_ops(ops: &Node) -> Result<Vec<Op>, Problem> {
     items.iter().enumerate().map(|(at, item)| read_op(&format!("/data/ops/{at}"), item)).collect()
 }
 
-fn read_op(pointer: &str, item: &Node) -> Result<Op, Problem> {
+fn read_op(pointer: &str, item: &Node<'_>) -> Result<Op, Problem> {
     #[derive(Deserialize)]
     #[serde(rename_all = "lowercase")]
     enum Name {
