@@ -80,9 +80,14 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     };
     let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &book));
     let end = service.log.events().end().await?;
+    let (store, health) = (Arc::clone(&service.store), Arc::clone(&gateway.health));
+    let mut catching_up = tokio::spawn(async move {
+        store.folded(end).await;
+        health.set_caught_up();
+    });
     tokio::select! {
-        () = service.store.folded(end) => gateway.health.set_caught_up(),
-        // It serves all the same, so that operators can be told why it isn't ready.
+        _ = &mut catching_up => {}
+        // It serves all the same, so that operators can be told why it isn't ready; and what halts it may pass.
         () = service.desk.until_halted() => {}
     }
 
@@ -100,7 +105,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     if let Some(answers) = answers {
         answers.await??;
     }
-    keeping.iter().chain([&over]).for_each(tokio::task::JoinHandle::abort);
+    keeping.iter().chain([&over, &catching_up]).for_each(tokio::task::JoinHandle::abort);
     if let Some(couriers) = couriers {
         couriers.stop().await;
     }

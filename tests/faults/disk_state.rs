@@ -9,7 +9,8 @@ use serde_json::json;
 use super::newsroom::Newsroom;
 use super::shim::{EIO, ENOSPC, FOR_EVER, Fault, SYNC, Shim, WRITE};
 use super::{Harm, Scratch, flip};
-use crate::harness::until;
+use crate::harness::{Serving, until};
+use crate::nats_server::NatsServer;
 
 fn copy(from: &Path, to: &Path) {
     let _ = std::fs::remove_dir_all(to);
@@ -233,4 +234,35 @@ fn a_state_of_another_day_is_folded_on_and_a_log_of_another_day_is_not_decided_o
     newsroom.serving.start_again();
     newsroom.is_as_answered();
     newsroom.verifies();
+}
+
+/// A log that had lost its tail when the instance started, as one looks while its servers are still finding each other.
+#[test]
+fn an_instance_that_starts_on_a_log_without_its_tail_is_ready_once_the_tail_is_back() {
+    let mut server = NatsServer::start();
+    let mut newsroom = Newsroom::of(Serving::on_nats(&server.url()));
+    newsroom.publish("Yesterday");
+    assert_eq!(newsroom.serving.terminate().code(), Some(0));
+    server.kill();
+    let (store, scratch) = (server.store(), Scratch::new());
+    let (yesterday, today) = (scratch.join("yesterday"), scratch.join("today"));
+    copy(&store, &yesterday);
+    server.start_again();
+    newsroom.serving.start_again();
+    newsroom.publish("Today");
+    assert_eq!(newsroom.serving.terminate().code(), Some(0));
+    server.kill();
+    copy(&store, &today);
+
+    copy(&yesterday, &store);
+    server.start_again();
+    newsroom.serving.start_again();
+    let (status, why) = newsroom.serving.get("audra", "/readyz");
+    assert!(status == 503 && why.contains("its tail is lost"), "{why}");
+    server.kill();
+    copy(&today, &store);
+    server.start_again();
+    until("it is ready", || newsroom.serving.get("audra", "/readyz").0 == 200);
+    newsroom.is_as_answered();
+    newsroom.publish("And it goes on");
 }

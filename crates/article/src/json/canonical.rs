@@ -1,5 +1,7 @@
 //! The RFC 8785 form, over which commands are hashed.
 
+use std::io::Write;
+
 use super::Node;
 
 /// An object in RFC 8785 form, its members in the order of their names already.
@@ -36,6 +38,10 @@ impl Node<'_> {
             Node::Null => out.extend_from_slice(b"null"),
             Node::Bool(true) => out.extend_from_slice(b"true"),
             Node::Bool(false) => out.extend_from_slice(b"false"),
+            // As a number of JavaScript's has it, which is what RFC 8785 asks for: up to 2^53 all its figures.
+            Node::Int(number) if number.unsigned_abs() <= 1 << 53 => {
+                let _ = write!(out, "{number}");
+            }
             Node::Int(_) | Node::Uint(_) | Node::Float(_) => {
                 // Numbers of parsed JSON are finite, so this can't fail.
                 out.extend(serde_json_canonicalizer::to_vec(self).unwrap_or_default());

@@ -85,6 +85,8 @@ fn any_node() -> impl Strategy<Value = Node<'static>> {
         any::<bool>().prop_map(Node::Bool),
         any::<i64>().prop_map(Node::Int),
         (-9..9_i64).prop_map(Node::Int),
+        (-2..2_i64).prop_map(|off| Node::Int((1 << 53) + off)),
+        (-2..2_i64).prop_map(|off| Node::Int(off - (1 << 53))),
         (i64::MAX as u64 + 1..).prop_map(Node::Uint),
         any::<f64>().prop_filter("finite", |number| number.is_finite()).prop_map(Node::Float),
         "[a\\\\\"\u{0}-\u{1f}\u{7f}é\u{2028}😀]{0,6}".prop_map(|text| Node::Str(text.into())),
