@@ -6,8 +6,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::decide::{Author, conclude};
 use super::publish::{self, Edition};
-use super::{Author, Context, Data, Decision, Outcome, conclude};
+use super::{Context, Data, Decision, Outcome};
 use crate::article::{Article, Broken};
 use crate::bound;
 use crate::event::{Event, Hex, Said, Time};
