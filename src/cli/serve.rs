@@ -25,7 +25,8 @@ const FEED_NEEDS_NATS: &str = "--parts feed alone reads the wire from NATS: an e
 When ready it prints one line on stdout: copydesk ready http://ADDRESS. SIGTERM drains and exits 0.")]
 pub struct Serve {
     /// Where to listen for HTTP; port 0 takes a free one
-    #[arg(long, value_name = "A")]
+    // A process that starts itself anew says it again: the last one holds.
+    #[arg(long, value_name = "A", overrides_with = "listen")]
     listen: Option<SocketAddr>,
     /// Keep the log in NATS JetStream at this address, instead of an embedded one
     #[arg(long, value_name = "URL")]

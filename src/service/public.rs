@@ -98,7 +98,7 @@ pub(super) async fn serve(
     entrance: Entrance,
     stop: watch::Sender<bool>,
 ) -> anyhow::Result<()> {
-    let process_url = url_of(&entrance)?;
+    let (process_url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let url = config.nats.url.as_deref().context("nats.url is missing: where is the NATS server?")?;
     let credentials = config.nats.feed_credentials.as_deref();
     let client = nats::connect_with(url, credentials, "reading the wire", nats::FEED_INBOXES).await?;
@@ -161,5 +161,5 @@ pub(super) async fn serve(
         tracing::warn!(%error, "the public state was not flushed; it is folded anew where it is torn");
     }
     tracing::info!("stopped");
-    again_where(&store)
+    again_where(&store, at)
 }

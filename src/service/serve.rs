@@ -1,6 +1,7 @@
 //! A process that answers until it is told to stop.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     if Part::is_feed_alone(&options.parts) {
         return super::public::serve(&config, entrance, stop).await;
     }
-    let url = url_of(&entrance)?;
+    let (url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let log = open_log(&config).await?;
     let service = open(&config, log).await?;
     let over = tokio::spawn(stop_once(service.store.given_up(), stop.clone()));
@@ -111,7 +112,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     }
     service.stop().await;
     tracing::info!("stopped");
-    again_where(&service.store)
+    again_where(&service.store, at)
 }
 
 /// Has the process stop once the folded state was given up.
@@ -122,17 +123,18 @@ pub(super) async fn stop_once(mut given_up: watch::Receiver<bool>, stop: watch::
     }
 }
 
-/// Puts this program, as it was started, in the place of this process where the folded state was given up: whatever
-/// sled still holds goes with it, and whoever looks after the process needs to do nothing.
+/// Puts this program, as it was started and listening where it did, in the place of this process where the folded state
+/// was given up: whatever sled still holds goes with it, and whoever looks after the process needs to do nothing.
 ///
 /// # Errors
 /// Where it can't be started: then the process ends, and whoever looks after it starts it.
-pub(super) fn again_where(store: &Store) -> anyhow::Result<()> {
+pub(super) fn again_where(store: &Store, at: SocketAddr) -> anyhow::Result<()> {
     if !*store.given_up().borrow() {
         return Ok(());
     }
     let program = std::env::current_exe().context("this program isn't where it was")?;
-    let error = std::process::Command::new(program).args(std::env::args_os().skip(1)).exec();
+    let mut again = std::process::Command::new(program);
+    let error = again.args(std::env::args_os().skip(1)).args(["--listen", &at.to_string()]).exec();
     Err(error).context("this program can't be started anew")
 }
 

@@ -168,12 +168,12 @@ fn pages_that_sled_can_not_even_clear_are_set_aside_and_the_service_starts_itsel
     let mut bytes = std::fs::read(&file).unwrap();
     bytes.iter_mut().step_by(61).for_each(|byte| *byte = !*byte);
     std::fs::write(&file, bytes).unwrap();
-    let process = newsroom.serving.pid();
+    let (process, url) = (newsroom.serving.pid(), newsroom.serving.url().to_owned());
     let id = right.keys().next().unwrap();
     let (status, problem) = newsroom.serving.get("carl", &format!("/v1/articles/{id}"));
     assert_eq!(status, 503, "{problem}");
     newsroom.serving.starts_anew();
-    assert_eq!(newsroom.serving.pid(), process);
+    assert_eq!((newsroom.serving.pid(), newsroom.serving.url()), (process, &*url));
     assert!(data.join("state.set-aside-1").is_dir() && !data.join("state.given-up").exists());
     assert_eq!(newsroom.articles(), right);
     newsroom.is_as_answered();
