@@ -176,10 +176,7 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
             let checked = round(plan, &mut house, &mut load, &mut in_house, &mut report, &mut told).await;
             match checked {
                 Ok(size) => newest = size,
-                Err(error) => {
-                    let detail = format!("{error:#}");
-                    report.findings.push(Finding { what: What::Conduct, article: None, seq: None, detail });
-                }
+                Err(error) => report.findings.push(conduct(&error)),
             }
             report.rounds += 1;
             report.seconds = started.elapsed().as_secs_f64();
@@ -192,6 +189,12 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
                 break;
             }
         }
+        if report.findings.is_empty() {
+            if let Err(error) = last_look(&mut house, &mut report).await {
+                report.findings.push(conduct(&error));
+            }
+            report.findings.iter().for_each(|finding| told(Told::Found(finding)));
+        }
         report = totals(&report, &house, newest);
         drop((load, house));
         if !plan.keep && report.findings.is_empty() {
@@ -200,6 +203,19 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
     }
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
+}
+
+fn conduct(error: &anyhow::Error) -> Finding {
+    Finding { what: What::Conduct, article: None, seq: None, detail: format!("{error:#}") }
+}
+
+/// Everything held against everything once more, when all who follow have had the time to get it.
+async fn last_look(house: &mut House, report: &mut Report) -> anyhow::Result<()> {
+    let gathered = house.gather_with_time().await?;
+    let checked = tokio::task::spawn_blocking(move || gathered.check()).await?;
+    report.checks += checked.checks;
+    report.findings.extend(checked.findings);
+    Ok(())
 }
 
 /// The report with what the present house came to.

@@ -27,6 +27,7 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("submit", &["submitted"]),
     ("return", &["returned"]),
     ("approve", &["approved"]),
+    ("waive", &["waived"]),
     ("embargo", &["embargoed"]),
     ("restrict", &["restricted"]),
     ("publish", &["published", "scheduled"]),
