@@ -178,6 +178,14 @@ impl Known<'_> {
                 }
             }
         }
+        // What an instance took for another's, and was its own.
+        if let [sent] = self.sent.as_slice()
+            && sent.sendings == 1
+            && let Some(answer) = sent.accepted().find(|answer| answer.at("duplicate") == &Value::Bool(true))
+        {
+            let detail = format!("command {id} was sent once, and was answered as sent again");
+            checked.found(What::AnsweredOtherwise, answer.text("article").parse().ok(), None, detail);
+        }
         if new > 1 || accepted > 1 {
             let article = first.and_then(|answer| answer.text("article").parse().ok());
             let detail = format!("command {id} was taken as new {} times", new.max(accepted));

@@ -302,6 +302,13 @@ impl Record {
             let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
             again["version"] = json!(4);
         });
+        // An append was sent again, refused for what it had itself written, and then found by its id.
+        self.planted(What::AnsweredOtherwise, |record| {
+            let Outcome::Accepted(first) = &mut record.sent("withdraw").outcomes[0] else {
+                panic!("refused")
+            };
+            first["duplicate"] = json!(true);
+        });
         self.planted(What::RefusedWritten, |record| {
             record.sent("ask").outcomes =
                 vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
