@@ -146,6 +146,18 @@ fn table(report: &Report, log: LogKind, instances: usize, screen: &mut Screen) -
     screen.line(format!("  {:>14} things held against each other", report.checks))?;
     screen.line(format!("  {:>14} MiB of memory at most", report.largest_memory_bytes >> 20))?;
     screen.line(format!("  {:>14} open files at most", report.most_open_files))?;
+    for course in report.level.iter().flat_map(|level| &level.courses) {
+        let line = format!(
+            "  {:>6.1} {:>6.1} {:>6.1} {} (first quarter of the rounds, middle, last)",
+            course.first, course.middle, course.last, course.what
+        );
+        screen.line(line)?;
+        if !course.is_level() {
+            let line =
+                screen.paint(BAD, &format!("  not level: {} rose by more than a quarter", course.what));
+            screen.line(line)?;
+        }
+    }
     for finding in &report.findings {
         let line = screen.paint(BAD, &safe::text(&finding.to_string()));
         screen.line(line)?;

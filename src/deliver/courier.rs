@@ -163,7 +163,7 @@ impl Courier {
     /// Returns with the page once it is this instance's to keep; none once it is to stop.
     async fn wait_for_turn(&self) -> Result<Option<Held>, Halt> {
         let keys = self.log.keys();
-        let (mut seen, mut idle_until) = ((0, Instant::now()), Instant::now());
+        let (mut seen, mut idle_until) = (((Uuid::nil(), 0), Instant::now()), Instant::now());
         while !*self.stop.borrow() {
             let written = Instant::now();
             let (revision, mut page) = match page::read(&keys, &self.subscriber.name).await? {
@@ -171,11 +171,13 @@ impl Courier {
                 None => {
                     let began = if self.subscriber.from_start { 0 } else { self.log.wire().end().await? };
                     let ledger = Ledger::beginning(began);
-                    (0, Page { holder: Uuid::nil(), wake: None, full: false, ledger })
+                    (0, Page { holder: Uuid::nil(), beat: 0, wake: None, full: false, ledger })
                 }
             };
-            if seen.0 != revision {
-                seen = (revision, written);
+            // A build that didn't count left only the revision to go by.
+            let sign = (page.holder, if page.beat == 0 { revision } else { page.beat });
+            if seen.0 != sign {
+                seen = (sign, written);
             }
             let is_free = page.holder == self.me || page.holder.is_nil() || !self.log.is_shared();
             if !is_free && !self.has_work(&page).await? {
@@ -183,6 +185,7 @@ impl Courier {
             }
             if is_free || (seen.1.elapsed() >= LEASE && idle_until.elapsed() >= GRACE) {
                 page.holder = self.me;
+                page.beat += 1;
                 match page::write(&keys, &self.subscriber.name, revision, &page).await {
                     Ok(revision) => return Ok(Some(Held { page, revision, written, changed: None })),
                     Err(KeyError::Conflict) => {}
@@ -382,6 +385,7 @@ impl Courier {
         };
         held.page.full = !ledger.has_room();
         held.page.wake = wake;
+        held.page.beat += 1;
         held.revision =
             page::write(&self.log.keys(), &self.subscriber.name, held.revision, &held.page).await?;
         held.written = began;

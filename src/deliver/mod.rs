@@ -9,7 +9,7 @@
 //!
 //! What a subscriber has taken is an account ([`ledger`]) under one key of the log's compare-and-set space, together
 //! with who keeps it ([`page`]). To send, an instance must have written the page within the last [`FRESH`]; to take a
-//! page over, it must have seen it unchanged for [`LEASE`], longer than that and an attempt together. Only spans are
+//! page over, it must have seen its holder write nothing for [`LEASE`], longer than that and an attempt together. Only spans are
 //! compared, each by one machine's own clock, so it doesn't matter whether clocks agree. A page is written when
 //! something was taken, at most once a second, and before attempts: an instance that has nothing to send writes
 //! nothing, and nobody takes its place unless there is something to do.

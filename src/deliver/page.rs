@@ -15,6 +15,9 @@ use crate::log::{LogError, Seq};
 pub struct Page {
     /// The instance that sends; nil where it has let go.
     pub holder: Uuid,
+    /// How often its holders wrote it: that it goes up shows that the holder lives. Others write too, for another try.
+    #[serde(default)]
+    pub beat: u64,
     /// By when the holder has something to do, if it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wake: Option<DateTime<Utc>>,

@@ -50,6 +50,8 @@ pub enum Fault {
     OldState(usize),
     /// Killed, and started again on a damaged folded state.
     DamageState(usize, Damage),
+    /// Many readers come who take nothing for so long of what they are sent.
+    Idle(usize, Duration),
     /// A NATS server is killed (-9) and started again.
     KillServer(usize),
     /// Two servers of three are gone for so long: nothing can be answered but 503.
@@ -83,6 +85,7 @@ impl Fault {
             Fault::DamageState(_, Damage::Truncate) => "truncated sled file",
             Fault::DamageState(_, Damage::Zero) => "zeroed sled file",
             Fault::DamageState(_, Damage::Flip) => "flipped bit in a sled file",
+            Fault::Idle(..) => "consumers that take nothing",
             Fault::KillServer(_) => "kill -9 of a nats-server",
             Fault::KillTwoServers(..) => "two of three nats-servers gone",
             Fault::KillAllServers => "kill -9 of all nats-servers",
@@ -105,7 +108,8 @@ impl Fault {
         let (short, long) = (ms(200, 1500, dice), ms(5500, 8000, dice));
         let stop = if dice.chance(40) { long } else { short };
         let roll = dice.roll(100);
-        let of_instances = match dice.roll(20) {
+        let of_instances = match dice.roll(22) {
+            20.. => Fault::Idle(one, long),
             0..8 => Fault::Kill(whom),
             8..11 => Fault::Terminate(whom),
             11..14 => Fault::Stop(whom, stop),
@@ -138,6 +142,7 @@ impl fmt::Display for Fault {
             Fault::EmptyState(one) | Fault::OldState(one) | Fault::DamageState(one, _) => {
                 write!(f, " (instance {one})")
             }
+            Fault::Idle(one, time) => write!(f, " (instance {one}, {} ms)", time.as_millis()),
             Fault::KillServer(one) | Fault::Halve(one) => write!(f, " (server {one})"),
             Fault::KillTwoServers(one, time) => {
                 write!(f, " (all but server {one}, {} ms)", time.as_millis())

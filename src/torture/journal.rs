@@ -123,6 +123,30 @@ pub struct Streamed {
     pub body: Hash,
 }
 
+/// What staff were told of an event by `/v1/stream`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Moved {
+    /// The event's position in the log.
+    pub seq: u64,
+    /// What was told.
+    pub told: Value,
+}
+
+/// A message that a receiver of webhooks got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivered {
+    /// Which receiver, by its name in the configuration.
+    pub receiver: &'static str,
+    /// The event that it says it is of.
+    pub event: String,
+    /// SHA-256 of its body.
+    pub body: Hash,
+    /// Whether its signature was that of its bytes.
+    pub is_signed: bool,
+    /// Whether it was answered with success.
+    pub is_taken: bool,
+}
+
 /// A checkpoint that an instance gave out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {
@@ -154,6 +178,12 @@ pub struct Journal {
     pub received: Vec<Received>,
     /// What each reader of `/stream` got, in its order, over all its connections.
     pub streamed: Vec<Vec<Streamed>>,
+    /// What each of the staff who follow `/v1/stream` was told, likewise.
+    pub moved: Vec<Vec<Moved>>,
+    /// The receivers of webhooks that take what they are sent, at last.
+    pub receivers: Vec<&'static str>,
+    /// What they got, in their order.
+    pub delivered: Vec<Delivered>,
     /// Checkpoints, in the order in which they were given out.
     pub kept: Vec<Kept>,
     /// Every marked word that was seen outside.

@@ -10,7 +10,7 @@
 //!
 //! # Layout
 //! - this file: rounds, and the report.
-//! - [`fault`]: what is done. [`load`]: tools at work. [`journal`]: what they were told, and what was seen outside.
+//! - [`level`]: whether memory, disk and open files stay level. [`fault`]: what is done. [`load`]: tools at work. [`journal`]: what they were told, and what was seen outside.
 //! - `house`: processes, servers and the network between them. [`check`]: the checker.
 
 use std::collections::BTreeMap;
@@ -26,6 +26,7 @@ mod dice;
 pub mod fault;
 mod house;
 pub mod journal;
+pub mod level;
 pub mod load;
 
 pub use dice::Dice;
@@ -44,6 +45,8 @@ const ROUNDS_A_HOUSE: u64 = 6;
 const ANSWERS_AFTER: u64 = 60;
 /// How long the service may take to answer again after whatever was done to it.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(90);
+/// How long a round may take, whatever is wrong with the service: it ends, and says so.
+const ROUND_WITHIN: Duration = Duration::from_secs(600);
 /// How many accepted commands are sent again at the end of a round.
 const REPEATED: usize = 150;
 /// The longest pause between two faults.
@@ -135,6 +138,11 @@ pub struct Report {
     pub largest_memory_bytes: u64,
     /// The most open files of an instance at the end of a round.
     pub most_open_files: u64,
+    /// What the instances had in use at the end of each round.
+    #[serde(skip)]
+    pub uses: Vec<level::Use>,
+    /// The same of the run's first, middle and last rounds, once it has ended; none for a few rounds.
+    pub level: Option<level::Level>,
     /// What is wrong.
     pub findings: Vec<Finding>,
 }
@@ -173,17 +181,20 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
         let mut load = Load::new(&house.shared, plan.tools, &mut in_house);
         let mut newest = (0, 0);
         for _ in 0..ROUNDS_A_HOUSE {
-            let checked = round(plan, &mut house, &mut load, &mut in_house, &mut report, &mut told).await;
-            match checked {
+            let round = round(plan, &mut house, &mut load, &mut in_house, &mut report, &mut told);
+            match within(ROUND_WITHIN, round).await {
                 Ok(size) => newest = size,
-                Err(error) => {
-                    let detail = format!("{error:#}");
-                    report.findings.push(Finding { what: What::Conduct, article: None, seq: None, detail });
-                }
+                Err(error) => report.findings.push(conduct(&error)),
             }
             report.rounds += 1;
             report.seconds = started.elapsed().as_secs_f64();
             let used = house.use_of();
+            report.uses.push(level::Use {
+                events: newest.0 as u64,
+                memory_bytes: used.0,
+                disk_bytes: level::disk_bytes(&folder),
+                open_files: used.1,
+            });
             report.largest_memory_bytes = report.largest_memory_bytes.max(used.0);
             report.most_open_files = report.most_open_files.max(used.1);
             report.findings.iter().for_each(|finding| told(Told::Found(finding)));
@@ -192,6 +203,12 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
                 break;
             }
         }
+        if report.findings.is_empty() {
+            if let Err(error) = within(ROUND_WITHIN, last_look(&mut house, &mut report)).await {
+                report.findings.push(conduct(&error));
+            }
+            report.findings.iter().for_each(|finding| told(Told::Found(finding)));
+        }
         report = totals(&report, &house, newest);
         drop((load, house));
         if !plan.keep && report.findings.is_empty() {
@@ -199,7 +216,26 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
         }
     }
     report.seconds = started.elapsed().as_secs_f64();
+    report.level = level::Level::of(&report.uses);
     Ok(report)
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let waited = tokio::time::timeout(time, work).await;
+    waited.with_context(|| format!("this came to no end within {} s", time.as_secs()))?
+}
+
+fn conduct(error: &anyhow::Error) -> Finding {
+    Finding { what: What::Conduct, article: None, seq: None, detail: format!("{error:#}") }
+}
+
+/// Everything held against everything once more, when all who follow have had the time to get it.
+async fn last_look(house: &mut House, report: &mut Report) -> anyhow::Result<()> {
+    let gathered = house.gather_with_time().await?;
+    let checked = tokio::task::spawn_blocking(move || gathered.check()).await?;
+    report.checks += checked.checks;
+    report.findings.extend(checked.findings);
+    Ok(())
 }
 
 /// The report with what the present house came to.

@@ -27,6 +27,7 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("submit", &["submitted"]),
     ("return", &["returned"]),
     ("approve", &["approved"]),
+    ("waive", &["waived"]),
     ("embargo", &["embargoed"]),
     ("restrict", &["restricted"]),
     ("publish", &["published", "scheduled"]),
@@ -176,6 +177,14 @@ impl Known<'_> {
                     checked.found(What::AnsweredOtherwise, article, None, detail);
                 }
             }
+        }
+        // What an instance took for another's, and was its own.
+        if let [sent] = self.sent.as_slice()
+            && sent.sendings == 1
+            && let Some(answer) = sent.accepted().find(|answer| answer.at("duplicate") == &Value::Bool(true))
+        {
+            let detail = format!("command {id} was sent once, and was answered as sent again");
+            checked.found(What::AnsweredOtherwise, answer.text("article").parse().ok(), None, detail);
         }
         if new > 1 || accepted > 1 {
             let article = first.and_then(|answer| answer.text("article").parse().ok());

@@ -10,7 +10,7 @@ use super::{Checked, Evidence, Expected, Shown, What};
 use crate::log::{Content, Entry, Headers, Seq};
 use crate::torture::journal::{digest, marked};
 
-fn header<'a>(headers: &'a Headers, name: &str) -> &'a str {
+pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> &'a str {
     let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
     found.map_or("", |(_, value)| value)
 }
@@ -19,7 +19,7 @@ pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mu
     let sent = wire(evidence.wire, expected, checked);
     received(evidence, checked);
     for (number, reader) in evidence.journal.streamed.iter().enumerate() {
-        streamed(number, reader, expected, &sent, checked);
+        streamed(number, reader, (expected, &sent), evidence.had_time, checked);
     }
     for shown in evidence.shown {
         feed(shown, expected, checked);
@@ -113,18 +113,24 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
             checked.found(What::EditionMissing, None, at, detail);
         }
     }
+    let end = evidence.wire.last().map_or(0, |entry| entry.seq);
+    if evidence.had_time && last.is_some_and(|last| last < end) {
+        let detail = format!("a subscriber got nothing after {}", last.unwrap_or_default());
+        checked.found(What::EditionMissing, None, Some(end), detail);
+    }
 }
 
 /// A reader of `/stream` gets each edition once and in order, over all instances and connections; one that was withdrawn
-/// since may be passed over.
+/// since may be passed over. Had it the time, it has come to the end.
 fn streamed(
     number: usize,
     reader: &[crate::torture::journal::Streamed],
-    expected: &[Expected],
-    sent: &HashMap<Seq, [u8; 32]>,
+    (expected, sent): (&[Expected], &HashMap<Seq, [u8; 32]>),
+    had_time: bool,
     checked: &mut Checked,
 ) {
-    let (Some(first), Some(last)) = (reader.first(), reader.last()) else { return };
+    let ends = (reader.first().map_or(Seq::MAX, |one| one.seq), reader.last().map_or(0, |one| one.seq));
+    let (first, last) = if had_time { (ends.0.min(ends.1), Seq::MAX) } else { ends };
     let mut before = 0;
     for one in reader {
         checked.checks += 1;
@@ -148,7 +154,7 @@ fn streamed(
     for edition in expected.iter().filter(|edition| edition.kind == "withdrawal") {
         withdrawn.insert(edition.article, edition.seq);
     }
-    let within = expected.iter().filter(|edition| (first.seq..=last.seq).contains(&edition.seq));
+    let within = expected.iter().filter(|edition| (first..=last).contains(&edition.seq));
     for edition in within.filter(|edition| !got.contains(&edition.seq)) {
         if withdrawn.get(&edition.article).is_none_or(|seq| *seq <= edition.seq) {
             let detail = format!("reader {number} of /stream never got edition {}", edition.number);

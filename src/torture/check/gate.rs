@@ -3,7 +3,7 @@
 //! Every block of the load is one sentence, so a verdict holds for exactly the words of its block. Where the model can't
 //! be sure, it lets through: what it finds is wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -33,6 +33,8 @@ pub(super) struct Model {
     claims: BTreeMap<String, Claim>,
     open_queries: BTreeMap<String, bool>,
     approved: Vec<Words>,
+    /// What a chief lifted, by its code and the claim or query that it names, and for which revision.
+    waived: (u32, BTreeSet<(String, String)>),
     embargo: Option<DateTime<Utc>>,
     spiked: bool,
 }
@@ -78,6 +80,15 @@ impl Model {
             }
             "answer" => drop(self.open_queries.remove(data.text("query"))),
             "approve" => self.approved.push(words.clone()),
+            "waive" => {
+                if self.waived.0 != event.revision {
+                    self.waived = (event.revision, BTreeSet::new());
+                }
+                for reason in data.list("reasons") {
+                    let about = [reason.text("claim"), reason.text("query")].concat();
+                    self.waived.1.insert((reason.text("code").to_owned(), about));
+                }
+            }
             "return" => self.approved.clear(),
             "spike" => {
                 self.approved.clear();
@@ -110,11 +121,15 @@ impl Model {
         if self.spiked {
             faults.push("it was spiked".to_owned());
         }
-        if !self.approved.contains(words) {
+        let is_waived = |codes: &[&str], about: &str| {
+            let lifts = |code: &&str| self.waived.1.contains(&((*code).to_owned(), about.to_owned()));
+            self.waived.0 == event.revision && codes.iter().any(lifts)
+        };
+        if !self.approved.contains(words) && !is_waived(&["not_approved", "approval_stale"], "") {
             faults.push("nobody approved these words".to_owned());
         }
         for (id, blocking) in &self.open_queries {
-            if *blocking {
+            if *blocking && !is_waived(&["query_open"], id) {
                 faults.push(format!("query {id} was open"));
             }
         }
@@ -125,6 +140,10 @@ impl Model {
             }
             match claim.verdicts.get(text).map(String::as_str) {
                 Some("supported") => {}
+                Some(verdict)
+                    if !["inaccurate", "misleading"].contains(&verdict)
+                        && is_waived(&["verdict_adverse"], id) => {}
+                None if is_waived(&["claim_unruled", "verdict_stale"], id) => {}
                 Some(verdict) => faults.push(format!("claim {id} was ruled {verdict}")),
                 None => faults.push(format!("no verdict on claim {id} was given on these words")),
             }

@@ -9,7 +9,8 @@
 //! - this file: evidence, findings, and the one walk along the log.
 //! - [`answers`]: commands, what they were answered, and what the log has of them.
 //! - [`words`], [`gate`]: the models.
-//! - [`editions`]: the wire, feeds, `/stream`, and words outside.
+//! - [`editions`]: the wire, feeds, `/stream`, and words outside. [`deliveries`]: what receivers of webhooks got.
+//! - [`moves`]: what staff were told by `/v1/stream`.
 //! - [`tree`] holds checkpoints against the log.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -30,8 +31,10 @@ use crate::log::{Content, Entry, Seq};
 use crate::view;
 
 mod answers;
+mod deliveries;
 mod editions;
 mod gate;
+mod moves;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -50,6 +53,8 @@ pub struct Evidence<'a> {
     pub shown: &'a [Shown],
     /// What `verify` says of the same log.
     pub verified: Option<&'a Report>,
+    /// Whether all who follow have had the time to get everything: a receiver of webhooks may wait half a minute.
+    pub had_time: bool,
 }
 
 /// What an instance shows once it has folded the whole log.
@@ -89,6 +94,10 @@ pub enum What {
     EditionOutOfOrder,
     /// Something went out, or was set to, whose gate can't have been empty.
     GateShut,
+    /// Staff were told otherwise than the log has it, or not at all.
+    ToldOtherwise,
+    /// A delivery to a receiver of webhooks isn't signed as it says.
+    Unsigned,
     /// A word that no edition has was seen outside.
     WordOutside,
     /// A shown state is no fold of the log.
@@ -115,6 +124,8 @@ impl fmt::Display for What {
             What::EditionDoubled => "an edition is doubled",
             What::EditionOutOfOrder => "an edition is out of order",
             What::GateShut => "out without an empty gate",
+            What::ToldOtherwise => "staff told otherwise",
+            What::Unsigned => "a delivery without its signature",
             What::WordOutside => "an unpublished word outside",
             What::NoFold => "a state that is no fold of the log",
             What::CheckpointNotExtended => "a checkpoint that isn't extended",
@@ -183,6 +194,8 @@ pub fn check(evidence: &Evidence<'_>) -> Checked {
     answers.finish(&mut checked);
     walk.state(evidence, &mut checked);
     editions::check(evidence, &walk.expected, &mut checked);
+    deliveries::check(evidence, &walk.expected, &mut checked);
+    moves::check(evidence, &walk.moves, &mut checked);
     tree::check(evidence, &mut checked);
     if let Some(report) = evidence.verified {
         checked.checks += report.events + report.wire + report.checkpoints;
@@ -209,6 +222,17 @@ struct Expected {
     words: BTreeSet<String>,
 }
 
+/// What staff must be told of an event.
+#[derive(Debug)]
+struct Move {
+    seq: Seq,
+    article: Uuid,
+    version: u32,
+    revision: u32,
+    kind: String,
+    by: Arc<str>,
+}
+
 /// An article on the way along its line.
 #[derive(Default)]
 struct Line {
@@ -224,6 +248,7 @@ struct Line {
 struct Walk {
     lines: BTreeMap<Uuid, Line>,
     expected: Vec<Expected>,
+    moves: Vec<Move>,
     newsroom: Newsroom,
 }
 
@@ -289,6 +314,14 @@ impl Walk {
                 return checked.found(What::Gap, Some(id), Some(seq), broken.to_string());
             }
         };
+        self.moves.push(Move {
+            seq,
+            article: id,
+            version: event.articleversion,
+            revision: event.revision,
+            kind: event.kind.to_string(),
+            by: Arc::clone(&event.actor),
+        });
         checked.checks += 1;
         if let Err(what) = line.words.event(command, event, &after) {
             checked.found(What::WordsLost, Some(id), Some(seq), what);

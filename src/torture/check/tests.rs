@@ -16,7 +16,9 @@ use crate::log::{Headers, Stream};
 use crate::merkle::{Frontier, Leaf};
 use crate::service::{ActingAs, Embedded, embedded, open_embedded_log};
 use crate::torture::Dice;
-use crate::torture::journal::{Kept, Members, Outcome, Outside, Received, Seen, Sent, Streamed, mark};
+use crate::torture::journal::{
+    Delivered, Kept, Members, Moved, Outcome, Outside, Received, Seen, Sent, Streamed, mark,
+};
 
 /// Evidence that may be changed.
 #[derive(Clone)]
@@ -123,6 +125,15 @@ async fn record() -> Record {
     r.send(1, "eva", of(&story, 2, "approve", json!({}))).await;
     r.send(1, "pia", of(&story, 2, "publish", json!({"kind": "correction", "note": "It was wrong."}))).await;
 
+    // A chief lets it out with an open query.
+    let waived = r.draft(31, &[told(32)]).await;
+    r.send(1, "eva", of(&waived, 1, "ask", json!({"text": mark(33)}))).await;
+    r.send(1, "ana", of(&waived, 1, "submit", json!({}))).await;
+    r.send(1, "eva", of(&waived, 1, "approve", json!({}))).await;
+    let lifted = json!({"reasons": [{"code": "query_open", "query": "q1"}], "reason": mark(34)});
+    r.send(1, "carl", of(&waived, 1, "waive", lifted)).await;
+    r.send(1, "pia", of(&waived, 1, "publish", json!({}))).await;
+
     let secret = r.draft(11, &[told(12)]).await;
     r.send(1, "eva", of(&secret, 1, "ask", json!({"text": mark(13)}))).await;
     r.journal.sent.last_mut().unwrap().outcomes = vec![Outcome::Unknown];
@@ -135,7 +146,7 @@ async fn record() -> Record {
     let last = r.send(1, "pia", of(&gone, 1, "withdraw", json!({"notice": "Gone."}))).await;
 
     let mut shown = Shown::default();
-    for article in [&story, &secret, &gone] {
+    for article in [&story, &secret, &waived, &gone] {
         let id = article.as_str().unwrap();
         let route = format!("/v1/articles/{id}?min_seq={}", last["seq"]);
         let (_, view) = r.ask("carl", Method::GET, &route, String::new()).await;
@@ -144,8 +155,8 @@ async fn record() -> Record {
         r.journal.seen.push(Seen { instance: 0, article: id.parse().unwrap(), version, digest });
         shown.articles.insert(id.parse().unwrap(), view);
     }
-    shown.feed =
-        vec![(story.as_str().unwrap().parse().unwrap(), 2), (gone.as_str().unwrap().parse().unwrap(), 2)];
+    let feed = [(&story, 2), (&waived, 1), (&gone, 2)];
+    shown.feed = feed.map(|(id, edition)| (id.as_str().unwrap().parse().unwrap(), edition)).to_vec();
     recorder.editions_are_out(2).await;
     recorder.desk.close().await.unwrap();
     let mut journal = std::mem::take(&mut recorder.journal);
@@ -153,26 +164,41 @@ async fn record() -> Record {
     let log = open_embedded_log(&config.store.path, Options::default()).unwrap();
     let (events, wire) = (all(log.events()).await, all(log.wire()).await);
     outside(&mut journal, &events, &wire);
-    assert_eq!((events.len(), wire.len()), (18, 4));
+    assert_eq!((events.len(), wire.len()), (24, 5));
     Record { journal, events, wire, shown: vec![shown] }
 }
 
-/// What a subscriber, a reader of `/stream` and a keeper of checkpoints have, who missed nothing.
+/// What a subscriber, a reader of `/stream`, a receiver of webhooks, one of the staff and a keeper of checkpoints have,
+/// who missed nothing.
 fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
     let mut reader = Vec::new();
+    journal.receivers.push("healthy");
     for entry in wire {
         let Content::Message { headers, body } = &entry.content else { panic!("erased") };
         let header = |name: &str| headers.iter().find(|(known, _)| known == name).unwrap().1.clone();
         journal.saw_outside("the wire", std::str::from_utf8(body).unwrap(), entry.time);
         let (position, event) = (entry.seq, header("Copydesk-Event"));
+        journal.delivered.push(Delivered {
+            receiver: "healthy",
+            event: event.clone(),
+            body: Sha256::digest(body).into(),
+            is_signed: true,
+            is_taken: true,
+        });
         journal.received.push(Received { position, event, body: Sha256::digest(body).into() });
         let ninjs: Value = serde_json::from_slice(body).unwrap();
         reader.push(Streamed { seq: header("Copydesk-Seq").parse().unwrap(), body: digest(&ninjs) });
     }
     journal.streamed.push(reader);
     let mut frontier = Frontier::default();
+    journal.moved.push(Vec::new());
     for entry in events {
         let Content::Message { body, .. } = &entry.content else { panic!("erased") };
+        if let Read::Event(event) = event::read(&entry.subject, body) {
+            let told = json!({"article": event.subject, "version": event.articleversion,
+                "revision": event.revision, "type": event.kind, "by": event.actor});
+            journal.moved[0].push(Moved { seq: entry.seq, told });
+        }
         frontier.push(Leaf::of(&entry.subject, body).unwrap().hash());
         if frontier.size() % 5 == 0 {
             journal.kept.push(Kept { instance: 0, size: frontier.size(), root: frontier.root() });
@@ -183,7 +209,7 @@ fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
 impl Record {
     fn found(&self) -> Vec<Finding> {
         let Record { journal, events, wire, shown } = self;
-        check(&Evidence { journal, events, wire, shown, verified: None }).findings
+        check(&Evidence { journal, events, wire, shown, verified: None, had_time: true }).findings
     }
 
     /// That exactly this kind of thing is found where this is changed.
@@ -200,6 +226,9 @@ impl Record {
         self.shown.clear();
         self.journal.seen.clear();
         self.journal.kept.clear();
+        self.journal.moved.clear();
+        self.journal.receivers.clear();
+        self.journal.streamed.clear();
     }
 
     fn sent(&mut self, kind: &str) -> &mut Sent {
@@ -239,6 +268,9 @@ async fn a_run_in_which_nothing_is_wrong_is_clean_and_each_planted_defect_is_fou
     record.lines();
     record.editions();
     record.states();
+    record.moves();
+    record.deliveries();
+    record.waivers();
 }
 
 impl Record {
@@ -249,7 +281,6 @@ impl Record {
             let event = body(&record.events.pop().unwrap());
             record.wire.pop();
             record.journal.received.pop();
-            record.journal.streamed[0].pop();
             assert_eq!(event["type"], "copydesk.article.withdrawn");
         });
         // A retry whose second write nobody checked: the same command at the next version.
@@ -270,6 +301,13 @@ impl Record {
         self.planted(What::AnsweredOtherwise, |record| {
             let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
             again["version"] = json!(4);
+        });
+        // An append was sent again, refused for what it had itself written, and then found by its id.
+        self.planted(What::AnsweredOtherwise, |record| {
+            let Outcome::Accepted(first) = &mut record.sent("withdraw").outcomes[0] else {
+                panic!("refused")
+            };
+            first["duplicate"] = json!(true);
         });
         self.planted(What::RefusedWritten, |record| {
             record.sent("ask").outcomes =
@@ -324,18 +362,21 @@ impl Record {
         self.planted(What::EditionMissing, |record| {
             record.wire.pop();
             record.journal.received.pop();
+            record.journal.delivered.pop();
             record.journal.streamed[0].pop();
         });
         // The wire resumed one too early.
         self.planted(What::EditionDoubled, |record| {
             let mut again = record.wire.last().unwrap().clone();
             again.seq += 1;
-            set_header(&mut again, "Copydesk-Count", "5");
+            record.journal.received.clear();
+            set_header(&mut again, "Copydesk-Count", "6");
             record.wire.push(again);
         });
         // The wire resumed one too late.
         self.planted(What::EditionMissing, |record| {
             record.journal.received.clear();
+            record.journal.receivers.clear();
             record.journal.streamed[0].remove(1);
             record.wire.remove(1);
             for (count, entry) in (1..).zip(&mut record.wire) {
@@ -353,6 +394,9 @@ impl Record {
         self.planted(What::EditionMissing, |record| {
             record.journal.streamed[0].remove(1);
         });
+        self.planted(What::EditionMissing, |record| record.journal.streamed[0].clear());
+        self.planted(What::EditionMissing, |record| drop(record.journal.streamed[0].pop()));
+        self.planted(What::EditionMissing, |record| drop(record.journal.received.pop()));
         self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
         self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
         self.planted(What::EditionDoubled, |record| {
@@ -368,6 +412,7 @@ impl Record {
         self.planted(What::WordOutside, |record| {
             // The new words, in the edition before they were published.
             record.journal.received.clear();
+            record.journal.receivers.clear();
             record.journal.streamed.clear();
             let Content::Message { body, .. } = &mut record.wire[0].content else { panic!("erased") };
             *body = String::from_utf8(body.to_vec()).unwrap().replace(&mark(3), &mark(4)).into();
@@ -385,5 +430,73 @@ impl Record {
         self.planted(What::CheckpointNotExtended, |record| record.journal.kept[1].root = [0; 32]);
         self.planted(What::CheckpointNotExtended, |record| record.journal.kept[1].size = 99);
         self.planted(What::Conduct, |record| record.journal.conduct.push("it panicked".to_owned()));
+    }
+}
+
+impl Record {
+    fn moves(&self) {
+        self.planted(What::ToldOtherwise, |record| drop(record.journal.moved[0].remove(4)));
+        self.planted(What::ToldOtherwise, |record| drop(record.journal.moved[0].pop()));
+        self.planted(What::ToldOtherwise, |record| record.journal.moved[0].clear());
+        self.planted(What::ToldOtherwise, |record| record.journal.moved[0].swap(4, 5));
+        self.planted(What::ToldOtherwise, |record| {
+            let again = record.journal.moved[0][4].clone();
+            record.journal.moved[0].insert(5, again);
+        });
+        for (member, other) in [("by", json!("ben")), ("version", json!(9)), ("words", json!(mark(12)))] {
+            self.planted(What::ToldOtherwise, |record| {
+                record.journal.moved[0][4].told[member] = other.clone();
+            });
+        }
+        // Of an event that the log doesn't have.
+        self.planted(What::ToldOtherwise, |record| {
+            let mut told = record.journal.moved[0].last().unwrap().clone();
+            told.seq += 1;
+            record.journal.moved[0].push(told);
+        });
+    }
+
+    fn deliveries(&self) {
+        self.planted(What::Unsigned, |record| record.journal.delivered[1].is_signed = false);
+        // The second edition of the story was never taken, however often it was sent.
+        self.planted(What::EditionMissing, |record| record.journal.delivered[1].is_taken = false);
+        self.planted(What::EditionMissing, |record| record.journal.delivered.clear());
+        // The withdrawal was lost, which nothing later of its article shows.
+        self.planted(What::EditionMissing, |record| drop(record.journal.delivered.pop()));
+        self.planted(What::EditionOutOfOrder, |record| record.journal.delivered.swap(0, 1));
+        self.planted(What::EditionOutOfOrder, |record| record.journal.delivered[1].body = [0; 32]);
+        self.planted(What::EditionOutOfOrder, |record| {
+            // What is on the wire of no newsroom.
+            let mut other = record.journal.delivered[0].clone();
+            other.event = "00000000-0000-4000-8000-000000000000".to_owned();
+            record.journal.delivered.push(other);
+        });
+        // Sent again after a crash is no fault.
+        let mut again = self.clone();
+        again.journal.delivered.insert(2, self.journal.delivered[0].clone());
+        assert_eq!(again.found(), []);
+    }
+
+    fn waivers(&self) {
+        // The chief lifted another query than the one that was open.
+        self.planted(What::GateShut, |record| {
+            record.log_alone();
+            record.other_command("waive", "waived", |command| {
+                command["data"]["reasons"][0]["query"] = json!("q2");
+            });
+        });
+    }
+
+    /// Has another command been sent than the one that an event is of.
+    fn other_command(&mut self, kind: &str, event: &str, change: impl Fn(&mut Value)) {
+        let sent = self.sent(kind);
+        change(&mut sent.command);
+        let command = sent.command.to_string();
+        self.event(event, |event| {
+            let hints = copydesk_article::command::Hints { kind: None, id: None };
+            let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
+            let salt = serde_json::from_value(event["salt"].clone()).unwrap();
+            event["commandhash"] = json!(command.hash(&salt, None));
+        });
     }
 }

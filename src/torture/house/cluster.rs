@@ -80,6 +80,11 @@ impl Servers {
         urls.join(",")
     }
 
+    /// One of their ports.
+    pub(super) fn a_port(&self) -> Option<u16> {
+        self.ports().first().copied()
+    }
+
     fn ports(&self) -> Vec<u16> {
         match self.doors.is_empty() {
             true => self.servers.iter().map(Server::port).collect(),

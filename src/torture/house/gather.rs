@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -11,6 +12,7 @@ use futures::StreamExt;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::receive::{AT_TIMES, HEALTHY};
 use super::{House, LogKind, Whom};
 use crate::audit::Checkpoint;
 use crate::audit::verify::{Report, Sources, verify};
@@ -22,6 +24,10 @@ use crate::torture::journal::{Journal, Members};
 
 /// How long a house may take to come to rest: hours that were set come, and the wire catches up.
 const REST_WITHIN: Duration = Duration::from_secs(60);
+/// How long all who follow may take to get everything, once nothing happens any more.
+const TIME_FOR_ALL: Duration = Duration::from_secs(100);
+/// How often it is asked that what failed is tried again.
+const ASK_EVERY: Duration = Duration::from_secs(8);
 /// The pause between looks.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// How many times it is looked at anew because something happened meanwhile.
@@ -36,9 +42,15 @@ pub(in crate::torture) struct Gathered {
     pub(in crate::torture) wire: Vec<Entry>,
     shown: Vec<Shown>,
     verified: Report,
+    had_time: bool,
 }
 
 impl Gathered {
+    /// Where the log ends.
+    fn end(&self) -> u64 {
+        self.events.last().map_or(0, |entry| entry.seq)
+    }
+
     /// Holds everything against everything.
     pub(in crate::torture) fn check(&self) -> Checked {
         check(&Evidence {
@@ -47,6 +59,7 @@ impl Gathered {
             wire: &self.wire,
             shown: &self.shown,
             verified: Some(&self.verified),
+            had_time: self.had_time,
         })
     }
 }
@@ -63,6 +76,13 @@ async fn all(stream: Arc<dyn Stream>) -> anyhow::Result<Vec<Entry>> {
         entries.extend(group.context("the log's tail ended")??);
     }
     Ok(entries)
+}
+
+/// Where in the log the event of a wire's message stands.
+fn event_seq(message: &Entry) -> u64 {
+    let Content::Message { headers, .. } = &message.content else { return 0 };
+    let seq = headers.iter().find(|(name, _)| name == "Copydesk-Seq");
+    seq.and_then(|(_, seq)| seq.parse().ok()).unwrap_or_default()
 }
 
 /// How many editions and withdrawals the log has.
@@ -93,12 +113,62 @@ impl House {
                 let shown = self.shown(&events, end, outgoing(&events)).await?;
                 let journal = self.shared.journal().clone();
                 if self.events_after(end).await? == 0 {
-                    return Ok(Gathered { journal, events, wire, shown, verified });
+                    return Ok(Gathered { journal, events, wire, shown, verified, had_time: false });
                 }
             }
             tokio::time::sleep(AGAIN_AFTER).await;
         }
         bail!("the house never came to rest")
+    }
+
+    /// Reads everything, once all who follow have had the time to get it too: another instance goes on half a minute after
+    /// the one that sent to webhooks was killed. Who gets nothing more is for the checker to find.
+    ///
+    /// # Errors
+    /// As [`House::gather`].
+    pub(in crate::torture) async fn gather_with_time(&mut self) -> anyhow::Result<Gathered> {
+        self.receivers_are_calm.store(true, Ordering::Relaxed);
+        for _ in 0..LOOKS {
+            let mut gathered = self.gather().await?;
+            self.give_time(&gathered).await;
+            gathered.journal = self.shared.journal().clone();
+            gathered.had_time = true;
+            // An hour that was set may have come meanwhile.
+            if self.events_after(gathered.end()).await? == 0 {
+                return Ok(gathered);
+            }
+        }
+        bail!("the house never came to rest")
+    }
+
+    async fn give_time(&self, gathered: &Gathered) {
+        let deadline = Instant::now() + TIME_FOR_ALL;
+        let mut asked: Option<Instant> = None;
+        while Instant::now() < deadline && !self.all_have(gathered) {
+            if asked.is_none_or(|asked| asked.elapsed() > ASK_EVERY) {
+                // What failed waits for its next attempt.
+                let route = format!("/v1/deliveries/{AT_TIMES}/retry");
+                self.shared.doors.post(0, "carl", &route).await;
+                asked = Some(Instant::now());
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+    }
+
+    /// Whether all who follow have come to the end.
+    fn all_have(&self, gathered: &Gathered) -> bool {
+        let journal = self.shared.journal();
+        let end =
+            gathered.events.iter().rev().find(|entry| entry.subject != DESK).map_or(0, |entry| entry.seq);
+        let have = |receiver: &str| {
+            let taken = journal.delivered.iter().filter(|one| one.is_taken && one.receiver == receiver);
+            let taken: BTreeSet<&str> = taken.map(|one| &*one.event).collect();
+            taken.len() >= gathered.wire.len()
+        };
+        let moved = journal.moved.iter().all(|had| had.last().is_some_and(|last| last.seq >= end));
+        let edition = gathered.wire.last().map_or(0, event_seq);
+        let streamed = journal.streamed.iter().all(|had| had.last().is_some_and(|last| last.seq >= edition));
+        moved && streamed && [HEALTHY, AT_TIMES].into_iter().all(have)
     }
 
     fn kept(&self) -> Vec<Checkpoint> {

@@ -44,8 +44,8 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// One that isn't started yet. `log` is what its configuration says of its log.
-    pub(super) fn new(binary: &Path, folder: PathBuf, log: &str) -> anyhow::Result<Self> {
+    /// One that isn't started yet. `more` is what its configuration says of its log, and of webhooks.
+    pub(super) fn new(binary: &Path, folder: PathBuf, more: &str) -> anyhow::Result<Self> {
         std::fs::create_dir_all(&folder)?;
         let key = folder.with_file_name("master.key");
         if !key.exists() {
@@ -53,7 +53,7 @@ impl Instance {
         }
         let mut config = format!(
             "[desk]\nname = \"Torture\"\n[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = {:?}\ncache_mb = 32\n\
-             [evidence]\nmaster_key = {key:?}\n{log}\n",
+             [evidence]\nmaster_key = {key:?}\n{more}\n",
             folder.join("data"),
         );
         for (name, kind, role) in PEOPLE {

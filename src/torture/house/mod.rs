@@ -2,11 +2,12 @@
 //!
 //! # Layout
 //! - this file: building it, and faults. [`gather`]: what log, wire and instances hold. [`watch`]: those who look on
-//!   from outside while it is under way.
+//!   while it is under way; [`receive`]: receivers of webhooks.
 //! - [`process`], [`instance`], [`server`]: what runs. [`cluster`], [`links`]: NATS servers and the network.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -21,12 +22,14 @@ use super::load::doors::Doors;
 use cluster::Servers;
 use instance::Instance;
 use links::Weather;
+use receive::Receivers;
 
 mod cluster;
 mod gather;
 mod instance;
 mod links;
 mod process;
+mod receive;
 mod server;
 mod watch;
 
@@ -54,6 +57,8 @@ pub(super) struct House {
     instances: Vec<Instance>,
     servers: Option<Servers>,
     watchers: JoinSet<()>,
+    /// While it is up, no receiver of webhooks fails but the one that never answers.
+    receivers_are_calm: Arc<AtomicBool>,
     /// The key that its checkpoints are signed with, as it was first seen.
     key: Option<String>,
 }
@@ -67,6 +72,8 @@ impl House {
             (LogKind::Cluster, Some(binary)) => Some(Servers::cluster(binary, folder).await?),
             (_, None) => anyhow::bail!("there is no nats-server"),
         };
+        let receivers = Receivers::bind().await?;
+        let webhooks = receivers.config()?;
         let mut instances = Vec::new();
         let count = if setup.log == LogKind::Embedded { 1 } else { setup.instances.max(1) };
         for number in 0..count {
@@ -78,15 +85,18 @@ impl House {
                     servers.replicas()
                 ),
             };
-            instances.push(Instance::new(&setup.binary, folder.join(format!("instance-{number}")), &log)?);
+            let (folder, more) = (folder.join(format!("instance-{number}")), format!("{log}\n{webhooks}"));
+            instances.push(Instance::new(&setup.binary, folder, &more)?);
         }
         let client = match &servers {
             Some(servers) => Some(servers.client().await?),
             None => None,
         };
         let shared = Arc::new(Shared::new(Doors::new(count, client.clone())));
+        let mut watchers = JoinSet::new();
+        let receivers_are_calm = receivers.start(&shared, &mut watchers, dice);
         let mut house =
-            Self { shared, log: setup.log, instances, servers, watchers: JoinSet::new(), key: None };
+            Self { shared, log: setup.log, instances, servers, watchers, receivers_are_calm, key: None };
         house.start(Whom::All).await?;
         watch::start(&house.shared, client, &mut house.watchers, dice);
         Ok(house)
@@ -164,9 +174,25 @@ impl House {
                 let mut dice = dice.clone();
                 self.with_state(one, |state, _| spoil(state, damage, &mut dice)).await?;
             }
+            Fault::Idle(one, time) => self.idle(one, time).await,
             _ => self.suffer_of_servers(fault).await?,
         }
         Ok(())
+    }
+
+    /// Has a crowd come that takes nothing of what it is sent, while the others go on.
+    async fn idle(&self, one: usize, time: Duration) {
+        let before = self.use_of().0;
+        let one = self.numbers(Whom::One(one)).first().copied().unwrap_or_default();
+        let nats = self.servers.as_ref().and_then(Servers::a_port);
+        watch::take_nothing(self.shared.doors.url(one), nats, time).await;
+        let after = self.use_of().0;
+        if after > before + MOST_FOR_IDLE_BYTES {
+            let (before, after) = (before >> 20, after >> 20);
+            let what =
+                format!("instance {one} went from {before} to {after} MiB for readers who take nothing");
+            self.shared.journal().conduct.push(what);
+        }
     }
 
     async fn suffer_of_servers(&mut self, fault: Fault) -> anyhow::Result<()> {
@@ -255,6 +281,9 @@ impl House {
         (largest(|one| one.0), largest(|one| one.1))
     }
 }
+
+/// How much more memory an instance may take for readers who take nothing, in bytes.
+const MOST_FOR_IDLE_BYTES: u64 = 96 << 20;
 
 /// How long connections are cut half-way: each carries something in that time.
 const HALVING: Duration = Duration::from_millis(300);

@@ -1,5 +1,6 @@
-//! Those who look on from outside: a subscriber of the wire, readers of `/stream`, readers of feeds and pages, and a keeper
-//! of checkpoints. Whatever they get is written down, and every marked word in it.
+//! Those who look on: a subscriber of the wire, readers of `/stream` and of what staff are told, some of them slow, readers
+//! of feeds and pages, and a keeper of checkpoints. Whatever they get is written down, and every marked word that anybody
+//! gets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +11,25 @@ use futures::StreamExt;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::audit::Checkpoint;
 use crate::log::Content;
 use crate::log::jetstream::WireAlone;
 use crate::torture::dice::Dice;
-use crate::torture::journal::{Kept, Received, Streamed, digest};
+use crate::torture::house::token;
+use crate::torture::journal::{Kept, Moved, Received, Streamed, digest};
 use crate::torture::load::Shared;
 
-/// How many readers follow `/stream`.
-const STREAM_READERS: usize = 2;
+/// How many readers follow `/stream`, and how many of the staff theirs. The last of each reads slowly, and stops at times.
+const STREAM_READERS: usize = 3;
+/// How much of what is sent to a slow reader its system takes in, in bytes; as little as it allows.
+const SLOW_READERS_BUFFER: u32 = 4096;
 /// How long one of them hears nothing before it goes elsewhere.
 const SILENCE: Duration = Duration::from_secs(3);
+/// How many readers come at once that take nothing.
+const IDLE: usize = 120;
 /// The pause between readings of a feed, and of a checkpoint.
 const PAUSE: Duration = Duration::from_millis(400);
 /// The pause before someone who was cut off comes again.
@@ -31,9 +37,15 @@ const AGAIN_AFTER: Duration = Duration::from_millis(150);
 
 /// Has them look on until the set is dropped.
 pub(super) fn start(shared: &Arc<Shared>, nats: Option<Client>, watchers: &mut JoinSet<()>, dice: &mut Dice) {
-    shared.journal().streamed = vec![Vec::new(); STREAM_READERS];
-    for reader in 0..STREAM_READERS {
-        watchers.spawn(follow(Arc::clone(shared), reader, dice.another(100 + reader as u64)));
+    let mut journal = shared.journal();
+    (journal.streamed, journal.moved) = (vec![Vec::new(); STREAM_READERS], vec![Vec::new(); STREAM_READERS]);
+    drop(journal);
+    for number in 0..STREAM_READERS {
+        for line in [Line::Public, Line::Staff] {
+            let reader = Reader { line, number, is_slow: number + 1 == STREAM_READERS, last: 0 };
+            let dice = dice.another((100 + 2 * number) as u64 + u64::from(line == Line::Staff));
+            watchers.spawn(follow(Arc::clone(shared), reader, dice));
+        }
     }
     watchers.spawn(read(Arc::clone(shared), dice.another(200)));
     watchers.spawn(keep(Arc::clone(shared), dice.another(201)));
@@ -68,41 +80,108 @@ async fn subscribe(shared: Arc<Shared>, client: Client) {
     }
 }
 
-/// Follows `/stream` on whichever instance, from where it was cut off.
-async fn follow(shared: Arc<Shared>, reader: usize, mut dice: Dice) {
-    let mut last = 0;
+/// What a reader follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Line {
+    /// `/stream`
+    Public,
+    /// `/v1/stream`, as the chief: nothing is kept from him.
+    Staff,
+}
+
+/// Who follows a line, over all connections.
+struct Reader {
+    line: Line,
+    number: usize,
+    is_slow: bool,
+    /// The last event that came.
+    last: u64,
+}
+
+/// Follows a line on whichever instance, from where it was cut off.
+async fn follow(shared: Arc<Shared>, mut reader: Reader, mut dice: Dice) {
     loop {
         let instance = dice.roll(shared.doors.instances() as u64) as usize;
         if let Some(url) = shared.doors.url(instance) {
             // Whatever cuts it off, it comes again.
-            let _ = follow_one(&shared, reader, &url, &mut last).await;
+            let _ = reader.follow(&shared, &url, &mut dice).await;
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
 }
 
-async fn follow_one(shared: &Shared, reader: usize, url: &str, last: &mut u64) -> std::io::Result<()> {
+/// Opens a line after an event, with a small buffer for one who reads slowly.
+async fn open(url: &str, line: Line, after: u64, is_slow: bool) -> std::io::Result<TcpStream> {
     let host = url.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(host).await?;
-    // HTTP/1.0, so that the body isn't in chunks.
-    let request = format!("GET /stream HTTP/1.0\r\nHost: {host}\r\nLast-Event-ID: {last}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut lines = BufReader::new(stream).take(u64::MAX).lines();
-    let mut seq = 0;
-    while let Ok(Ok(Some(line))) = tokio::time::timeout(SILENCE, lines.next_line()).await {
-        if let Some(id) = line.strip_prefix("id: ").or_else(|| line.strip_prefix("id:")) {
-            seq = id.trim().parse().unwrap_or_default();
-        }
-        let Some(data) = line.strip_prefix("data:") else { continue };
-        let Ok(ninjs) = serde_json::from_str::<Value>(data) else { continue };
-        let mut journal = shared.journal();
-        journal.saw_outside("/stream", data, Utc::now());
-        if let Some(streamed) = journal.streamed.get_mut(reader) {
-            streamed.push(Streamed { seq, body: digest(&ninjs) });
-        }
-        *last = seq;
+    let socket = TcpSocket::new_v4()?;
+    if is_slow {
+        socket.set_recv_buffer_size(SLOW_READERS_BUFFER)?;
     }
-    Ok(())
+    let mut stream = socket.connect(host.parse().map_err(std::io::Error::other)?).await?;
+    let (route, more) = match line {
+        Line::Public => ("/stream", String::new()),
+        Line::Staff => ("/v1/stream", format!("Authorization: Bearer {}\r\n", token("carl"))),
+    };
+    // HTTP/1.0, so that the body isn't in chunks.
+    let request = format!("GET {route} HTTP/1.0\r\nHost: {host}\r\n{more}Last-Event-ID: {after}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    Ok(stream)
+}
+
+impl Reader {
+    async fn follow(&mut self, shared: &Shared, url: &str, dice: &mut Dice) -> std::io::Result<()> {
+        let stream = open(url, self.line, self.last, self.is_slow).await?;
+        let mut lines = BufReader::new(stream).take(u64::MAX).lines();
+        let mut seq = 0;
+        while let Ok(Ok(Some(line))) = tokio::time::timeout(SILENCE, lines.next_line()).await {
+            if let Some(id) = line.strip_prefix("id: ").or_else(|| line.strip_prefix("id:")) {
+                seq = id.trim().parse().unwrap_or_default();
+            }
+            let Some(data) = line.strip_prefix("data:") else { continue };
+            let Ok(json) = serde_json::from_str::<Value>(data) else { continue };
+            self.note(shared, seq, data, json);
+            if self.is_slow && dice.chance(20) {
+                let stop = if dice.chance(4) { 9000 } else { 60 };
+                tokio::time::sleep(Duration::from_millis(dice.roll(stop))).await;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, shared: &Shared, seq: u64, data: &str, json: Value) {
+        let mut journal = shared.journal();
+        match self.line {
+            Line::Public => {
+                journal.saw_outside("/stream", data, Utc::now());
+                let streamed = journal.streamed.get_mut(self.number);
+                streamed.into_iter().for_each(|had| had.push(Streamed { seq, body: digest(&json) }));
+            }
+            Line::Staff => {
+                let moved = journal.moved.get_mut(self.number);
+                moved.into_iter().for_each(|had| had.push(Moved { seq, told: json.clone() }));
+            }
+        }
+        self.last = seq;
+    }
+}
+
+/// Consumers that take nothing for so long: readers of both lines from their beginnings, and a subscriber of the wire.
+pub(super) async fn take_nothing(url: Option<String>, nats: Option<u16>, time: Duration) {
+    let mut idle = Vec::new();
+    if let Some(url) = url {
+        for number in 0..IDLE {
+            let line = if number % 4 == 0 { Line::Staff } else { Line::Public };
+            // An instance may be gone, and then there is nobody to idle at.
+            idle.extend(open(&url, line, 0, true).await.ok());
+        }
+    }
+    if let Some(port) = nats
+        && let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)).await
+        && stream.write_all(b"CONNECT {\"verbose\":false}\r\nSUB copydesk.> 1\r\n").await.is_ok()
+    {
+        idle.push(stream);
+    }
+    tokio::time::sleep(time).await;
 }
 
 /// Reads what anybody may: feeds, pages, the metrics, and the page of an article that isn't out.

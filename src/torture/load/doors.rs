@@ -97,6 +97,14 @@ impl Doors {
         }
     }
 
+    /// Asks for something to be done. Whether it was isn't told.
+    pub async fn post(&self, instance: usize, actor: &str, route: &str) {
+        let Some(url) = self.url(instance) else { return };
+        let request = self.agent.post(format!("{url}{route}"));
+        let request = request.header("Authorization", format!("Bearer {}", token(actor)));
+        let _ = tokio::task::spawn_blocking(move || drop(request.send_empty())).await;
+    }
+
     /// Reads a route; as nobody where no actor is named. None where no answer came.
     pub async fn get(&self, instance: usize, actor: Option<&str>, route: &str) -> Option<(u16, String)> {
         let mut request = self.agent.get(format!("{}{route}", self.url(instance)?));
