@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use copydesk_article::answer::Answer;
@@ -20,7 +20,8 @@ const BUCKETS: [f64; 10] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 pub struct Metrics {
     started: SystemTime,
     commands: Mutex<BTreeMap<(&'static str, &'static str), u64>>,
-    requests: Mutex<BTreeMap<(String, u16), u64>>,
+    /// By route and status.
+    requests: RwLock<BTreeMap<String, BTreeMap<u16, AtomicU64>>>,
     command_times: Times,
     newsroom_times: Times,
     public_times: Times,
@@ -32,7 +33,7 @@ impl Default for Metrics {
         Self {
             started: SystemTime::now(),
             commands: Mutex::default(),
-            requests: Mutex::default(),
+            requests: RwLock::default(),
             command_times: Times::default(),
             newsroom_times: Times::default(),
             public_times: Times::default(),
@@ -76,7 +77,18 @@ impl Metrics {
 
     /// Counts a request by its route's pattern, and how long its answer took to begin.
     pub fn request(&self, route: &str, status: u16, took: Duration) {
-        *locked(&self.requests).entry((route.to_owned(), status)).or_default() += 1;
+        let requests = self.requests.read().unwrap_or_else(PoisonError::into_inner);
+        match requests.get(route).and_then(|statuses| statuses.get(&status)) {
+            Some(count) => {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            None => {
+                drop(requests);
+                let mut requests = self.requests.write().unwrap_or_else(PoisonError::into_inner);
+                let statuses = requests.entry(route.to_owned()).or_default();
+                statuses.entry(status).or_default().fetch_add(1, Ordering::Relaxed);
+            }
+        }
         let times = if route.starts_with("/v1/") { &self.newsroom_times } else { &self.public_times };
         times.count(took);
     }
@@ -108,8 +120,12 @@ impl Metrics {
         head(to, "command_seconds", "histogram", "From a command's arrival to its answer.")?;
         self.command_times.write(to, "command_seconds", "")?;
         head(to, "http_requests_total", "counter", "HTTP requests by route and status.")?;
-        for ((route, status), count) in &*locked(&self.requests) {
-            writeln!(to, "copydesk_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}")?;
+        for (route, statuses) in &*self.requests.read().unwrap_or_else(PoisonError::into_inner) {
+            for (status, count) in statuses {
+                let (labels, count) =
+                    (format!("route=\"{route}\",status=\"{status}\""), count.load(Ordering::Relaxed));
+                writeln!(to, "copydesk_http_requests_total{{{labels}}} {count}")?;
+            }
         }
         head(to, "http_request_seconds", "histogram", "From a request to the beginning of its answer.")?;
         self.newsroom_times.write(to, "http_request_seconds", "area=\"newsroom\"")?;
@@ -158,6 +174,7 @@ impl Metrics {
 /// Times, counted in buckets.
 #[derive(Debug, Default)]
 struct Times {
+    /// Each time counts in the first bucket that it fits; those below add up to what is written.
     buckets: [AtomicU64; BUCKETS.len()],
     micros: AtomicU64,
     timed: AtomicU64,
@@ -165,10 +182,9 @@ struct Times {
 
 impl Times {
     fn count(&self, took: Duration) {
-        for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
-            if took.as_secs_f64() <= most {
-                bucket.fetch_add(1, Ordering::Relaxed);
-            }
+        let seconds = took.as_secs_f64();
+        if let Some((bucket, _)) = self.buckets.iter().zip(BUCKETS).find(|(_, most)| seconds <= *most) {
+            bucket.fetch_add(1, Ordering::Relaxed);
         }
         let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         self.micros.fetch_add(micros, Ordering::Relaxed);
@@ -181,8 +197,9 @@ impl Times {
             "" => ("", String::new()),
             labels => (",", format!("{{{labels}}}")),
         };
+        let mut count = 0;
         for (bucket, most) in self.buckets.iter().zip(BUCKETS) {
-            let count = bucket.load(Ordering::Relaxed);
+            count += bucket.load(Ordering::Relaxed);
             writeln!(to, "copydesk_{name}_bucket{{{labels}{comma}le=\"{most}\"}} {count}")?;
         }
         let timed = self.timed.load(Ordering::Relaxed);

@@ -66,16 +66,26 @@ impl<K: Eq + Hash> Meter<K> {
 
     fn take_at(&self, key: K, now: u64) -> Result<(), Duration> {
         let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
-        let paid_off = tables.new.get(&key).or_else(|| tables.old.get(&key)).copied().unwrap_or(0).max(now);
-        let then = paid_off.saturating_add(self.each);
-        if let Some(over) = (then - now).checked_sub(self.most).filter(|over| *over > 0) {
-            return Err(Duration::from_nanos(over));
+        if let Some(paid_off) = tables.new.get_mut(&key) {
+            *paid_off = self.next(*paid_off, now)?;
+            return Ok(());
         }
-        if tables.new.len() >= KEYS && !tables.new.contains_key(&key) {
+        let paid_off = tables.old.get(&key).copied().unwrap_or(0);
+        let then = self.next(paid_off, now)?;
+        if tables.new.len() >= KEYS {
             tables.old = mem::take(&mut tables.new);
         }
         tables.new.insert(key, then);
         Ok(())
+    }
+
+    /// When one more would be paid off.
+    fn next(&self, paid_off: u64, now: u64) -> Result<u64, Duration> {
+        let then = paid_off.max(now).saturating_add(self.each);
+        match (then - now).checked_sub(self.most) {
+            Some(over) if over > 0 => Err(Duration::from_nanos(over)),
+            _ => Ok(then),
+        }
     }
 }
 

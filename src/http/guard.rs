@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
-use axum::http::{HeaderValue, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use copydesk_article::problem::{Code, Problem};
@@ -43,6 +43,14 @@ pub(super) async fn guard(State(gateway): State<Arc<Gateway>>, mut request: Requ
             response
         }
     }
+}
+
+/// Whether a request for something public, whose address has no parameters, may be answered right away: where not, it
+/// goes by [`guard`], which says why. Counts it only where it may.
+pub(super) fn admits(gateway: &Gateway, peer: Peer, headers: &HeaderMap) -> bool {
+    let doors = &gateway.doors;
+    let named = doors.actor_header().is_some_and(|header| headers.contains_key(header));
+    !named && doors.address_comes(doors.household(Some(peer), headers)).is_ok()
 }
 
 fn admit(gateway: &Gateway, request: &mut Request) -> Result<(), Stop> {

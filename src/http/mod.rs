@@ -6,7 +6,7 @@
 //! - `articles`: the board, one article, its gate; `then`: articles and rules as they were; `events`: what is
 //!   stored, as JSON lines and as an article's history; `evidence`: what is confidential, opened and masked;
 //!   `deliveries`: who has which edition.
-//! - `readers`: the public routes; `audit`: checkpoints, tiles and proofs; `verify`: the log derived again.
+//! - `readers`: the public routes; `kept`: their kept answers, ahead of the router; `audit`: checkpoints, tiles and proofs; `verify`: the log derived again.
 //!   `operators`: health, metrics; `openapi`: the description of all of it.
 //! - `guard`: what every request passes before its body is read; [`doors`]: proxies that are believed, and rates.
 //! - `tokens`: `/v1/tokens`. [`identity`]: who is asking, and what they may read. `query`: parameters. `problem`: refusals.
@@ -45,6 +45,7 @@ pub mod health;
 pub mod identity;
 pub mod in_flight;
 mod json_line;
+mod kept;
 mod observe;
 mod openapi;
 mod operators;

@@ -27,15 +27,20 @@ pub(super) async fn observe(State(gateway): State<Arc<Gateway>>, request: Reques
     if newsroom {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    let status = response.status().as_u16();
-    gateway.metrics.request(route, status, started.elapsed());
-    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    note(&gateway, method, route, response.status().as_u16(), started);
+    response
+}
+
+/// Counts an answer and has the log tell of it.
+pub(super) fn note(gateway: &Gateway, method: &'static str, route: &str, status: u16, started: Instant) {
+    let took = started.elapsed();
+    gateway.metrics.request(route, status, took);
+    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     match status {
         ..400 => tracing::debug!(method, route, status, micros, "answered"),
         400..500 => tracing::info!(method, route, status, micros, "refused"),
         _ => tracing::warn!(method, route, status, micros, "failed"),
     }
-    response
 }
 
 /// A method's name from a fixed list: senders may make up others.

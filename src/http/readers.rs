@@ -1,9 +1,10 @@
 //! The public routes: what the public side renders, with validators, conditional requests and compression. They need no
 //! token and know nothing but the wire.
 //!
-//! What is rendered is kept until something changes, so a route that many ask for costs a look-up; what isn't kept is
-//! rendered on a thread that nobody else waits for.
+//! What is rendered is kept until something changes, so a route that many ask for costs a look-up, ahead of the router
+//! ([`super::kept`]); what isn't kept is rendered on a thread that nobody else waits for.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,14 +13,16 @@ use axum::extract::{Path, State, rejection::PathRejection};
 use axum::http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONTENT_ENCODING,
     CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, VARY,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::Response;
 use copydesk_article::ids::parse_uuid;
 use copydesk_article::problem::{Code, Problem};
+use copydesk_public::answers::{Answer, Answers};
 use copydesk_public::feed::FeedError;
 use copydesk_public::page::{self, Form};
-use copydesk_public::{Answers, Encoding, Feed, Rendered, Site, conditional, feed, store};
+use copydesk_public::{Encoding, Feed, Rendered, Site, conditional, feed, store};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
@@ -44,7 +47,7 @@ pub struct Readers {
 /// Answers that are kept, and how many may be rendered at a time.
 #[derive(Debug)]
 pub struct Kept {
-    answers: Answers,
+    answers: Answers<Heads>,
     turns: Arc<Semaphore>,
 }
 
@@ -117,13 +120,15 @@ pub(super) async fn article(
     let readers = of(&gateway)?;
     let form = Form::negotiated(header(&headers, &ACCEPT));
     let Some(id) = path.ok().and_then(|Path(id)| parse_uuid(&id)) else {
-        return Ok(respond(&headers, page::not_found(&readers.site, form)));
+        let rendered = page::not_found(&readers.site, form);
+        return Ok(respond(&headers, &rendered, &Heads::from(&rendered)));
     };
     let render = move |readers: &Readers| {
         let article = page::article(readers.editions.public(), &readers.site, id, form, readers.clock.now());
         article.map_err(FeedError::Store)
     };
-    answer(readers, &headers, format!("/articles/{id} {}", form.name()), render).await
+    let path = format!("/articles/{id}");
+    answer(readers, &headers, article_key(&path, form).into_owned(), render).await
 }
 
 /// What a feed or the front page is asked for.
@@ -140,9 +145,45 @@ fn asked(uri: &Uri) -> Result<feed::Params, Problem> {
     })
 }
 
-/// Under what an answer is kept: parameters that mean nothing here don't make another of it.
+/// Under what an answer is kept: parameters that mean nothing here don't make another of it. Without any it is the path.
 fn key(path: &str, asked: &feed::Params) -> String {
-    format!("{path} {asked:?}")
+    match *asked == feed::Params::default() {
+        true => path.to_owned(),
+        false => format!("{path} {asked:?}"),
+    }
+}
+
+/// The same for an article. A path has no spaces.
+fn article_key(path: &str, form: Form) -> Cow<'_, str> {
+    match form {
+        Form::Page => path.into(),
+        Form::Json | Form::Ninjs => format!("{path} {}", form.name()).into(),
+    }
+}
+
+/// The pattern of a public route whose answers are kept, by a path.
+pub(super) fn kept_route(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "/" => "/",
+        "/feed.json" => "/feed.json",
+        "/feed.atom" => "/feed.atom",
+        "/feed.rss" => "/feed.rss",
+        "/feed.ninjs" => "/feed.ninjs",
+        _ if path.starts_with("/articles/") => "/articles/{id}",
+        _ => return None,
+    })
+}
+
+/// What is kept for a request of this path, without parameters; none where it is to be rendered.
+pub(super) fn kept(readers: &Readers, path: &str, headers: &HeaderMap) -> Option<Response> {
+    let key = match path.starts_with("/articles/") {
+        true => article_key(path, Form::negotiated(header(headers, &ACCEPT))),
+        false => path.into(),
+    };
+    let encoding = Encoding::negotiated(header(headers, &ACCEPT_ENCODING));
+    let answers = &readers.rendered.answers;
+    let answer = answers.find(readers.editions.public(), &key, encoding, readers.clock.now())?;
+    Some(respond(headers, &answer.rendered, &answer.made))
 }
 
 /// What a rendering came to. Its panic goes on out here, where the net for panics catches it.
@@ -163,12 +204,12 @@ async fn answer(
     let encoding = Encoding::negotiated(header(headers, &ACCEPT_ENCODING));
     let find =
         || readers.rendered.answers.find(readers.editions.public(), &key, encoding, readers.clock.now());
-    let rendered = match find() {
-        Some(rendered) => Ok(rendered),
+    let answer: Result<Arc<Answer<Heads>>, FeedError> = match find() {
+        Some(answer) => Ok(answer),
         None => {
             let turn = Arc::clone(&readers.rendered.turns).acquire_owned().await;
             match find() {
-                Some(rendered) => Ok(rendered),
+                Some(answer) => Ok(answer),
                 None => {
                     let readers = readers.clone();
                     let rendering = tokio::task::spawn_blocking(move || {
@@ -182,11 +223,11 @@ async fn answer(
             }
         }
     };
-    let rendered = rendered.map_err(|error| match error {
+    let answer = answer.map_err(|error| match error {
         FeedError::Cursor => Problem::invalid("cursor", "cursor: none of ours; start without one"),
         FeedError::Store(error) => unreadable(&error),
     })?;
-    Ok(respond(headers, rendered))
+    Ok(respond(headers, &answer.rendered, &answer.made))
 }
 
 pub(super) fn of(gateway: &Gateway) -> Result<&Readers, Problem> {
@@ -202,38 +243,55 @@ fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// The headers of an answer, ready to be sent.
+#[derive(Debug)]
+struct Heads {
+    whole: HeaderMap,
+    /// Those of a 304 in its place.
+    unchanged: HeaderMap,
+}
+
+impl From<&Rendered> for Heads {
+    fn from(rendered: &Rendered) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static(CACHING));
+        // What is public may be read by any site's scripts.
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(VARY, HeaderValue::from_static(rendered.vary));
+        let mut made = |name: HeaderName, value: Option<&str>| {
+            if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+                headers.insert(name, value);
+            }
+        };
+        made(ETAG, Some(&rendered.etag));
+        made(LAST_MODIFIED, rendered.last_modified_header().as_deref());
+        let unchanged = headers.clone();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(rendered.content_type));
+        if let Some(encoding) = rendered.encoding.header() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        if rendered.content_type.starts_with("text/html")
+            && let Ok(policy) = HeaderValue::from_str(page::content_security_policy())
+        {
+            headers.insert(CONTENT_SECURITY_POLICY, policy);
+        }
+        Self { whole: headers, unchanged }
+    }
+}
+
 /// Sends what was rendered, or 304 to a reader who has it.
-fn respond(asked: &HeaderMap, rendered: Rendered) -> Response {
-    let has_it = conditional(header(asked, &IF_NONE_MATCH), header(asked, &IF_MODIFIED_SINCE), &rendered);
-    let is_page = rendered.content_type.starts_with("text/html");
-    let mut response = Response::new(Body::empty());
-    let headers = response.headers_mut();
-    let mut set = |name: HeaderName, value: &str| {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            headers.insert(name, value);
+fn respond(asked: &HeaderMap, rendered: &Rendered, heads: &Heads) -> Response {
+    let has_it = conditional(header(asked, &IF_NONE_MATCH), header(asked, &IF_MODIFIED_SINCE), rendered);
+    let (status, headers, body) = match has_it {
+        true => (StatusCode::NOT_MODIFIED, &heads.unchanged, Body::empty()),
+        false => {
+            let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            (status, &heads.whole, Body::from(rendered.body.clone()))
         }
     };
-    set(CACHE_CONTROL, CACHING);
-    // What is public may be read by any site's scripts.
-    set(ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-    set(ETAG, &rendered.etag);
-    if let Some(modified) = rendered.last_modified_header() {
-        set(LAST_MODIFIED, &modified);
-    }
-    set(VARY, rendered.vary);
-    if has_it {
-        *response.status_mut() = StatusCode::NOT_MODIFIED;
-        return response;
-    }
-    set(CONTENT_TYPE, rendered.content_type);
-    if let Some(encoding) = rendered.encoding.header() {
-        set(CONTENT_ENCODING, encoding);
-    }
-    if is_page {
-        set(CONTENT_SECURITY_POLICY, page::content_security_policy());
-    }
-    *response.status_mut() =
-        StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    *response.body_mut() = Body::from(rendered.body);
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().clone_from(headers);
     response
 }

@@ -2,26 +2,30 @@
 //!
 //! A connection has one request under way at a time, so the bound on connections bounds every kind of request.
 
+use std::convert::Infallible;
+use std::future::{Ready, ready};
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
+use axum::response::Response;
+use futures::future::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tower::Service;
+use tower::ServiceExt;
+use tower::util::Oneshot;
 
 use super::doors::Peer;
 use super::stream::FOLLOWERS;
 use super::tls::Tls;
-use super::{Gateway, router};
+use super::{Gateway, kept, router};
 
 /// How many connections there may be, those that follow streams included; more wait to be accepted.
 pub const CONNECTIONS: usize = FOLLOWERS + 4096;
@@ -90,7 +94,7 @@ pub async fn serve(
             Ok((stream, peer)) => {
                 prepare(&stream);
                 let (watcher, app, tls) = (graceful.watcher(), app.clone(), tls.clone());
-                let app = Addressed { app, peer: Peer(peer.ip()) };
+                let app = Addressed { app, gateway: Arc::clone(&gateway), peer: Peer(peer.ip()) };
                 let mut draining = gateway.health.draining();
                 tokio::spawn(async move {
                     let ended = match tls {
@@ -138,28 +142,27 @@ fn prepare(stream: &TcpStream) {
 }
 
 /// The routes, for requests of one connection.
-#[derive(Clone)]
 struct Addressed {
     app: Router,
+    gateway: Arc<Gateway>,
     peer: Peer,
 }
 
 impl Service<Request<Incoming>> for Addressed {
-    type Response = <Router as Service<Request<Incoming>>>::Response;
-    type Error = <Router as Service<Request<Incoming>>>::Error;
-    type Future = <Router as Service<Request<Incoming>>>::Future;
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<Ready<Result<Response, Infallible>>, Oneshot<Router, Request<Incoming>>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Service::<Request<Incoming>>::poll_ready(&mut self.app, context)
-    }
-
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(response) = kept::answer(&self.gateway, self.peer, &request) {
+            return Either::Left(ready(Ok(response)));
+        }
         request.extensions_mut().insert(self.peer);
-        self.app.call(request)
+        Either::Right(self.app.clone().oneshot(request))
     }
 }
 
-type Connection<S> = http1::Connection<TokioIo<S>, TowerToHyperService<Addressed>>;
+type Connection<S> = http1::Connection<TokioIo<S>, Addressed>;
 
 fn connection<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     stream: S,
@@ -170,5 +173,5 @@ fn connection<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         .timer(TokioTimer::new())
         .header_read_timeout(head)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(app))
+        .serve_connection(TokioIo::new(stream), app)
 }

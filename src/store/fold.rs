@@ -457,7 +457,7 @@ impl<'a> Folder<'a> {
         group.moved(Move::of(event, &stored));
         group.set(stored, || before, body_bytes(entry)).push(at);
         if event.wire.is_some() {
-            group.send(Outgoing { seq: entry.seq, article, version });
+            group.send_understood(Outgoing { seq: entry.seq, article, version }, event);
         }
         if version.is_multiple_of(SNAPSHOT_EVERY) {
             group.keep_snapshot(article);

@@ -22,7 +22,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
 use copydesk_article::article::Article;
-use copydesk_article::event::Time;
+use copydesk_article::event::{self, Time};
 use copydesk_article::newsroom::Newsroom;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, watch};
@@ -147,6 +147,17 @@ pub struct Outgoing {
     pub article: Uuid,
     /// The article's version with it.
     pub version: u32,
+}
+
+/// An outgoing event that was folded a moment ago, and its article, to which nothing has happened since.
+#[derive(Debug, Clone)]
+pub struct Fresh {
+    /// The event.
+    pub event: Uuid,
+    /// The digest of its edition, as it was decided.
+    pub digest: Option<event::Hash>,
+    /// The article with it.
+    pub article: Arc<Article>,
 }
 
 /// The shelves, by what they hold.

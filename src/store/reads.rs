@@ -9,8 +9,8 @@ use copydesk_article::event::Time;
 use uuid::Uuid;
 
 use super::{
-    Aside, EventRef, ForeignMessage, Outgoing, SNAPSHOT_EVERY, Store, StoreError, Stored, line, pieces,
-    shelf, snapshot_key,
+    Aside, EventRef, ForeignMessage, Fresh, Outgoing, SNAPSHOT_EVERY, Store, StoreError, Stored, line,
+    pieces, shelf, snapshot_key,
 };
 use crate::log::Seq;
 
@@ -152,6 +152,12 @@ impl Store {
         all.extend(recent.into_iter().filter(|outgoing| outgoing.seq > last));
         all.truncate(limit);
         Ok(all)
+    }
+
+    /// An outgoing event with its article, where it was folded a moment ago and nothing has happened to the article
+    /// since: then neither need be read from the log.
+    pub fn fresh(&self, outgoing: Outgoing) -> Option<Fresh> {
+        self.recent().fresh(outgoing)
     }
 
     /// What is scheduled, the next first, at most `limit`.

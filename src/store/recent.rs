@@ -9,15 +9,15 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use copydesk_article::article::Article;
-use copydesk_article::event::Time;
+use copydesk_article::event::{Event, Hash, Time};
 use copydesk_article::newsroom::Newsroom;
 use sled::Batch;
 use uuid::Uuid;
 
 use super::tree::Placed;
 use super::{
-    Aside, EventRef, ForeignMessage, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, due_key,
-    line, pieces, snapshot_key,
+    Aside, EventRef, ForeignMessage, Fresh, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board,
+    due_key, line, pieces, snapshot_key,
 };
 use crate::log::Seq;
 use crate::merkle::Leaf;
@@ -37,6 +37,8 @@ pub(super) struct Recent {
     articles: HashMap<Uuid, Touched>,
     newsroom: Option<Arc<Newsroom>>,
     outgoing: Vec<Outgoing>,
+    /// The ids of those events and the digests of their editions, by position.
+    digests: HashMap<Seq, (Uuid, Option<Hash>)>,
     aside: BTreeMap<Uuid, Aside>,
     foreign: Vec<ForeignMessage>,
     /// Events that say what was erased, and of which articles.
@@ -148,6 +150,12 @@ impl Recent {
         self.outgoing.push(outgoing);
     }
 
+    /// The same, of an event that was understood.
+    pub(super) fn send_understood(&mut self, outgoing: Outgoing, event: &Event) {
+        self.digests.insert(outgoing.seq, (event.id, event.editiondigest));
+        self.send(outgoing);
+    }
+
     pub(super) fn set_aside(&mut self, id: Uuid, aside: Aside) {
         self.aside.insert(id, aside);
     }
@@ -175,6 +183,7 @@ impl Recent {
         }
         self.newsroom = newer.newsroom.or_else(|| self.newsroom.take());
         self.outgoing.extend(newer.outgoing);
+        self.digests.extend(newer.digests);
         self.aside.extend(newer.aside);
         self.foreign.extend(newer.foreign);
         self.redactions.extend(newer.redactions);
@@ -277,6 +286,14 @@ impl Recent {
 
     pub(super) fn outgoing_after(&self, seq: Seq) -> Vec<Outgoing> {
         self.outgoing.iter().filter(|outgoing| outgoing.seq > seq).copied().collect()
+    }
+
+    /// An outgoing event with its article, where that is still as it was with it.
+    pub(super) fn fresh(&self, outgoing: Outgoing) -> Option<Fresh> {
+        let (event, digest) = *self.digests.get(&outgoing.seq)?;
+        let article = &self.articles.get(&outgoing.article)?.now.article;
+        let is_as_it_was = article.version == outgoing.version;
+        is_as_it_was.then(|| Fresh { event, digest, article: Arc::clone(article) })
     }
 
     pub(super) fn aside(&self, article: Uuid) -> Option<Aside> {

@@ -13,7 +13,7 @@ use super::message::{Stamp, message};
 use super::ninjs::RenderError;
 use crate::desk::{At, Desk};
 use crate::log::{self, Content, Entry, Expect, LogError, Message, Seq, Settled};
-use crate::store::{Outgoing, StoreError};
+use crate::store::{Fresh, Outgoing, StoreError};
 
 /// How long an append to the wire is tried before the writer resumes from what the wire then holds.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -198,19 +198,27 @@ async fn next(
     count: u64,
     checkpoint: Option<Stamp>,
 ) -> Result<Message, WireError> {
-    let Outgoing { seq, article, version } = outgoing;
+    let seq = outgoing.seq;
+    let Fresh { event, digest, article } = match desk.store().fresh(outgoing) {
+        Some(fresh) => fresh,
+        None => read(desk, outgoing).await?,
+    };
+    let edition = Edition::of(&article).ok_or_else(|| WireError::Article("it isn't there".to_owned()))?;
+    if Some(edition.digest()) != digest {
+        return Err(WireError::OtherDigest(seq));
+    }
+    message(&edition, event, seq, count, checkpoint).map_err(|source| WireError::Unrenderable { seq, source })
+}
+
+/// An outgoing event with its article as it then was, from the log.
+async fn read(desk: &Desk, Outgoing { seq, article, version }: Outgoing) -> Result<Fresh, WireError> {
     let entry = desk.log().events().get(seq).await?;
     let event = entry.as_ref().and_then(event_of).filter(|_| version > 0);
     let event = event.ok_or(WireError::NotUnderstood(seq))?;
     let then = desk.as_it_was(article, At::Version(version), seq).await;
     let then = then.map_err(|problem: Problem| WireError::Article(problem.detail))?;
-    let edition = then.as_ref().and_then(|article| Edition::of(article));
-    let edition = edition.ok_or_else(|| WireError::Article("it isn't there".to_owned()))?;
-    if Some(edition.digest()) != event.editiondigest {
-        return Err(WireError::OtherDigest(seq));
-    }
-    message(&edition, event.id, seq, count, checkpoint)
-        .map_err(|source| WireError::Unrenderable { seq, source })
+    let article = then.ok_or_else(|| WireError::Article("it isn't there".to_owned()))?;
+    Ok(Fresh { event: event.id, digest: event.editiondigest, article })
 }
 
 /// Writes one message; none where another writer was first.

@@ -346,6 +346,42 @@ fn all_answers(store: &Store, ids: &[Uuid]) -> String {
 /// What was folded and is not in sled yet must be seen as if it were: whatever the groups, and whenever they are
 /// written; and a crash may only cost what is then folded again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outgoing_event_is_at_hand_until_its_article_moves_on_or_sled_has_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let (article, seq) = published(&service, "A river rose.").await;
+    let edit = json!({"id": Uuid::new_v4(), "type": "edit", "article": article, "base": 1,
+        "data": {"ops": [{"op": "insert", "after": null, "block": {"kind": "paragraph", "text": "More."}}]}});
+    let edited = send(&service, "ana", &edit).await.unwrap().seq;
+    let (mut until_published, mut after) = (Vec::new(), Vec::new());
+    for at in 1..=edited {
+        let entry = service.log.events().get(at).await.unwrap().unwrap();
+        if at <= seq { until_published.push(entry) } else { after.push(entry) }
+    }
+    let event = stored(&service, seq).await;
+    for moves_on in [true, false] {
+        let own = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(own.path(), 1 << 20).unwrap();
+        let mut folder = Folder::new(&store, service.log.identity()).unwrap();
+        folder.fold(until_published.clone(), &*service.log.events()).await.unwrap();
+        let outgoing = store.outgoing_after(0, 9).unwrap().pop().unwrap();
+        let fresh = store.fresh(outgoing).unwrap();
+        assert_eq!(json!([fresh.event, fresh.digest]), json!([event["id"], event["editiondigest"]]));
+        assert_eq!(
+            (outgoing.seq, fresh.article.id, json!(fresh.article.version)),
+            (seq, article, event["articleversion"].clone())
+        );
+        match moves_on {
+            true => folder.fold(after.clone(), &*service.log.events()).await.unwrap(),
+            false => store.flush().await.unwrap(),
+        }
+        assert_eq!(store.outgoing_after(0, 9).unwrap(), [outgoing]);
+        assert!(store.fresh(outgoing).is_none(), "moves on: {moves_on}");
+    }
+    service.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_see_the_same_whatever_is_in_sled_by_then() {
     let folder = tempfile::tempdir().unwrap();
     let service = service(folder.path()).await;

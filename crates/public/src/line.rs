@@ -7,7 +7,8 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::filter::Marks;
-use crate::message::{Kind, WireMessage};
+use crate::fold::Record;
+use crate::message::{Kind, Received, WireMessage};
 use crate::store::{Error, Public, damaged};
 
 /// An edition or withdrawal, as it is told to those who follow the line.
@@ -27,6 +28,21 @@ pub struct Told {
     pub body: Bytes,
 }
 
+impl Told {
+    /// What is told of a message that showed something, by what is known of its article now.
+    pub(crate) fn of(received: Received, record: &Record) -> Option<Self> {
+        let is_told = record.shown.is_some() && received.edition >= record.withdrawn;
+        is_told.then(|| Self {
+            article: received.article,
+            log_seq: received.log_seq,
+            wire_seq: received.seq,
+            kind: received.kind,
+            marks: record.marks.clone(),
+            body: received.body,
+        })
+    }
+}
+
 impl Public {
     /// What is told of a folded message: nothing of one that isn't understood, comes again, has been withdrawn since,
     /// or whose article is in doubt.
@@ -36,18 +52,9 @@ impl Public {
     pub fn told(&self, message: &WireMessage) -> Result<Option<Told>, Error> {
         let Ok(received) = message.read() else { return Ok(None) };
         let stands_at = self.wire_at(received.log_seq)?;
-        let Some(record) = self.noting_damage(self.record(received.article))? else { return Ok(None) };
-        if stands_at != Some(received.seq) || record.shown.is_none() || received.edition < record.withdrawn {
-            return Ok(None);
-        }
-        Ok(Some(Told {
-            article: received.article,
-            log_seq: received.log_seq,
-            wire_seq: received.seq,
-            kind: received.kind,
-            marks: record.marks,
-            body: received.body,
-        }))
+        let record = self.noting_damage(self.record(received.article))?;
+        let record = record.filter(|_| stands_at == Some(received.seq));
+        Ok(record.and_then(|record| Told::of(received, &record)))
     }
 
     /// The position in the wire of the first edition or withdrawal whose event stands after this position in the log;
@@ -84,6 +91,25 @@ mod tests {
         message(seq, Uuid::from_u128(article), number, kind, json!({}))
     }
 
+    /// What is told while messages are folded, in groups of so many, is what is told of them afterwards where nothing
+    /// follows.
+    fn told_at_once(messages: &[WireMessage], at_a_time: usize) -> Vec<(u64, Kind)> {
+        let public = public(&[]);
+        let mut all = Vec::new();
+        for group in messages.chunks(at_a_time) {
+            let mut telling = Vec::new();
+            let before = public.generation();
+            public.apply_telling(group, |told| telling.push((told, public.generation()))).unwrap();
+            for (told, generation) in telling {
+                assert!(before < generation && generation < public.generation());
+                let message = group.iter().find(|message| message.seq == told.wire_seq).unwrap();
+                assert_eq!(public.told(message).unwrap().as_ref(), Some(&told));
+                all.push((told.wire_seq, told.kind));
+            }
+        }
+        all
+    }
+
     /// Which messages are told of, by article and edition.
     fn told(public: &Public, messages: &[WireMessage]) -> Vec<(u64, Kind)> {
         let told = messages.iter().filter_map(|message| public.told(message).unwrap());
@@ -101,7 +127,9 @@ mod tests {
         let before = public(&all[..3]);
         assert_eq!(told(&before, &all[..3]).len(), 3);
         let after = public(&all);
-        assert_eq!(told(&after, &all), [(2, Kind::First), (4, Kind::Withdrawal)]);
+        let both = [(2, Kind::First), (4, Kind::Withdrawal)];
+        assert_eq!((told(&after, &all), told_at_once(&all, 4)), (both.to_vec(), both.to_vec()));
+        assert_eq!(told_at_once(&all, 1).len(), 4, "nothing had been withdrawn yet");
         let back = edition(5, 1, 4, Kind::Reinstatement);
         after.apply(std::slice::from_ref(&back)).unwrap();
         assert_eq!(
@@ -119,6 +147,8 @@ mod tests {
         doubtful.headers.retain(|(name, _)| name != "Copydesk-Kind");
         let all = [first, again, edition(3, 3, 1, Kind::First), doubtful];
         assert_eq!(told(&public(&all), &all), [(1, Kind::First)]);
+        assert_eq!(told_at_once(&all, 4), [(1, Kind::First)]);
+        assert_eq!(told_at_once(&all, 3), [(1, Kind::First), (3, Kind::First)]);
     }
 
     #[test]

@@ -23,8 +23,9 @@ use uuid::Uuid;
 
 use crate::fold::{FOLD_VERSION, Record, Step};
 use crate::index;
+use crate::line::Told;
 use crate::listing::Place;
-use crate::message::{Kind, Unread, WireMessage};
+use crate::message::{Kind, Received, Unread, WireMessage};
 use crate::pieces;
 use crate::position::Position;
 
@@ -164,9 +165,23 @@ impl Public {
     /// damaged it has been cleared: after any error, the wire is to be read again from after
     /// [`position`](Self::position).
     pub fn apply(&self, messages: &[WireMessage]) -> Result<Applied, Error> {
+        self.apply_telling(messages, |_| {})
+    }
+
+    /// The same, and tells of each edition and withdrawal as [`told`](Self::told) does. It is told before it is written
+    /// into sled, which takes longer than all else; whoever then asks for the state waits until it is in there, and
+    /// nothing that was rendered before holds. Where it can't be written, the same may be told again.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply).
+    pub fn apply_telling(
+        &self,
+        messages: &[WireMessage],
+        mut tell: impl FnMut(Told),
+    ) -> Result<Applied, Error> {
         let came_upon = match self.damaged.load(Ordering::Acquire) {
             true => Err(damaged("a reader came upon it")),
-            false => self.apply_all(messages),
+            false => self.apply_all(messages, &mut tell),
         };
         if let Err(Error::Damaged(_)) = came_upon {
             self.clear().map_err(|error| match error {
@@ -187,7 +202,7 @@ impl Public {
         read
     }
 
-    fn apply_all(&self, messages: &[WireMessage]) -> Result<Applied, Error> {
+    fn apply_all(&self, messages: &[WireMessage], tell: &mut impl FnMut(Told)) -> Result<Applied, Error> {
         let mut applied = Applied::default();
         let mut rest = messages;
         while !rest.is_empty() {
@@ -198,26 +213,40 @@ impl Public {
             };
             let fitting = rest.iter().take_while(fits).count().max(1);
             let (group, after) = rest.split_at_checked(fitting).unwrap_or((rest, &[]));
-            self.apply_group(group, &mut applied)?;
+            self.apply_group(group, &mut applied, tell)?;
             rest = after;
         }
         Ok(applied)
     }
 
-    fn apply_group(&self, group: &[WireMessage], applied: &mut Applied) -> Result<(), Error> {
+    fn apply_group(
+        &self,
+        group: &[WireMessage],
+        applied: &mut Applied,
+        tell: &mut impl FnMut(Told),
+    ) -> Result<(), Error> {
         let mut position = self.write();
         let mut next = position.clone();
         let mut did = Applied::default();
         let mut touched: BTreeMap<Uuid, Touched> = BTreeMap::new();
+        let mut shown = Vec::new();
         for message in group {
             if message.seq <= next.seq {
                 did.repeats += 1;
                 continue;
             }
             next.seq = message.seq;
-            self.take(message, &mut next, &mut touched, &mut did)?;
+            shown.extend(self.take(message, &mut next, &mut touched, &mut did)?);
         }
         if next.seq > position.seq {
+            // Once before it is told, for those who ask at once, and once when it is written.
+            self.generation.fetch_add(1, Ordering::Release);
+            for received in shown {
+                let record = touched.get(&received.article).map(|touched| &touched.record);
+                if let Some(told) = record.and_then(|record| Told::of(received, record)) {
+                    tell(told);
+                }
+            }
             self.save(&next, &touched, &did.changed)?;
             *position = next;
             self.generation.fetch_add(1, Ordering::Release);
@@ -229,13 +258,15 @@ impl Public {
         Ok(())
     }
 
+    /// Takes a message in; it is given back where it is what its article shows now.
     fn take(
         &self,
         message: &WireMessage,
         next: &mut Position,
         touched: &mut BTreeMap<Uuid, Touched>,
         did: &mut Applied,
-    ) -> Result<(), Error> {
+    ) -> Result<Option<Received>, Error> {
+        let mut shown = None;
         match message.read() {
             Ok(received) => {
                 next.counts(received.count);
@@ -250,10 +281,12 @@ impl Public {
                         log_seq: received.log_seq,
                         wire_seq: received.seq,
                     });
+                    touched.take(step);
+                    shown = Some(received);
                 } else {
                     did.repeats += 1;
+                    touched.take(step);
                 }
-                touched.take(step);
             }
             Err(Unread::Foreign { .. }) => {
                 next.foreign += 1;
@@ -275,7 +308,7 @@ impl Public {
                 did.set_aside.push(unread);
             }
         }
-        Ok(())
+        Ok(shown)
     }
 
     /// What is known of an article at this point of the group.

@@ -72,16 +72,13 @@ impl Editions {
     /// As [`Public::apply`].
     pub fn show(&self, group: Vec<Entry>) -> Result<Applied, store::Error> {
         let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
-        let applied = self.public.apply(&messages)?;
-        if self.new.receiver_count() > 0 {
-            for message in &messages {
-                if let Some(told) = self.public.told(message)? {
-                    // Who followed may have gone meanwhile.
-                    let _ = self.new.send(Arc::new(Frame::of(told)));
-                }
+        self.public.apply_telling(&messages, |told| {
+            // Who comes to follow from here on finds it folded.
+            if self.new.receiver_count() > 0 {
+                // Who followed may have gone meanwhile.
+                let _ = self.new.send(Arc::new(Frame::of(told)));
             }
-        }
-        Ok(applied)
+        })
     }
 }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod commands;
 mod evidence;
 pub mod house;
+mod kept;
 mod life;
 mod machines;
 mod operators;
