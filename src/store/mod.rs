@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::log::Seq;
 
+mod articles;
 pub mod board;
 mod decided;
 pub mod fold;
@@ -53,7 +54,7 @@ use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;

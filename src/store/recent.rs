@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::tree::Placed;
 use super::{
-    Aside, EventRef, ForeignMessage, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board, due_key,
-    line, pieces, snapshot_key,
+    Aside, EventRef, ForeignMessage, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, articles, board,
+    due_key, line, pieces, snapshot_key,
 };
 use crate::log::Seq;
 use crate::merkle::Leaf;
@@ -187,7 +187,7 @@ impl Recent {
         let mut batch = Batch::default();
         for (id, touched) in &self.articles {
             let Touched { before, now, events, snapshots, .. } = touched;
-            pieces::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
+            articles::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
             if let Some(before) = before {
                 shelves.board.remove(&mut batch, &board::key(before.article.updated, *id));
             }
