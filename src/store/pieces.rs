@@ -57,10 +57,13 @@ pub(crate) fn read(shelf: &Shelf, key: &[u8]) -> Result<Option<Vec<u8>>, StoreEr
 /// [`StoreError::Damaged`] where a piece is missing or doesn't check.
 pub(crate) fn whole(shelf: &Shelf, key: &[u8], first: &[u8]) -> Result<Vec<u8>, StoreError> {
     let (count, piece) = check(first)?;
+    shelf.count(key, first)?;
     let mut value = piece.to_vec();
     for at in 1..count as usize {
-        let next = shelf.get(&piece_key(key, at))?;
+        let key = piece_key(key, at);
+        let next = shelf.get(&key)?;
         let next = next.ok_or_else(|| StoreError::Damaged("a piece of a value is missing".to_owned()))?;
+        shelf.count(&key, &next)?;
         value.extend_from_slice(check(&next)?.1);
     }
     Ok(value)
