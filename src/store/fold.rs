@@ -105,7 +105,8 @@ pub async fn run(store: &Store, log: &dyn Log) -> Result<std::convert::Infallibl
     }
 }
 
-/// Folds everything up to the log's present end and returns how far that is.
+/// Folds everything up to the log's present end and returns how far that is. Readers see what was folded batch by batch:
+/// while one is written more is folded.
 ///
 /// # Errors
 /// [`FoldError`].
@@ -129,13 +130,18 @@ pub async fn catch_up(
     // What needs no order goes ahead on other threads, where there are any.
     let runtime = tokio::runtime::Handle::try_current().ok();
     let mut groups = tail.map(|group| prepare(group, runtime.clone())).buffered(AHEAD).boxed();
-    while store.position().seq < end {
+    while folder.position().seq < end {
         match groups.next().await {
-            Some(group) => folder.fold_prepared(group?, &*log.events()).await?,
+            Some(group) => folder.fold_ahead(group?, &*log.events()).await?,
             None => return Err(LogError::Unavailable("the tail ended".to_owned()).into()),
         }
-        progress(store.position().seq, end);
+        if folder.is_full() {
+            folder.show()?;
+            store.begin_write()?;
+        }
+        progress(folder.position().seq, end);
     }
+    folder.show()?;
     store.write()?;
     Ok(end)
 }

@@ -28,6 +28,10 @@ const KEPT_ARTICLES: usize = 4096;
 pub struct Folder<'a> {
     store: &'a Store,
     identity: Uuid,
+    /// How far it has folded.
+    position: Position,
+    /// What it has folded and readers don't see yet.
+    ahead: Recent,
     kept: HashMap<Uuid, Stored>,
     aside: HashSet<Uuid>,
     /// The lines of the articles of which something in the present group was erased.
@@ -43,7 +47,16 @@ impl<'a> Folder<'a> {
     /// [`StoreError::Damaged`].
     pub fn new(store: &'a Store, identity: Uuid) -> Result<Self, StoreError> {
         let aside = store.all_aside()?.into_keys().collect();
-        Ok(Self { store, identity, kept: HashMap::new(), aside, lines: HashMap::new(), digest: None })
+        Ok(Self {
+            store,
+            identity,
+            position: store.position(),
+            ahead: Recent::default(),
+            kept: HashMap::new(),
+            aside,
+            lines: HashMap::new(),
+            digest: None,
+        })
     }
 
     /// Folds a group of entries that follow the fold position; where something was erased, with the lines of the
@@ -52,14 +65,31 @@ impl<'a> Folder<'a> {
     /// # Errors
     /// [`FoldError`]; the store then stands at its old position.
     pub async fn fold(&mut self, group: Vec<Entry>, events: &dyn Stream) -> Result<(), FoldError> {
-        self.fold_prepared(Prepared::as_they_are(group), events).await
+        self.fold_ahead(Prepared::as_they_are(group), events).await?;
+        self.show()?;
+        if self.store.recent().is_full() {
+            self.store.write()?;
+        }
+        Ok(())
     }
 
-    pub(super) async fn fold_prepared(
-        &mut self,
-        group: Prepared,
-        events: &dyn Stream,
-    ) -> Result<(), FoldError> {
+    /// How far it has folded, whatever readers see.
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Whether it is time to write what readers don't see yet.
+    pub(super) fn is_full(&self) -> bool {
+        self.ahead.is_full()
+    }
+
+    /// Lets readers see what it has folded.
+    pub(super) fn show(&mut self) -> Result<(), StoreError> {
+        self.store.take(std::mem::take(&mut self.ahead), self.position)
+    }
+
+    /// Folds a group that readers are to see later.
+    pub(super) async fn fold_ahead(&mut self, group: Prepared, events: &dyn Stream) -> Result<(), FoldError> {
         let Prepared { mut entries, made } = group;
         let hash = entries.last().and_then(hash).unwrap_or_default();
         let erased: Vec<_> = entries.iter().map(erased).collect();
@@ -77,11 +107,11 @@ impl<'a> Folder<'a> {
         erased: &[Option<Option<[u8; 32]>>],
         last_hash: [u8; 32],
     ) -> Result<(), StoreError> {
-        // Only between groups: what a group made of an article is nowhere else until readers see the whole of it.
+        // Only between groups: what a group made of an article is nowhere else until the whole of it is folded.
         if self.kept.len() >= KEPT_ARTICLES {
             self.kept.clear();
         }
-        let mut position = self.store.position();
+        let mut position = self.position;
         let mut group = Recent::default();
         let mut last = None;
         let folded = position.seq;
@@ -111,10 +141,8 @@ impl<'a> Folder<'a> {
         position.hash = last_hash;
         position.identity = self.identity;
         position.fold_version = FOLD_VERSION;
-        self.store.take(group, position);
-        if self.store.recent().is_full() {
-            self.store.write()?;
-        }
+        self.position = position;
+        self.ahead.absorb(group);
         Ok(())
     }
 
@@ -269,7 +297,8 @@ impl<'a> Folder<'a> {
         position: &mut Position,
     ) -> Result<(), StoreError> {
         let Content::Message { body, .. } = &entry.content else { return Ok(()) };
-        let present = group.newsroom().unwrap_or_else(|| self.store.newsroom());
+        let present = group.newsroom().or_else(|| self.ahead.newsroom());
+        let present = present.unwrap_or_else(|| self.store.newsroom());
         match event::read(DESK, body) {
             Read::Newsroom(event) => match present.evolve(&event) {
                 Ok(next) => {
@@ -293,7 +322,10 @@ impl<'a> Folder<'a> {
 
     /// An article as it was folded last.
     fn load(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
-        self.kept.get(&id).map_or_else(|| self.store.article(id), |kept| Ok(Some(kept.clone())))
+        match self.kept.get(&id).cloned().or_else(|| self.ahead.article(id)) {
+            Some(stored) => Ok(Some(stored)),
+            None => self.store.article(id),
+        }
     }
 
     fn keep(&mut self, stored: &Stored) {
