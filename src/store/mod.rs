@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::log::Seq;
 
+mod articles;
 pub mod board;
 mod decided;
 pub mod fold;
@@ -43,6 +44,7 @@ mod recent;
 pub mod redacted;
 mod shelf;
 pub mod tree;
+mod writing;
 
 pub use decided::Decided;
 pub use line::EventRef;
@@ -53,7 +55,7 @@ use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;
@@ -193,6 +195,8 @@ pub struct Store {
     pub(crate) shelves: Shelves,
     /// What was folded since the last batch.
     recent: RwLock<Recent>,
+    /// A batch that is on its way into sled.
+    writing: writing::Writing,
     /// The tree over what was folded.
     merkle: Tree,
     /// What is in memory of the board, as sled has it. Locked before `recent` where both are.
@@ -330,6 +334,7 @@ impl Store {
             tree,
             shelves,
             recent: RwLock::default(),
+            writing: writing::Writing::default(),
             merkle,
             board: RwLock::new(board::Index::unread(board::ROOM_BYTES)),
             position: watch::Sender::new(start),
@@ -428,6 +433,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] where sled can't even clear it; [`StoreError::Failed`].
     pub fn clear(&self) -> Result<(), StoreError> {
+        // What is on its way would come after; whether it arrives is all the same.
+        let _ = self.writing.end();
         // The position goes first: a crash in between leaves a store that knows nothing and is folded from 0. What
         // is then left is cleared on opening.
         let mut position = sled::Batch::default();
@@ -494,8 +501,10 @@ impl Store {
         self.moves.subscribe()
     }
 
-    /// Lets readers see a group that was folded.
-    fn take(&self, mut group: Recent, position: Position) {
+    /// Lets readers see what was folded, and waits for a batch that is on its way: what follows it must not be taken for a part
+    /// of it.
+    fn take(&self, mut group: Recent, position: Position) -> Result<(), StoreError> {
+        self.end_write()?;
         let moves = group.take_moves();
         self.merkle.grow(group.take_leaves());
         if let Some(newsroom) = group.newsroom() {
@@ -506,29 +515,6 @@ impl Store {
         for moved in moves {
             // Nobody need be listening.
             let _ = self.moves.send(moved);
-        }
-    }
-
-    /// Writes what was folded since the last batch into sled, in one batch. For the one task that folds.
-    fn write(&self) -> Result<(), StoreError> {
-        let batch = {
-            let recent = self.recent();
-            if recent.is_empty() {
-                return Ok(());
-            }
-            let mut batch = recent.batch(&self.shelves)?;
-            self.merkle.batch(&mut batch);
-            let position = pieces::encode(&self.position())?;
-            pieces::write(&self.shelves.meta, &mut batch, POSITION, &position);
-            batch
-        };
-        // Readers go on seeing the same in memory until sled has it.
-        self.tree.apply_batch(batch)?;
-        self.merkle.written();
-        let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
-        let written = std::mem::take(&mut *self.recent.write().unwrap_or_else(PoisonError::into_inner));
-        if !index.is_unread() {
-            written.index(&mut index);
         }
         Ok(())
     }

@@ -9,8 +9,8 @@ use copydesk_article::event::Time;
 use uuid::Uuid;
 
 use super::{
-    Aside, EventRef, ForeignMessage, Fresh, Outgoing, SNAPSHOT_EVERY, Store, StoreError, Stored, line,
-    pieces, shelf, snapshot_key,
+    Aside, EventRef, ForeignMessage, Fresh, Outgoing, SNAPSHOT_EVERY, Store, StoreError, Stored, articles,
+    line, pieces, shelf, snapshot_key,
 };
 use crate::log::Seq;
 
@@ -21,7 +21,7 @@ impl Store {
     /// [`StoreError::Damaged`].
     pub fn article(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
         let recent = self.recent().article(id);
-        let folded = || self.noting_damage(pieces::read_article(&self.shelves.articles, id));
+        let folded = || self.noting_damage(articles::read_article(&self.shelves.articles, id));
         recent.map_or_else(folded, |stored| Ok(Some(stored)))
     }
 

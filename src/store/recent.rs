@@ -16,8 +16,8 @@ use uuid::Uuid;
 
 use super::tree::Placed;
 use super::{
-    Aside, EventRef, ForeignMessage, Fresh, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, board,
-    due_key, line, pieces, snapshot_key,
+    Aside, EventRef, ForeignMessage, Fresh, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, articles,
+    board, due_key, line, pieces, snapshot_key,
 };
 use crate::log::Seq;
 use crate::merkle::Leaf;
@@ -31,7 +31,7 @@ const FULL_EVENTS: usize = 8192;
 /// What a block takes in memory, about.
 const BLOCK_BYTES: usize = 512;
 
-/// What was folded since the last batch, or in one group.
+/// What was folded since the last batch, in one group, or ahead of what readers see.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
     articles: HashMap<Uuid, Touched>,
@@ -43,14 +43,16 @@ pub(super) struct Recent {
     foreign: Vec<ForeignMessage>,
     /// Events that say what was erased, and of which articles.
     redactions: Vec<(Seq, Uuid)>,
-    /// The events of one group, for those who want to hear of them.
+    /// Its events, for those who want to hear of them once readers see it.
     moves: Vec<Move>,
-    /// The leaves of one group's events.
+    /// Its events' leaves, until readers see it.
     leaves: Vec<Placed>,
     /// How many entries this comes of.
     entries: usize,
-    /// How much it takes, about.
+    /// How many bytes of events this comes of.
     bytes: usize,
+    /// How many blocks its articles have, each counted once, about.
+    blocks: usize,
 }
 
 /// An article that was folded into.
@@ -80,7 +82,7 @@ impl Recent {
 
     /// Whether it is time to write it.
     pub(super) fn is_full(&self) -> bool {
-        self.bytes >= FULL_BYTES || self.entries >= FULL_EVENTS
+        self.bytes + self.blocks * BLOCK_BYTES >= FULL_BYTES || self.entries >= FULL_EVENTS
     }
 
     /// Another entry was folded, whatever came of it.
@@ -176,7 +178,7 @@ impl Recent {
                 }
                 None => {
                     // Once an article, however many groups it changes in.
-                    self.bytes += touched.now.article.blocks.len() * BLOCK_BYTES;
+                    self.blocks += touched.now.article.blocks.len();
                     self.articles.insert(id, touched);
                 }
             }
@@ -187,6 +189,8 @@ impl Recent {
         self.aside.extend(newer.aside);
         self.foreign.extend(newer.foreign);
         self.redactions.extend(newer.redactions);
+        self.moves.extend(newer.moves);
+        self.leaves.extend(newer.leaves);
         self.entries += newer.entries;
         self.bytes += newer.bytes;
     }
@@ -196,7 +200,7 @@ impl Recent {
         let mut batch = Batch::default();
         for (id, touched) in &self.articles {
             let Touched { before, now, events, snapshots, .. } = touched;
-            pieces::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
+            articles::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
             if let Some(before) = before {
                 shelves.board.remove(&mut batch, &board::key(before.article.updated, *id));
             }

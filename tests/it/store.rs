@@ -510,6 +510,75 @@ async fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole(
     assert_eq!((store.position().seq, store.position().aside), (5002, 0));
 }
 
+/// Catching up writes a batch on another thread while more is folded, which readers don't see until then: articles that
+/// are in a batch on its way, in what is ahead of it and in sled go through all of it as they do where each group is written
+/// before the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_folded_while_a_batch_is_written_is_what_is_folded_one_after_the_other() {
+    const GOLDEN: &str = include_str!("../golden/every-event.jsonl");
+    const ID: &str = "00000000-0000-0000-0000-000000000007";
+    let mut golden = GOLDEN.lines();
+    let (drafted, claimed) = (golden.next().unwrap(), golden.next().unwrap());
+    let log = MemoryLog::new(1);
+    propose(&log, &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
+    let old: Vec<Uuid> = (1..=3).map(Uuid::from_u128).collect();
+    // More articles than the fold keeps in memory, and more events than a batch has, twice.
+    let others = (10..20_010).map(Uuid::from_u128);
+    let (first, rest): (Vec<Uuid>, Vec<Uuid>) = others.partition(|id| id.as_u128() < 9_000);
+    let drafts = old.iter().chain(&first).map(|id| (*id, drafted));
+    let claims = [(old[0], claimed), (first[5_000], claimed)];
+    let more = rest.iter().map(|id| (*id, drafted));
+    let last = [(old[1], claimed), (first[8_000], claimed), (rest[0], claimed), (rest[9_000], claimed)];
+    for (id, line) in drafts.chain(claims).chain(more).chain(last) {
+        put(&log, &id.to_string(), line.replace(ID, &id.to_string()).into_bytes()).await;
+    }
+    let ids =
+        [&old[..], &[first[0], first[5_000], first[8_000], rest[0], rest[9_000], rest[11_000]]].concat();
+    let answers = |store: &Store| {
+        let each = ids.iter().map(|id| {
+            let of = |article: Uuid| (store.article(article), store.events_of(article, 1..=9));
+            format!("{:?}\n", of(*id))
+        });
+        let count = store.all_articles().map(Result::unwrap).count();
+        format!(
+            "{:?} {count} {:?}\n{}",
+            store.position(),
+            store.merkle().root(20_004),
+            each.collect::<String>()
+        )
+    };
+
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path(), 16 << 20).unwrap();
+    let mut alone = Folder::new(&store, log.identity()).unwrap();
+    let end = log.events().end().await.unwrap();
+    for seq in 1..=end {
+        let entry = log.events().get(seq).await.unwrap().unwrap();
+        alone.fold(vec![entry], &*log.events()).await.unwrap();
+    }
+    let expected = answers(&store);
+    assert_eq!((store.position().seq, store.position().aside), (end, 0));
+    drop(alone);
+
+    let folder = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(folder.path(), 16 << 20).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    fold::catch_up(&store, &log, |_, _| {
+        let position = store.position();
+        // What readers see is whole: an article for each event of a draft.
+        if seen.insert(position.seq) && position.seq > 0 && position.seq < 9_000 {
+            assert_eq!(store.all_articles().count() as u64, position.seq - 1);
+        }
+    })
+    .await
+    .unwrap();
+    assert!(seen.len() > 2, "readers saw it at {seen:?}");
+    assert_eq!(answers(&store), expected);
+    drop(store);
+    let (store, _) = Store::open(folder.path(), 16 << 20).unwrap();
+    assert_eq!(answers(&store), expected, "the same from sled");
+}
+
 /// The log failed after a group was folded and before it was written; when it is back, nothing new comes for long.
 #[tokio::test]
 async fn what_was_folded_before_the_log_failed_is_in_sled_once_it_is_back() {

@@ -4,6 +4,10 @@
 //! power loss may empty them. Every value goes through [`read`] and [`write`], in pieces of at most
 //! [`PIECE_BYTES`]: the first, under the key itself, is led by the number of pieces, the others follow under
 //! the key and their number.
+//!
+//! sled finds out what its cache holds, and lets go of pages, only at every 64th look at one of 256 parts of it. A page has
+//! up to 16 values: with ninjs of 5 KB that may be a gigabyte of pages that it hasn't counted. So who reads a long value looks at
+//! it again, the more often the longer it is.
 
 use sled::transaction::{TransactionalTree, UnabortableTransactionError};
 use sled::{IVec, Tree};
@@ -15,10 +19,16 @@ pub(crate) const PIECE_BYTES: usize = 48 * 1024;
 
 const COUNT_BYTES: usize = 4;
 
+/// A value is looked at once for so many of its bytes.
+const LOOK_BYTES: usize = 512;
+
 /// Reads a value whole.
 pub(crate) fn read(tree: &Tree, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let Some(first) = tree.get(key)? else { return Ok(None) };
     let (count, start) = split(&first).ok_or_else(|| torn(key))?;
+    for _ in 0..first.len() / LOOK_BYTES {
+        tree.get(key)?;
+    }
     let mut value = start.to_vec();
     for number in 1..count {
         let piece = tree.get(piece_key(key, number))?.ok_or_else(|| torn(key))?;

@@ -27,7 +27,8 @@ pub struct Rendered {
 
 impl Rendered {
     pub(crate) fn new(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let body = body.into();
+        // What was written piece by piece has room to spare, which would be kept with it.
+        let body = Bytes::copy_from_slice(&body.into());
         let hash = Sha256::digest(&body);
         let start = hash.first_chunk::<16>().copied().unwrap_or_default();
         let etag = format!("\"{}\"", hex::encode(start));
@@ -39,7 +40,12 @@ impl Rendered {
     pub(crate) fn encoded(self, encoding: Encoding) -> Rendered {
         match encoding.encode(&self.body) {
             None => self,
-            Some(body) => Rendered { body: body.into(), encoding, etag: format!("W/{}", self.etag), ..self },
+            Some(body) => Rendered {
+                body: body.into_boxed_slice().into(),
+                encoding,
+                etag: format!("W/{}", self.etag),
+                ..self
+            },
         }
     }
 

@@ -77,7 +77,7 @@ fn put(store: &Store, articles: impl IntoIterator<Item = Article>) {
         let id = article.id;
         group.set(stored(article), || store.article(id).unwrap(), 500);
     }
-    store.take(group, Position { identity: Uuid::from_u128(1), ..position });
+    store.take(group, Position { identity: Uuid::from_u128(1), ..position }).unwrap();
 }
 
 fn opened(path: &Path) -> Store {
@@ -96,7 +96,7 @@ fn set_newsroom(store: &Store) {
     let mut group = Recent::default();
     group.set_newsroom(newsroom());
     group.count();
-    store.take(group, Position { identity: Uuid::from_u128(1), seq: 1, ..store.position() });
+    store.take(group, Position { identity: Uuid::from_u128(1), seq: 1, ..store.position() }).unwrap();
 }
 
 /// Has no more of the board in memory than there is room for.
