@@ -16,8 +16,8 @@ use uuid::Uuid;
 use crate::config::Config;
 use crate::service::{ActingAs, embedded};
 
-/// How many editions are published; with fewer the bug that this is for showed in some runs only.
-const EDITIONS: u64 = 150;
+/// How many editions are published: of 150, the bug that this is for passed over one in three runs of five.
+const EDITIONS: u64 = 400;
 /// How many readers come back all the time.
 const READERS: usize = 8;
 /// How long a reader listens before it goes and comes back.

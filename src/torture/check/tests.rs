@@ -395,7 +395,9 @@ impl Record {
             record.journal.streamed[0].remove(1);
         });
         self.planted(What::EditionMissing, |record| record.journal.streamed[0].clear());
-        self.planted(What::EditionMissing, |record| drop(record.journal.streamed[0].pop()));
+        self.planted(What::EditionMissing, |record| {
+            record.journal.streamed[0].pop();
+        });
         self.planted(What::EditionMissing, |record| drop(record.journal.received.pop()));
         self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
         self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
