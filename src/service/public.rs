@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -97,6 +98,7 @@ pub(super) async fn serve(
     config: &Config,
     entrance: Entrance,
     stop: watch::Sender<bool>,
+    told: &AtomicBool,
 ) -> anyhow::Result<()> {
     let (process_url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let url = config.nats.url.as_deref().context("nats.url is missing: where is the NATS server?")?;
@@ -146,10 +148,10 @@ pub(super) async fn serve(
     });
     let fold = tokio::spawn(folding.clone().run());
     let over = tokio::spawn(stop_once(store.given_up(), stop.clone()));
-    let mut told = stop.subscribe();
+    let mut stopping = stop.subscribe();
     tokio::select! {
         () = folding.folded(end) => gateway.health.set_caught_up(),
-        _ = told.wait_for(|stop| *stop) => {}
+        _ = stopping.wait_for(|stop| *stop) => {}
     }
     ready(&process_url)?;
     http::serve(entrance, gateway, Patience::default(), stopped(stop.subscribe())).await;
@@ -161,5 +163,5 @@ pub(super) async fn serve(
         tracing::warn!(%error, "the public state was not flushed; it is folded anew where it is torn");
     }
     tracing::info!("stopped");
-    again_where(&store, at)
+    again_where(&store, at, told)
 }

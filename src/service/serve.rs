@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 use copydesk_public::Site;
@@ -46,12 +47,12 @@ pub struct ServeOptions {
 /// Where it can't start, or had to stop.
 pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     log_to_stderr();
-    let stop = stop_signal()?;
+    let (stop, told) = stop_signal()?;
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     let entrance = Entrance { listener, tls: doors::tls(&config.http)? };
     if Part::is_feed_alone(&options.parts) {
-        return super::public::serve(&config, entrance, stop).await;
+        return super::public::serve(&config, entrance, stop, &told).await;
     }
     let (url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let log = open_log(&config).await?;
@@ -112,7 +113,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     }
     service.stop().await;
     tracing::info!("stopped");
-    again_where(&service.store, at)
+    again_where(&service.store, at, &told)
 }
 
 /// Has the process stop once the folded state was given up.
@@ -124,12 +125,13 @@ pub(super) async fn stop_once(mut given_up: watch::Receiver<bool>, stop: watch::
 }
 
 /// Puts this program, as it was started and listening where it did, in the place of this process where the folded state
-/// was given up: whatever sled still holds goes with it, and whoever looks after the process needs to do nothing.
+/// was given up: whatever sled still holds goes with it, and whoever looks after the process needs to do nothing. Not where
+/// the process was `told` to stop meanwhile.
 ///
 /// # Errors
 /// Where it can't be started: then the process ends, and whoever looks after it starts it.
-pub(super) fn again_where(store: &Store, at: SocketAddr) -> anyhow::Result<()> {
-    if !*store.given_up().borrow() {
+pub(super) fn again_where(store: &Store, at: SocketAddr, told: &AtomicBool) -> anyhow::Result<()> {
+    if !*store.given_up().borrow() || told.load(Ordering::Acquire) {
         return Ok(());
     }
     let program = std::env::current_exe().context("this program isn't where it was")?;
@@ -339,23 +341,25 @@ pub(super) fn url_of(entrance: &Entrance) -> anyhow::Result<String> {
     Ok(format!("{scheme}://{}", entrance.listener.local_addr()?))
 }
 
-/// Says true once the process was told to stop.
-fn stop_signal() -> anyhow::Result<watch::Sender<bool>> {
+/// Says true once the process is to stop, and beside that whether somebody told it to.
+fn stop_signal() -> anyhow::Result<(watch::Sender<bool>, Arc<AtomicBool>)> {
     let stop = watch::Sender::new(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Whoever listens isn't ended by it: a file that may not grow is then a write that fails, as on a full disk.
     let mut too_long = signal(SignalKind::from_raw(SIGXFSZ))?;
     tokio::spawn(async move { while too_long.recv().await.is_some() {} });
-    let tell = stop.clone();
+    let (tell, told) = (stop.clone(), Arc::new(AtomicBool::new(false)));
+    let hears = Arc::clone(&told);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
+        hears.store(true, Ordering::Release);
         tracing::info!("stopping: nothing more is taken, what was taken is finished");
         tell.send_replace(true);
     });
-    Ok(stop)
+    Ok((stop, told))
 }
 
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {

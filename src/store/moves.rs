@@ -8,7 +8,7 @@ use copydesk_article::event::Event;
 use super::Stored;
 use crate::log::Seq;
 
-/// How many moves are kept for those who are slow to take them; more than one group of the fold.
+/// How many moves are kept for those who are slow to take them: more than one group of the fold, but for one that catches up.
 pub const MOVES_KEPT: usize = 4096;
 
 /// An event that was folded.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::newsroom::Newsroom;
 use super::shim::{EIO, ENOSPC, FOR_EVER, Fault, SYNC, Shim, WRITE};
 use super::{Harm, Scratch, flip};
-use crate::harness::{Serving, until};
+use crate::harness::{Serving, token, until};
 use crate::nats_server::NatsServer;
 
 fn copy(from: &Path, to: &Path) {
@@ -149,6 +149,19 @@ fn a_state_that_is_harmed_while_it_is_open_is_mended_or_said_to_be_wrong() {
     }
 }
 
+/// Spoils every page of the state of a service that was just started, when nothing is in memory yet but what opening
+/// needed; and has the service come upon it.
+fn beyond_use(newsroom: &Newsroom, article: &str) {
+    let file = newsroom.serving.data().join("state/db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.iter_mut().step_by(61).for_each(|byte| *byte = !*byte);
+    std::fs::write(&file, bytes).unwrap();
+    // The service may have come upon it by itself, and be on its way already.
+    let request = ureq::get(format!("{}/v1/articles/{article}", newsroom.serving.url()));
+    let answer = request.header("Authorization", format!("Bearer {}", token("carl"))).call();
+    assert!(answer.is_err(), "nobody is shown what is damaged");
+}
+
 /// Pages of sled's that can't be read any more, so that it can't even clear them: too late to set the folder aside, and
 /// nobody is there to start the service again.
 #[test]
@@ -162,23 +175,24 @@ fn pages_that_sled_can_not_even_clear_are_set_aside_and_the_service_starts_itsel
     let right = newsroom.articles();
     newsroom.serving.terminate();
     newsroom.serving.start_again();
-    // Nothing is in memory yet but what opening needed.
-    let data = newsroom.serving.data();
-    let file = data.join("state/db");
-    let mut bytes = std::fs::read(&file).unwrap();
-    bytes.iter_mut().step_by(61).for_each(|byte| *byte = !*byte);
-    std::fs::write(&file, bytes).unwrap();
     let (process, url) = (newsroom.serving.pid(), newsroom.serving.url().to_owned());
-    let id = right.keys().next().unwrap();
-    let (status, problem) = newsroom.serving.get("carl", &format!("/v1/articles/{id}"));
-    assert_eq!(status, 503, "{problem}");
+    beyond_use(&newsroom, right.keys().next().unwrap());
     newsroom.serving.starts_anew();
     assert_eq!((newsroom.serving.pid(), newsroom.serving.url()), (process, &*url));
+    let data = newsroom.serving.data();
     assert!(data.join("state.set-aside-1").is_dir() && !data.join("state.given-up").exists());
     assert_eq!(newsroom.articles(), right);
     newsroom.is_as_answered();
     newsroom.is_in_the_feed();
     newsroom.publish("And it goes on");
+
+    // Told to stop while it is about to start itself anew, it stops.
+    newsroom.serving.terminate();
+    newsroom.serving.start_again();
+    beyond_use(&newsroom, right.keys().next().unwrap());
+    newsroom.serving.terminate();
+    newsroom.serving.start_again();
+    newsroom.is_as_answered();
 }
 
 #[test]

@@ -42,6 +42,7 @@ mod serve;
 mod simulation;
 mod store;
 mod streams;
+mod streams_back;
 mod upgrade;
 mod webhooks;
 mod wire_guide;

@@ -31,8 +31,6 @@ use super::Gateway;
 use crate::log::{Entry, LogError, Seq};
 use crate::tokens::Pass;
 
-#[cfg(test)]
-mod coming_back;
 pub mod editions;
 pub(super) mod moves;
 

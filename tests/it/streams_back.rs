@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::config::Config;
-use crate::service::{ActingAs, embedded};
+use copydesk::config::Config;
+use copydesk::service::{ActingAs, embedded};
 
 /// How many editions are published: of 150, the bug that this is for passed over one in three runs of five.
 const EDITIONS: u64 = 400;
