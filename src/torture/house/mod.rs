@@ -282,8 +282,9 @@ impl House {
     }
 }
 
-/// How much more memory an instance may take for readers who take nothing, in bytes.
-const MOST_FOR_IDLE_BYTES: u64 = 96 << 20;
+/// How much more memory an instance may take for readers who take nothing, in bytes: for each the edition that it is being
+/// sent, which may be one of the largest, and what that is written from; and what else goes on meanwhile.
+const MOST_FOR_IDLE_BYTES: u64 = (96 + 2 * watch::IDLE as u64) << 20;
 
 /// How long connections are cut half-way: each carries something in that time.
 const HALVING: Duration = Duration::from_millis(300);
