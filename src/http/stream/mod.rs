@@ -95,9 +95,11 @@ trait Line: Send + 'static {
 /// A stream of the log, in groups.
 type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
 
-/// What was before, as it is read.
+/// What was before, as it is read. Whoever takes nothing keeps a group in memory: so the turn is theirs until they have it all.
 struct Past {
     tail: Tail,
+    /// What was read and isn't told yet.
+    group: VecDeque<Entry>,
     /// Up to where.
     until: Seq,
     _turn: Option<OwnedSemaphorePermit>,
@@ -177,7 +179,8 @@ impl<L: Line> Follower<L> {
             let turn = Arc::clone(&self.reading).acquire_owned().await.ok();
             // In this order: what is folded later comes as something new.
             let until = self.line.folded();
-            self.past = Some(Past { tail: self.line.tail(self.seen).await?, until, _turn: turn });
+            let tail = self.line.tail(self.seen).await?;
+            self.past = Some(Past { tail, group: VecDeque::new(), until, _turn: turn });
         }
         Ok(())
     }
@@ -186,6 +189,10 @@ impl<L: Line> Follower<L> {
         loop {
             if let Some(bytes) = self.ready.pop_front() {
                 return Ok(bytes);
+            }
+            if let Some(old) = self.past.as_mut().and_then(|past| past.group.pop_front()) {
+                self.tell_old(old).await?;
+                continue;
             }
             let is_reading = self.past.is_some();
             let came = tokio::select! {
@@ -197,22 +204,31 @@ impl<L: Line> Follower<L> {
                 _ = self.beat.tick() => return Ok(Bytes::from_static(HEARTBEAT)),
             };
             match came {
-                Came::Old(group) => self.read_up(group).await?,
+                Came::Old(group) => self.read_up(group)?,
                 Came::New(new) => self.take(new).await?,
             }
         }
     }
 
-    async fn read_up(&mut self, group: Option<Result<Vec<Entry>, LogError>>) -> Result<(), Ended> {
-        let until = self.past.as_ref().map_or(0, |past| past.until);
+    fn read_up(&mut self, group: Option<Result<Vec<Entry>, LogError>>) -> Result<(), Ended> {
         // The reader comes back and goes on where this ended.
         let group = group.and_then(Result::ok).ok_or(Ended)?;
-        for entry in group.into_iter().take_while(|entry| entry.seq <= until) {
-            self.seen = entry.seq;
-            let told = self.line.old_one(entry).await?;
+        if let Some(past) = &mut self.past {
+            past.group = group.into();
+        }
+        Ok(())
+    }
+
+    /// Tells what was before, one by one: what is made of a group takes as much again.
+    async fn tell_old(&mut self, old: Entry) -> Result<(), Ended> {
+        let until = self.past.as_ref().map_or(0, |past| past.until);
+        let seq = old.seq;
+        if seq <= until {
+            self.seen = seq;
+            let told = self.line.old_one(old).await?;
             self.ready.extend(told);
         }
-        if self.seen >= until {
+        if seq >= until {
             self.past = None;
         }
         Ok(())

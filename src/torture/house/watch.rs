@@ -29,7 +29,7 @@ const SLOW_READERS_BUFFER: u32 = 4096;
 /// How long one of them hears nothing before it goes elsewhere.
 const SILENCE: Duration = Duration::from_secs(3);
 /// How many readers come at once that take nothing.
-pub(super) const IDLE: usize = 120;
+const IDLE: usize = 120;
 /// The pause between readings of a feed, and of a checkpoint.
 const PAUSE: Duration = Duration::from_millis(400);
 /// The pause before someone who was cut off comes again.
