@@ -103,6 +103,8 @@ pub struct Service {
     progress: watch::Sender<Progress>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     folding: Mutex<Option<Folding>>,
+    /// Told when log and state were seen to disagree by somebody else than the fold.
+    doubted: tokio::sync::Notify,
 }
 
 /// What stops the fold, and its thread.
@@ -242,6 +244,7 @@ impl Service {
             progress: watch::Sender::new(Progress::default()),
             tasks: Mutex::default(),
             folding: Mutex::default(),
+            doubted: tokio::sync::Notify::new(),
         }))
     }
 
@@ -310,8 +313,7 @@ impl Service {
                 let Err(error) = service.audit.run(signing).await;
                 let why = error.to_string();
                 if let AuditError::Diverged(_) = error {
-                    tracing::error!(%why, "nothing is decided");
-                    service.desk.halt(&why, true);
+                    service.doubt(&why);
                 } else {
                     tracing::warn!(%why, "checkpoints wait");
                 }
@@ -320,6 +322,14 @@ impl Service {
                 service.progress.send_modify(|progress| progress.audit_stopped = None);
             }
         })
+    }
+
+    /// Has nothing decided until the fold has held log and state against each other again: a cluster that is without a
+    /// leader may show an end of the log that it was past before.
+    pub fn doubt(&self, why: &str) {
+        tracing::error!(%why, "nothing is decided");
+        self.desk.halt(why, true);
+        self.doubted.notify_one();
     }
 
     fn write_wire(self: &Arc<Self>) -> JoinHandle<()> {
@@ -351,7 +361,10 @@ impl Service {
                 }
                 self.desk.go_on();
                 self.progress.send_modify(|progress| progress.fold_stopped = None);
-                fold::run(&self.store, &*self.log).await
+                tokio::select! {
+                    ended = fold::run(&self.store, &*self.log) => ended,
+                    () = self.doubted.notified() => Err(FoldError::Diverged("somebody saw another log".to_owned())),
+                }
             };
             // sled 0.34 panics on some damage; the store is then thrown away and folded anew.
             let error = match AssertUnwindSafe(round).catch_unwind().await {

@@ -485,6 +485,19 @@ async fn damage_that_a_reader_comes_upon_is_mended_by_folding_anew() {
     service.stop().await;
 }
 
+/// Whoever signs checkpoints saw an end of the log that it was past before, as a cluster without a leader may show.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_doubt_that_does_not_last_does_not_stop_the_desk_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    send(&service, "ana", &draft("Before.")).await.unwrap();
+    service.doubt("the log has fewer events than were signed");
+    until("the desk to decide again", || service.desk.halted().is_none().then_some(())).await;
+    send(&service, "ana", &draft("After.")).await.unwrap();
+    assert_eq!(service.check_fold().await.unwrap().articles, 2);
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole() {
     const GOLDEN: &str = include_str!("../golden/every-event.jsonl");
