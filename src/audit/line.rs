@@ -1,7 +1,7 @@
 //! The line of checkpoints: a stream of its own, written by whichever instance is first.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -70,6 +70,8 @@ pub struct Audit {
     stream: Arc<dyn Stream>,
     key: Key,
     newest: watch::Sender<Option<Arc<Signed>>>,
+    /// Of which checkpoint the log was found to be another than was signed.
+    forked: OnceLock<String>,
 }
 
 /// The key of a log whose configuration names none: kept in the log's own key-value space, and made where there is none,
@@ -115,7 +117,7 @@ impl Audit {
     /// [`AuditError::Log`].
     pub async fn open(log: Arc<dyn Log>, store: Arc<Store>, key: Key) -> Result<Self, AuditError> {
         let stream = log.stream(STREAM).await?;
-        Ok(Self { log, store, stream, key, newest: watch::Sender::new(None) })
+        Ok(Self { log, store, stream, key, newest: watch::Sender::new(None), forked: OnceLock::new() })
     }
 
     /// The key that checkpoints are signed with.
@@ -145,12 +147,14 @@ impl Audit {
     }
 
     /// That what is folded is what the newest checkpoint was signed over, as far as it is folded. Waits for no fold, so
-    /// whoever folds may ask.
+    /// whoever folds may ask. A log that looked shorter than what was signed may be whole again; one of which a root once
+    /// differed has been changed, whatever was signed since.
     ///
     /// # Errors
-    /// [`AuditError::Diverged`] where it doesn't.
+    /// [`AuditError::Diverged`] where it isn't.
     pub async fn agrees(&self) -> Result<(), AuditError> {
-        self.last(false).await.map(|_| ())
+        self.last(false).await?;
+        self.forked.get().map_or(Ok(()), |why| Err(AuditError::Diverged(why.clone())))
     }
 
     /// The newest checkpoint of the line, held against the tree, and the stream's end; `waiting` for the fold, where the
@@ -191,10 +195,11 @@ impl Audit {
             )));
         }
         if tree.root(signed.size)? != signed.root {
-            return Err(AuditError::Diverged(format!(
+            let why = format!(
                 "the first {} events aren't those that a checkpoint was signed over: the log was changed",
                 signed.size
-            )));
+            );
+            return Err(AuditError::Diverged(self.forked.get_or_init(|| why).clone()));
         }
         Ok(())
     }

@@ -52,20 +52,18 @@ impl WireFold {
     pub(super) async fn run(self) -> Infallible {
         loop {
             // sled 0.34 panics on some damage.
-            let why = match AssertUnwindSafe(self.fold()).catch_unwind().await {
-                Ok(Err(Halt::Waits(why))) => why,
-                Ok(Err(Halt::Lost(why))) => {
-                    self.store.give_up(&why);
-                    why
-                }
-                Err(_) => {
-                    let why = "sled gave up on its files";
-                    self.store.give_up(why);
-                    why.to_owned()
-                }
+            let halt = match AssertUnwindSafe(self.fold()).catch_unwind().await {
+                Ok(Err(halt)) => halt,
+                Err(_) => Halt::Lost("sled gave up on its files".to_owned()),
             };
+            let (Halt::Waits(why) | Halt::Lost(why)) = &halt;
             tracing::warn!(%why, "the public side waits");
-            self.progress.send_modify(|progress| progress.public_stopped = Some(why));
+            self.progress.send_modify(|progress| progress.public_stopped = Some(why.clone()));
+            if let Halt::Lost(why) = &halt {
+                self.store.give_up(why);
+                // Nothing comes of folding into it: `serve` ends, and starts anew.
+                return std::future::pending().await;
+            }
             self.clock.sleep(PAUSE).await;
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use copydesk_public::Site;
@@ -30,6 +31,12 @@ use crate::tokens::Book;
 
 /// The signal that a file has reached the process's limit (`RLIMIT_FSIZE`), as Linux numbers it.
 const SIGXFSZ: i32 = 25;
+
+/// Set in the environment of a process that put itself in the place of one whose folded state was given up.
+const BEGAN_ANEW: &str = "COPYDESK_BEGAN_ANEW";
+/// How long such a process runs before it does so again: what gives up the state each time, as one message on the wire
+/// that can't be folded, must not keep the desk from its work for more than a moment a minute.
+const ANEW_APART: Duration = Duration::from_secs(60);
 
 /// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
 #[derive(Debug, Clone)]
@@ -117,8 +124,15 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
 }
 
 /// Has the process stop once the folded state was given up.
-pub(super) async fn stop_once(mut given_up: watch::Receiver<bool>, stop: watch::Sender<bool>) {
+pub(super) async fn stop_once(given_up: watch::Receiver<bool>, stop: watch::Sender<bool>) {
+    let apart = if std::env::var_os(BEGAN_ANEW).is_some() { ANEW_APART } else { Duration::ZERO };
+    stop_after(apart, given_up, stop).await;
+}
+
+async fn stop_after(apart: Duration, mut given_up: watch::Receiver<bool>, stop: watch::Sender<bool>) {
+    let earliest = tokio::time::Instant::now() + apart;
     if given_up.wait_for(|given_up| *given_up).await.is_ok() {
+        tokio::time::sleep_until(earliest).await;
         tracing::warn!("stopping, to start anew without the folded state");
         stop.send_replace(true);
     }
@@ -136,7 +150,8 @@ pub(super) fn again_where(store: &Store, at: SocketAddr, told: &AtomicBool) -> a
     }
     let program = std::env::current_exe().context("this program isn't where it was")?;
     let mut again = std::process::Command::new(program);
-    let error = again.args(std::env::args_os().skip(1)).args(["--listen", &at.to_string()]).exec();
+    again.args(std::env::args_os().skip(1)).args(["--listen", &at.to_string()]).env(BEGAN_ANEW, "1");
+    let error = again.exec();
     Err(error).context("this program can't be started anew")
 }
 
@@ -371,4 +386,19 @@ pub(super) fn ready(url: &str) -> anyhow::Result<()> {
     writeln!(out, "copydesk ready {url}")?;
     out.flush()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_process_that_began_anew_does_not_do_so_again_at_once() {
+        for apart in [Duration::ZERO, Duration::from_millis(50)] {
+            let (given_up, stop) = (watch::Sender::new(true), watch::Sender::new(false));
+            let since = std::time::Instant::now();
+            stop_after(apart, given_up.subscribe(), stop.clone()).await;
+            assert!(*stop.borrow() && since.elapsed() >= apart, "{:?}", since.elapsed());
+        }
+    }
 }

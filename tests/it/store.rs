@@ -498,6 +498,42 @@ async fn a_doubt_that_does_not_last_does_not_stop_the_desk_for_good() {
     service.stop().await;
 }
 
+/// Somebody signed another log, and whoever signs now signs this one: what was signed since doesn't make it good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_over_other_events_stops_the_desk_for_good_whatever_is_signed_after_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    send(&service, "ana", &draft("Words.")).await.unwrap();
+    service.store.folded(2).await;
+    let signed = |root| service.audit.key().sign(2, root).unwrap();
+    let (wrong, right) = (signed([7; 32]), signed(service.store.merkle().root(2).unwrap()));
+    let line = service.log.stream("checkpoints").await.unwrap();
+    let append = async |name: &str, note: Vec<u8>| {
+        let message =
+            Message { subject: "checkpoint".into(), id: name.into(), headers: Vec::new(), body: note.into() };
+        loop {
+            let end = line.end().await.unwrap();
+            if line.try_append(&message, Expect::Stream(end)).await.is_ok() {
+                break;
+            }
+        }
+    };
+    append("wrong", wrong).await;
+    until("the desk to stop", || service.desk.halted()).await;
+    append("right", right.clone()).await;
+    until("it to be the newest", || service.audit.newest().filter(|newest| newest.note == right)).await;
+    // The fold looks at the line again before it folds the second of these.
+    for subject in ["first", "second"] {
+        put(&*service.log, subject, b"{}".to_vec()).await;
+        service.store.folded(service.log.events().end().await.unwrap()).await;
+    }
+    let why = service.desk.halted().unwrap();
+    assert!(why.contains("aren't those that a checkpoint was signed over"), "{why}");
+    let refused = send(&service, "ana", &draft("New words.")).await.unwrap_err();
+    assert_eq!(refused.code, Code::LogUnavailable);
+    service.stop().await;
+}
+
 #[tokio::test]
 async fn a_group_of_more_articles_than_the_fold_keeps_in_memory_is_folded_whole() {
     const GOLDEN: &str = include_str!("../golden/every-event.jsonl");
