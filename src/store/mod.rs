@@ -84,9 +84,17 @@ impl From<sled::Error> for StoreError {
             // What it says of files whose first bytes are gone or another's, too.
             sled::Error::Unsupported(why) | sled::Error::ReportableBug(why) => StoreError::Damaged(why),
             sled::Error::CollectionNotFound(_) => StoreError::Damaged("sled misses a tree".to_owned()),
+            // A file of its own that isn't there, or ends too early: large values have files to themselves.
+            sled::Error::Io(error) if is_gone(&error) => {
+                StoreError::Damaged(format!("sled misses a file, or a part of one: {error}"))
+            }
             sled::Error::Io(error) => StoreError::Failed(error.to_string()),
         }
     }
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof)
 }
 
 /// How far sled has folded.
@@ -279,7 +287,7 @@ impl Store {
             sled::Error::Io(io) if io.to_string().contains("lock") => {
                 StoreError::Locked(path.display().to_string())
             }
-            sled::Error::Io(io) => StoreError::Failed(format!("{}: {io}", path.display())),
+            sled::Error::Io(io) if !is_gone(&io) => StoreError::Failed(format!("{}: {io}", path.display())),
             other => other.into(),
         })?;
         Self::inside(&db, "fold", path)
@@ -611,5 +619,18 @@ impl Outgoing {
             article: Uuid::from_slice(value.get(..16)?).ok()?,
             version: u32::from_be_bytes(value.get(16..20)?.try_into().ok()?),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_sleds_that_is_gone_is_damage_and_a_full_disk_is_not() {
+        let of = |kind: std::io::ErrorKind| StoreError::from(sled::Error::Io(kind.into()));
+        assert!(matches!(of(std::io::ErrorKind::NotFound), StoreError::Damaged(_)));
+        assert!(matches!(of(std::io::ErrorKind::UnexpectedEof), StoreError::Damaged(_)));
+        assert!(matches!(of(std::io::ErrorKind::StorageFull), StoreError::Failed(_)));
     }
 }

@@ -48,8 +48,14 @@ pub enum Error {
 
 impl From<sled::Error> for Error {
     fn from(error: sled::Error) -> Self {
+        use std::io::ErrorKind::{NotFound, UnexpectedEof};
         match error {
             sled::Error::Corruption { .. } => Error::Damaged("sled found a corrupted page".to_owned()),
+            sled::Error::ReportableBug(why) => Error::Damaged(why),
+            // A file of its own that isn't there, or ends too early: large values have files to themselves.
+            sled::Error::Io(error) if matches!(error.kind(), NotFound | UnexpectedEof) => {
+                Error::Damaged(format!("sled misses a file, or a part of one: {error}"))
+            }
             other => Error::Sled(other),
         }
     }

@@ -200,3 +200,11 @@ fn a_notice_leaves_the_listing_and_not_the_page() {
     assert_eq!((count(now + TimeDelta::days(30)), count(now + TimeDelta::days(31))), (1, 0));
     assert!(public.newest(id(1)).unwrap().is_some());
 }
+
+#[test]
+fn a_file_of_sleds_that_is_gone_is_damage_and_a_full_disk_is_not() {
+    let of = |kind: std::io::ErrorKind| Error::from(sled::Error::Io(kind.into()));
+    assert!(matches!(of(std::io::ErrorKind::NotFound), Error::Damaged(_)));
+    assert!(matches!(of(std::io::ErrorKind::UnexpectedEof), Error::Damaged(_)));
+    assert!(matches!(of(std::io::ErrorKind::StorageFull), Error::Sled(_)));
+}
