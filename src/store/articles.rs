@@ -42,7 +42,7 @@ struct Head {
     spiked: bool,
     writers: std::collections::BTreeSet<Arc<str>>,
     machines: std::collections::BTreeSet<Arc<str>>,
-    deleted: std::collections::BTreeMap<BlockId, Tombstone>,
+    deleted: Arc<std::collections::BTreeMap<BlockId, Tombstone>>,
     last_block: u32,
     editions: Vec<Arc<EditionRecord>>,
     home: Option<Arc<str>>,
@@ -236,8 +236,8 @@ fn read_parts(shelf: &Shelf, id: Uuid) -> Result<Stored, StoreError> {
         updated: head.updated,
         fields: head.fields,
         blocks: order.collect::<Result<_, _>>()?,
-        claims,
-        queries,
+        claims: Arc::new(claims),
+        queries: Arc::new(queries),
         approvals: head.approvals,
         submitted: head.submitted,
         spiked: head.spiked,
@@ -314,7 +314,7 @@ mod tests {
 
         let mut changed = article(blocks.clone());
         changed.blocks[8] = block(9, "as it is");
-        changed.queries.extend((1..=9).map(|id| query(id, "Who says so?")));
+        Arc::make_mut(&mut changed.queries).extend((1..=9).map(|id| query(id, "Who says so?")));
         let (was, written) = rewritten(&db, Some(&was), changed.clone());
         assert_eq!(written, 1 + 1 + 2, "a head, a pack of blocks and two of queries");
 
@@ -322,13 +322,13 @@ mod tests {
         let (was, written) = rewritten(&db, Some(&was), changed.clone());
         assert_eq!(written, 1, "the head has the order");
 
-        changed.queries.insert(query(9, "").0, query(9, "Who else?").1);
+        Arc::make_mut(&mut changed.queries).insert(query(9, "").0, query(9, "Who else?").1);
         changed.blocks.retain(|block| block.id.0 <= 16 && block.id.0 != 3);
         let (was, written) = rewritten(&db, Some(&was), changed.clone());
         assert_eq!((written, db.len()), (1 + 1 + 1, 1 + 2 + 2), "a pack of blocks is gone");
 
         changed.blocks.clear();
-        changed.queries.clear();
+        Arc::make_mut(&mut changed.queries).clear();
         rewritten(&db, Some(&was), changed);
         assert_eq!(db.len(), 1, "a head alone");
     }

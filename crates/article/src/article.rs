@@ -241,11 +241,11 @@ pub struct Article {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Arc<Block>>,
     /// Its claims.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub claims: BTreeMap<ClaimId, Arc<Claim>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub claims: Arc<BTreeMap<ClaimId, Arc<Claim>>>,
     /// Its queries.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub queries: BTreeMap<QueryId, Arc<Query>>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub queries: Arc<BTreeMap<QueryId, Arc<Query>>>,
     /// Approvals that nobody returned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<Approval>,
@@ -262,8 +262,8 @@ pub struct Article {
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub machines: BTreeSet<Arc<str>>,
     /// Blocks that were taken out: who did, and when.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub deleted: BTreeMap<BlockId, Tombstone>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub deleted: Arc<BTreeMap<BlockId, Tombstone>>,
     /// The highest number given to a block.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub last_block: u32,
@@ -359,14 +359,14 @@ impl Article {
             updated: time,
             fields: Fields::default(),
             blocks: Vec::new(),
-            claims: BTreeMap::new(),
-            queries: BTreeMap::new(),
+            claims: Arc::default(),
+            queries: Arc::default(),
             approvals: Vec::new(),
             submitted: false,
             spiked: false,
             writers: BTreeSet::new(),
             machines: BTreeSet::new(),
-            deleted: BTreeMap::new(),
+            deleted: Arc::default(),
             last_block: 0,
             editions: Vec::new(),
             home: None,
@@ -418,7 +418,9 @@ impl Article {
     }
 
     pub(crate) fn claim_mut(&mut self, id: ClaimId) -> Result<&mut Claim, Broken> {
-        let claim = self.claims.get_mut(&id).ok_or_else(|| Broken(format!("there is no claim {id}")))?;
+        let claim = Arc::make_mut(&mut self.claims)
+            .get_mut(&id)
+            .ok_or_else(|| Broken(format!("there is no claim {id}")))?;
         Ok(Arc::make_mut(claim))
     }
 
@@ -568,4 +570,8 @@ fn is_zero(value: &u32) -> bool {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_false(value: &bool) -> bool {
     !*value
+}
+
+fn is_empty<K, V>(map: &Arc<BTreeMap<K, V>>) -> bool {
+    map.is_empty()
 }

@@ -1,5 +1,6 @@
 //! What a sender wants, made against their base, merged into the present article.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -90,9 +91,10 @@ impl Merge<'_> {
         }
         let mut working = Working {
             merge: self,
-            now: self.article.clone(),
+            now: Cow::Borrowed(self.article),
             made: Vec::new(),
             ops: Vec::new(),
+            folded: 0,
             conflicts: &mut conflicts,
         };
         for (pointer, wanted) in wanted {
@@ -169,14 +171,18 @@ pub(crate) fn conflict(article: &Article, conflicts: Vec<Conflict>) -> Problem {
 
 struct Working<'a> {
     merge: &'a Merge<'a>,
-    now: Article,
+    /// With the operations before this one.
+    now: Cow<'a, Article>,
     made: Vec<BlockId>,
     ops: Vec<BlockOp>,
+    /// How many of them `now` has.
+    folded: usize,
     conflicts: &'a mut Vec<Conflict>,
 }
 
 impl Working<'_> {
     fn take(&mut self, pointer: &str, wanted: &Wanted) -> Result<(), Problem> {
+        self.fold()?;
         match wanted {
             Wanted::Insert { after, content } => self.insert(pointer, *after, content),
             Wanted::Replace { block, content } => self.replace(pointer, *block, content),
@@ -185,11 +191,14 @@ impl Working<'_> {
         }
     }
 
-    fn apply(&mut self, op: BlockOp) -> Result<(), Problem> {
-        // An operation made from what stands in `now` always folds into it.
-        op.fold(&mut self.now, u32::MAX, self.merge.by)
-            .map_err(|broken| Problem::invalid("/data", broken.0))?;
-        self.ops.push(op);
+    /// Has what came before in `now`: most edits have one operation, and a long article isn't copied for it.
+    fn fold(&mut self) -> Result<(), Problem> {
+        for op in self.ops.iter().skip(self.folded) {
+            // An operation made from what stands in `now` always folds into it.
+            op.fold(self.now.to_mut(), u32::MAX, self.merge.by)
+                .map_err(|broken| Problem::invalid("/data", broken.0))?;
+        }
+        self.folded = self.ops.len();
         Ok(())
     }
 
@@ -258,7 +267,8 @@ impl Working<'_> {
         };
         let after = at.checked_sub(1).and_then(|before| self.now.blocks.get(before)).map(|block| block.id);
         self.made.push(id);
-        self.apply(BlockOp::Insert { block: id, after, content })
+        self.ops.push(BlockOp::Insert { block: id, after, content });
+        Ok(())
     }
 
     /// The first place from `at` on that isn't held by blocks that came there since the base, by others or by
@@ -310,7 +320,8 @@ impl Working<'_> {
             return Ok(());
         }
         let content = attribute_content(content.clone(), Some(&now.content), self.merge.by);
-        self.apply(BlockOp::Replace { block, content })
+        self.ops.push(BlockOp::Replace { block, content });
+        Ok(())
     }
 
     fn delete(&mut self, pointer: &str, block: BlockId) -> Result<(), Problem> {
@@ -322,7 +333,8 @@ impl Working<'_> {
             self.clash(block, None, change);
             return Ok(());
         }
-        self.apply(BlockOp::Delete { block })
+        self.ops.push(BlockOp::Delete { block });
+        Ok(())
     }
 
     fn shift(&mut self, pointer: &str, block: BlockId, after: Anchor) -> Result<(), Problem> {
@@ -366,6 +378,7 @@ impl Working<'_> {
             });
             return Ok(());
         }
-        self.apply(BlockOp::Move { block, after })
+        self.ops.push(BlockOp::Move { block, after });
+        Ok(())
     }
 }

@@ -115,11 +115,7 @@ impl Change {
             op.fold(article, revision, by)?;
         }
         for moved in &self.claims {
-            let claim = article
-                .claims
-                .get_mut(&moved.claim)
-                .ok_or_else(|| Broken(format!("there is no claim {}", moved.claim)))?;
-            let claim = Arc::make_mut(claim);
+            let claim = article.claim_mut(moved.claim)?;
             claim.state = moved.state;
             if let Some(place) = moved.place {
                 claim.place = place;
@@ -144,7 +140,9 @@ impl BlockOp {
             BlockOp::Insert { block, after, content } => {
                 let at = article.place_after(*after)?;
                 article.last_block = article.last_block.max(block.0);
-                article.deleted.remove(block);
+                if article.deleted.contains_key(block) {
+                    Arc::make_mut(&mut article.deleted).remove(block);
+                }
                 let made = Block {
                     id: *block,
                     content: content.clone(),
@@ -165,7 +163,8 @@ impl BlockOp {
             BlockOp::Delete { block } => {
                 let at = article.position(*block)?;
                 article.blocks.remove(at);
-                article.deleted.insert(*block, Tombstone { revision, by: Arc::clone(by) });
+                Arc::make_mut(&mut article.deleted)
+                    .insert(*block, Tombstone { revision, by: Arc::clone(by) });
             }
             BlockOp::Move { block, after } => {
                 let from = article.position(*block)?;

@@ -1,5 +1,7 @@
 //! `answer`: a query gets its answer, once.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +69,7 @@ impl Decide for AnswerQuery {
 
 impl Answered {
     pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
-        let query = article.queries.get_mut(&self.query);
+        let query = Arc::make_mut(&mut article.queries).get_mut(&self.query);
         let query = query.ok_or_else(|| Broken(format!("there is no query {}", self.query)))?;
         let answer = QueryAnswer { text: self.text.clone(), by: event.actor.clone(), time: event.time };
         std::sync::Arc::make_mut(query).answer = Some(answer);

@@ -146,7 +146,7 @@ impl Asked {
             field: self.field,
             answer: None,
         };
-        match article.queries.insert(self.query, query.into()) {
+        match Arc::make_mut(&mut article.queries).insert(self.query, query.into()) {
             None => Ok(()),
             Some(_) => Err(Broken(format!("query {} is there twice", self.query))),
         }
@@ -155,6 +155,8 @@ impl Asked {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::super::testing::Desk;
@@ -201,10 +203,10 @@ mod tests {
     fn queries_have_a_limit() {
         let mut desk = Desk::drafted(&["One."]);
         desk.given("ana", json!({"type": "ask", "data": {"text": "?"}}));
-        let state = std::sync::Arc::make_mut(desk.states.last_mut().unwrap());
+        let state = Arc::make_mut(desk.states.last_mut().unwrap());
         let one = state.queries.values().next().unwrap().clone();
         for n in 2..=crate::limits::QUERIES as u32 - 1 {
-            state.queries.insert(crate::ids::QueryId(n), one.clone());
+            Arc::make_mut(&mut state.queries).insert(crate::ids::QueryId(n), one.clone());
         }
         desk.given("ana", json!({"type": "ask", "data": {"text": "?"}}));
         let over = desk.refused("ana", json!({"type": "ask", "data": {"text": "?"}}), Code::TooLarge);

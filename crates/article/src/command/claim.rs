@@ -1,5 +1,7 @@
 //! `claim`: someone points at a statement that can be checked.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,7 +128,7 @@ impl ClaimRaised {
             ruling: None,
             dropped: None,
         };
-        match article.claims.insert(self.claim, claim.into()) {
+        match Arc::make_mut(&mut article.claims).insert(self.claim, claim.into()) {
             None => Ok(()),
             Some(_) => Err(Broken(format!("claim {} is there twice", self.claim))),
         }
@@ -135,6 +137,8 @@ impl ClaimRaised {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::super::testing::{Desk, replace};
@@ -213,10 +217,10 @@ mod tests {
     fn live_claims_have_a_limit() {
         let mut desk = Desk::drafted(&["Words."]);
         desk.claim("Words");
-        let state = std::sync::Arc::make_mut(desk.states.last_mut().unwrap());
+        let state = Arc::make_mut(desk.states.last_mut().unwrap());
         let one = state.claims.values().next().unwrap().clone();
         for n in 2..=crate::limits::LIVE_CLAIMS as u32 - 1 {
-            state.claims.insert(crate::ids::ClaimId(n), one.clone());
+            Arc::make_mut(&mut state.claims).insert(crate::ids::ClaimId(n), one.clone());
         }
         let last = crate::limits::LIVE_CLAIMS.to_string();
         assert_eq!(desk.claim("Words"), format!("c{last}"));
