@@ -1,7 +1,7 @@
 //! The files of a stream: a line for each position.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
@@ -14,6 +14,9 @@ use crate::log::{Content, Entry, Headers, Seq};
 
 /// A file is finished when it is longer than this.
 const FILE_BYTES: u64 = 64 << 20;
+
+/// The longest line: of the largest message that a NATS server can be told to take, 64 MiB, in base64.
+const LINE_BYTES: u64 = 128 << 20;
 
 /// One position.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,7 +43,16 @@ fn line_of(entry: &Entry) -> Line {
     Line { seq: entry.seq, subject: entry.subject.clone(), time: entry.time, headers, body, erased }
 }
 
+/// Whether a header can be sent as it is.
+fn is_header((name, value): &(String, String)) -> bool {
+    let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':');
+    named && !value.contains(['\r', '\n'])
+}
+
 fn entry_of(line: Line) -> Option<Entry> {
+    if !line.headers.iter().all(is_header) {
+        return None;
+    }
     let content = match (line.body, line.erased) {
         (Some(body), None) => {
             Content::Message { headers: line.headers, body: BASE64.decode(body).ok()?.into() }
@@ -151,7 +163,11 @@ fn files(folder: &Path) -> Result<Vec<Seq>, BackupError> {
     for entry in std::fs::read_dir(folder).map_err(BackupError::file(folder))? {
         let name = entry.map_err(BackupError::file(folder))?.file_name();
         let name = name.to_string_lossy();
-        firsts.extend(name.strip_suffix(".jsonl").and_then(|first| first.parse::<Seq>().ok()));
+        let first = name.strip_suffix(".jsonl").and_then(|first| first.parse::<Seq>().ok());
+        // What is named otherwise is somebody else's.
+        firsts.extend(
+            first.filter(|first| path_of(folder, *first).file_name() == Some(name.as_ref().as_ref())),
+        );
     }
     firsts.sort_unstable();
     Ok(firsts)
@@ -166,7 +182,11 @@ pub(super) fn read(
 ) -> Result<impl Iterator<Item = Result<Entry, BackupError>> + use<>, BackupError> {
     let folder = folder_of(backup, stream);
     let all = files(&folder)?;
-    let start = all.partition_point(|first| *first <= after + 1).saturating_sub(1);
+    let begins = after.saturating_add(1);
+    let start = all.partition_point(|first| *first <= begins).saturating_sub(1);
+    if extent.end > after && all.get(start).is_none_or(|first| *first > begins) {
+        return Err(BackupError::Damaged(format!("stream {stream} lacks its positions from {begins} on")));
+    }
     let wanted = all.into_iter().skip(start).take_while(move |first| *first <= extent.end);
     let mut lines = wanted.map(move |first| Lines::open(path_of(&folder, first), first));
     let mut open: Option<Lines> = None;
@@ -184,7 +204,7 @@ pub(super) fn read(
             match current.next() {
                 Some(Ok(entry)) if entry.seq > extent.end => return None,
                 Some(Ok(entry)) => {
-                    if last.is_some_and(|last: Seq| last + 1 != entry.seq) {
+                    if last.is_some_and(|last: Seq| last.checked_add(1) != Some(entry.seq)) {
                         let what = format!("stream {stream} lacks positions before {}", entry.seq);
                         return Some(Err(BackupError::Damaged(what)));
                     }
@@ -202,13 +222,14 @@ pub(super) fn read(
 struct Lines {
     path: PathBuf,
     next: Seq,
-    lines: std::io::Lines<BufReader<File>>,
+    file: BufReader<File>,
+    line: Vec<u8>,
 }
 
 impl Lines {
     fn open(path: PathBuf, first: Seq) -> Result<Self, BackupError> {
         let file = File::open(&path).map_err(BackupError::file(&path))?;
-        Ok(Self { path, next: first, lines: BufReader::new(file).lines() })
+        Ok(Self { path, next: first, file: BufReader::new(file), line: Vec::new() })
     }
 }
 
@@ -216,15 +237,17 @@ impl Iterator for Lines {
     type Item = Result<Entry, BackupError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let line = match self.lines.next()? {
-            Ok(line) => line,
+        self.line.clear();
+        match (&mut self.file).take(LINE_BYTES).read_until(b'\n', &mut self.line) {
+            Ok(0) => return None,
+            Ok(_) => {}
             Err(error) => return Some(Err(BackupError::file(&self.path)(error))),
-        };
-        let entry =
-            serde_json::from_str(&line).ok().and_then(entry_of).filter(|entry| entry.seq == self.next);
-        self.next += 1;
-        Some(entry.ok_or_else(|| {
-            BackupError::Damaged(format!("{}: position {} doesn't read", self.path.display(), self.next - 1))
-        }))
+        }
+        let next = self.next;
+        self.next = next.saturating_add(1);
+        let entry = serde_json::from_slice(&self.line).ok().and_then(entry_of);
+        let damaged =
+            || BackupError::Damaged(format!("{}: position {next} doesn't read", self.path.display()));
+        Some(entry.filter(|entry| entry.seq == next).ok_or_else(damaged))
     }
 }

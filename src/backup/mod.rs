@@ -130,8 +130,11 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(BackupError::file(&path)(error)),
         };
-        let manifest: Self = serde_json::from_slice(&bytes)
-            .map_err(|error| BackupError::Damaged(format!("{}: {error}", path.display())))?;
+        // Where it doesn't read, and not what stands there.
+        let manifest: Self = serde_json::from_slice(&bytes).map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            BackupError::Damaged(format!("{}: line {line}, column {column} doesn't read", path.display()))
+        })?;
         match manifest.format {
             FORMAT => Ok(Some(manifest)),
             other => Err(BackupError::Other(format!(

@@ -38,10 +38,11 @@ fn manifest(folder: &Path) -> Result<Manifest, BackupError> {
 }
 
 /// Reads a whole backup and holds its events against its checkpoint; how many those are.
-fn verified(folder: &Path, manifest: &Manifest) -> Result<u64, BackupError> {
-    for stream in ["wire", "checkpoints"] {
+fn verified(folder: &Path, keys: Option<&Path>, manifest: &Manifest) -> Result<u64, BackupError> {
+    let beside = ["wire", "checkpoints"].map(|stream| (stream, folder));
+    for (stream, from) in beside.into_iter().chain(keys.map(|keys| (KEYS, keys))) {
         let (mut last, end) = (0, manifest.extent(stream).end);
-        for entry in lines::read(folder, stream, manifest.extent(stream), 0)? {
+        for entry in lines::read(from, stream, manifest.extent(stream), 0)? {
             last = entry?.seq;
         }
         if last != end {
@@ -50,6 +51,12 @@ fn verified(folder: &Path, manifest: &Manifest) -> Result<u64, BackupError> {
     }
     let signed = newest(folder, manifest)?;
     let size = signed.as_ref().map_or(0, |signed| signed.size);
+    if size != manifest.tree.size {
+        let should = manifest.tree.size;
+        return Err(BackupError::Damaged(format!(
+            "its newest checkpoint is of {size}, and should be of {should}"
+        )));
+    }
     let mut frontier = Frontier::default();
     let mut root = frontier.root();
     let mut last = 0;
@@ -89,13 +96,13 @@ pub async fn restore(
     mut told: impl FnMut(u64, u64),
 ) -> Result<Restored, BackupError> {
     let manifest = manifest(folder)?;
-    let verified = verified(folder, &manifest)?;
+    let verified = verified(folder, keys, &manifest)?;
     let order = keys
         .map(|keys| (KEYS, keys))
         .into_iter()
         .chain(["events", "wire", "checkpoints"].map(|s| (s, folder)));
-    let all = STREAMS.iter().map(|stream| manifest.extent(stream).end).sum::<u64>()
-        + keys.map_or(0, |_| manifest.extent(KEYS).end);
+    let streams = STREAMS.iter().copied().chain(keys.map(|_| KEYS));
+    let all = streams.map(|stream| manifest.extent(stream).end).fold(0, u64::saturating_add);
     let mut done = 0;
     for (stream, from) in order {
         let target = source::of(log, stream).await?;

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use super::couriers::{self, Couriers};
 use super::{Part, Service, doors, open_embedded_log, reload};
 use crate::config::{self, Config, LogDurability, LogKind, master_key};
-use crate::desk::Proposal;
+use crate::desk::{Desk, Proposal};
 use crate::evidence::{MasterKey, Vault};
 use crate::http::server::Entrance;
 use crate::http::{self, Checkable, Followers, Gateway, Health, InFlight, Patience, Readers};
@@ -333,21 +333,62 @@ async fn answer_nats(
     metrics: &Arc<Metrics>,
     stop: watch::Sender<bool>,
 ) -> anyhow::Result<tokio::task::JoinHandle<anyhow::Result<()>>> {
-    let url = config.nats.url.as_deref().unwrap_or_default();
-    let client = nats::connect(url, config.nats.answer_credentials.as_deref(), "answering").await?;
-    let options = nats::Options {
-        prefix: config.desk.prefix.clone(),
-        metrics: Arc::clone(metrics),
-        rate: config.nats.actor,
-        ..nats::Options::default()
+    let answering = Answering {
+        url: config.nats.url.clone().unwrap_or_default(),
+        credentials: config.nats.answer_credentials.clone(),
+        options: nats::Options {
+            prefix: config.desk.prefix.clone(),
+            metrics: Arc::clone(metrics),
+            rate: config.nats.actor,
+            ..nats::Options::default()
+        },
+        desk: Arc::clone(&service.desk),
     };
-    let gateway = nats::Gateway::open(client, Arc::clone(&service.desk), options).await?;
+    let gateway = answering.open().await?;
     Ok(tokio::spawn(async move {
-        let ended = gateway.serve(stopped(stop.subscribe())).await;
+        let ended = answering.keep(gateway, stop.subscribe()).await;
         // Where it ended by itself nobody would be told that commands go unanswered: better to stop altogether.
         stop.send_replace(true);
-        Ok(ended?)
+        ended
     }))
+}
+
+/// The connection that answers commands.
+struct Answering {
+    url: String,
+    credentials: Option<PathBuf>,
+    options: nats::Options,
+    desk: Arc<Desk>,
+}
+
+impl Answering {
+    /// How long there is none once it has ended, at least.
+    const PAUSE: Duration = Duration::from_millis(100);
+
+    async fn open(&self) -> anyhow::Result<nats::Gateway> {
+        let client = nats::connect(&self.url, self.credentials.as_deref(), "answering").await?;
+        Ok(nats::Gateway::open(client, Arc::clone(&self.desk), self.options.clone()).await?)
+    }
+
+    /// Answers until `stop` says true. async-nats 0.51 panics on a header whose value has a line break, and its connection
+    /// is gone then, for good: another takes its place, so that who sends such a command hurts themselves.
+    async fn keep(&self, gateway: nats::Gateway, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
+        let mut gateway = Some(gateway);
+        while let Some(open) = gateway.take() {
+            match open.serve(stopped(stop.clone())).await {
+                Err(nats::GatewayError::Closed) if !*stop.borrow() => {
+                    tracing::error!("the connection that answers commands is gone: another is made");
+                }
+                ended => return Ok(ended?),
+            }
+            while gateway.is_none() && !*stop.borrow() {
+                tokio::time::sleep(Self::PAUSE).await;
+                let opened = self.open().await.inspect_err(|error| tracing::warn!(%error, "not yet"));
+                gateway = opened.ok();
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Where the process is reached, as far as it can tell.

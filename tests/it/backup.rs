@@ -37,7 +37,7 @@ fn text(path: &Path) -> &str {
 }
 
 /// Backs up until so many events are in the backup.
-fn back_up(to: &Path, log: &[&str], events: u64) {
+pub fn back_up(to: &Path, log: &[&str], events: u64) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let said = succeeds(&[&["backup", text(to), "--json"], log].concat());

@@ -1,7 +1,7 @@
 //! Headers as they are sent, and as they come back: ours, in the order in which they were sent, without the
 //! transport's own.
 
-use async_nats::HeaderMap;
+use async_nats::header::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::log::Headers;
 
@@ -50,11 +50,24 @@ fn ours<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> Headers {
     placed.into_iter().map(|(_, header)| header).collect()
 }
 
-/// Our headers out of the stored block. What is not a header is passed over.
+/// Our headers out of the stored block, which is read as the client library reads a delivered one: a message is the same,
+/// whichever way it comes. What is not a header is passed over.
 pub(super) fn parse_headers(block: &[u8]) -> Headers {
     let text = String::from_utf8_lossy(block);
-    let lines = text.split("\r\n").skip(1).filter_map(|line| line.split_once(':'));
-    ours(lines.map(|(name, value)| (name, value.trim())))
+    let mut lines = text.lines().skip(1).peekable();
+    let mut map = HeaderMap::new();
+    while let Some(line) = lines.next() {
+        let Some((name, value)) = line.split_once(':') else { continue };
+        let mut value = value.trim_start().to_owned();
+        // A value may go on in lines that begin with a space.
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value.push_str(more);
+        }
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), value.trim_end().parse::<HeaderValue>()) {
+            map.append(name, value);
+        }
+    }
+    delivered_headers(Some(&map))
 }
 
 /// Our headers out of a delivered message.
@@ -91,6 +104,7 @@ mod tests {
         let block =
             b"NATS/1.0\r\nNats-Msg-Id: x\r\nZ: last\r\nA:first \r\nnonsense\r\n\xff: bad\r\n\r\n".as_slice();
         let headers = parse_headers(block);
+        assert_eq!(headers.len(), 2, "{headers:?}");
         assert_eq!(headers.first(), Some(&("A".to_owned(), "first".to_owned())));
         assert_eq!(headers.get(1), Some(&("Z".to_owned(), "last".to_owned())));
         assert_eq!(parse_headers(b""), Headers::new());

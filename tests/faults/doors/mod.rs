@@ -4,16 +4,21 @@
 //! `COPYDESK_CASES=n` tries so many at each door, for hours by hand; `COPYDESK_SEED=n` draws others, or the same again.
 //! For who has a nightly toolchain and cargo-fuzz the same doors stand in `fuzz/`.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
+mod backup;
 mod documents;
 mod door;
 mod mutate;
+mod nats;
 mod network;
+mod receivers;
 
 use door::DOORS;
 use mutate::{Mutation, mutation};
@@ -35,6 +40,30 @@ fn runner(cases: u32) -> (TestRunner, u64) {
     bytes[..8].copy_from_slice(&seed.to_le_bytes());
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     (TestRunner::new_with_rng(config, TestRng::from_seed(RngAlgorithm::ChaCha, &bytes)), seed)
+}
+
+/// Where `COPYDESK_SEEDS` says so, a folder for each door with its documents, for a fuzzer to begin with, and a dictionary
+/// of what they are made of and of what breaks them.
+#[test]
+fn a_fuzzer_gets_documents_and_words_to_begin_with() {
+    let given = std::env::var_os("COPYDESK_SEEDS").map(PathBuf::from);
+    let kept = given.is_none().then(|| tempfile::tempdir().unwrap());
+    let folder = given.unwrap_or_else(|| kept.as_ref().unwrap().path().to_owned());
+    let mut words: BTreeSet<Vec<u8>> = mutate::TOKENS.iter().map(|token| token.as_bytes().to_vec()).collect();
+    for (door, _) in DOORS {
+        let documents = documents::of(door);
+        std::fs::create_dir_all(folder.join(door)).unwrap();
+        for (number, document) in documents.iter().enumerate() {
+            std::fs::write(folder.join(door).join(number.to_string()), document).unwrap();
+        }
+        let quoted = documents.iter().flat_map(|document| document.split('"'));
+        let short = |word: &&str| (2..40).contains(&word.len()) && !word.contains('\n');
+        words.extend(quoted.filter(short).map(|word| word.as_bytes().to_vec()));
+    }
+    let escaped = |word: &Vec<u8>| word.iter().map(|byte| format!("\\x{byte:02x}")).collect::<String>();
+    let lines: String = words.iter().map(|word| format!("\"{}\"\n", escaped(word))).collect();
+    std::fs::write(folder.join("words.dict"), lines).unwrap();
+    assert!(words.len() > 200 && folder.join("command/0").is_file());
 }
 
 /// A document, or noise, and what is done to it.

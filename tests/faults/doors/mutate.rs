@@ -34,7 +34,8 @@ pub enum Nasty {
     Bytes(Vec<u8>),
 }
 
-const TOKENS: &[&str] = &[
+/// Short ones.
+pub const TOKENS: &[&str] = &[
     "null",
     "true",
     "[]",

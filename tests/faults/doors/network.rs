@@ -25,6 +25,9 @@ const REQUESTS: u32 = 1_000;
 /// How many logs are folded.
 const LOGS: u32 = 200;
 
+/// The longest that a refusal may be, in bytes.
+const REFUSAL_BYTES: usize = 16 * 1024;
+
 const PATHS: &[&str] = &[
     "/v1/commands/edit",
     "/v1/commands",
@@ -53,6 +56,9 @@ const PATHS: &[&str] = &[
     "/v1/tokens",
     "/v1/deliveries",
     "/v1/newsroom",
+    "/v1/articles/00000000-0000-0000-0000-000000000007/report",
+    "/v1/articles/%2e%2e%2f%00%ff",
+    "/audit/tile/0/x001/x001/%2e%2e",
 ];
 
 const QUERIES: &[&str] = &[
@@ -68,11 +74,17 @@ const QUERIES: &[&str] = &[
     "stage=draft&limit=2",
     "version=2",
     "at=2026-01-01T00:00:00Z",
+    "time=9999-12-31T23:59:59%2B23:59",
+    "limit=18446744073709551616&cursor=%00%ff%c3",
+    "q=%ff%fe%00&status=draft,,published&stage=%2e%2e",
+    "from=18446744073709551615&until=0&from=1",
 ];
 
 const HEADERS: &[(&str, &str)] = &[
     ("last-event-id", "0"),
     ("if-none-match", "\"x\""),
+    ("if-none-match", "W/\"a\", \"b\", *"),
+    ("range", "bytes=0-,18446744073709551615-18446744073709551616,-0"),
     ("if-modified-since", "Thu, 01 Jan 2026 00:00:00 GMT"),
     ("idempotency-key", "\"0b8f6a52-95a3-4b2a-8d6e-3f1f5a0c7d11\""),
     ("accept", "application/ninjs+json, */*;q=0.1"),
@@ -141,6 +153,12 @@ fn no_request_is_a_fault_of_the_servers() {
             what,
             status,
             String::from_utf8_lossy(&bytes)
+        );
+        prop_assert!(
+            status < 400 || bytes.len() < REFUSAL_BYTES,
+            "{}: {} bytes of refusal",
+            what,
+            bytes.len()
         );
         if status >= 400 && got.header("content-type") == "application/problem+json" {
             let problem: serde_json::Value = serde_json::from_slice(&bytes).unwrap();

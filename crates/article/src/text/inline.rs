@@ -145,7 +145,10 @@ fn escape(text: &str, place: Place, out: &mut String) {
             _ if !markdown => false,
             '`' => true,
             '_' => !(before.is_some_and(char::is_alphanumeric) && after.is_some_and(char::is_alphanumeric)),
-            '<' => after.is_none_or(|after| after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?')),
+            '<' => {
+                after.is_none_or(|after| after.is_ascii_alphabetic() || matches!(after, '/' | '!' | '?'))
+                    || begins_email(rest, place.last)
+            }
             '&' => begins_entity(rest),
             '!' => after.is_none() && !place.last,
             '#' => is_first || (is_last && at + 1 == end),
@@ -178,6 +181,12 @@ fn begins_entity(rest: &str) -> bool {
     let name = rest.strip_prefix('#').unwrap_or(rest);
     let length = name.bytes().take(40).take_while(u8::is_ascii_alphanumeric).count();
     length > 0 && name.as_bytes().get(length) == Some(&b';')
+}
+
+/// Whether `<` before this would be read as the beginning of a mail address, which may go on in the next span.
+fn begins_email(rest: &str, is_last: bool) -> bool {
+    let local = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-./=?^_`{|}~".contains(c);
+    rest.starts_with(local) && (!is_last || rest.contains('@'))
 }
 
 /// Writes a link's or image's address.

@@ -249,6 +249,9 @@ fn what_properties_have_found_reads_back() {
         "ع*\u{200d}&#32;* ",
         "[a\\]: b](https://x.org)",
         "*\u{feff}*a",
+        "\\<&@b>",
+        "\t<3@b>",
+        "\\<3*x*@b>",
     ] {
         let read = stored(blocks(doc));
         assert_eq!(stored(blocks(&write(read.iter()))), read, "{doc}");
