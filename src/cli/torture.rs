@@ -105,14 +105,15 @@ fn line(told: &Told<'_>) -> String {
         Told::Fault(round, fault) => format!("  round {round}: {fault}"),
         Told::Found(finding) => format!("  FOUND {}", safe::text(&finding.to_string())),
         Told::Round(round, report, (memory, files)) => format!(
-            "round {round} checked after {:.0} s: {} answered, {} refused, {} open; {} events, {} editions, {} checks, \
-             {} wrong; {} MiB, {files} files open",
+            "round {round} checked after {:.0} s: {} answered, {} refused, {} open; {} events, {} editions, {} erased, \
+             {} checks, {} wrong; {} MiB, {files} files open",
             report.seconds,
             report.accepted,
             report.refused,
             report.unknown,
             report.events,
             report.editions,
+            report.erased,
             report.checks,
             report.findings.len(),
             memory >> 20,
@@ -135,6 +136,7 @@ fn table(report: &Report, log: LogKind, instances: usize, screen: &mut Screen) -
         ("bytes read from outside", report.bytes_outside),
         ("events", report.events),
         ("editions and withdrawals", report.editions),
+        ("events and messages of the wire erased by law", report.erased),
         ("faults", faults),
     ] {
         screen.line(format!("  {count:>14} {what}"))?;

@@ -165,6 +165,8 @@ pub struct Outside {
     pub place: String,
     /// When.
     pub time: DateTime<Utc>,
+    /// When it was last sent to anybody, as far as that can be told.
+    pub last: DateTime<Utc>,
 }
 
 /// Everything that was told and seen.
@@ -188,6 +190,8 @@ pub struct Journal {
     pub kept: Vec<Kept>,
     /// Every marked word that was seen outside.
     pub outside: BTreeMap<String, Outside>,
+    /// When everything was found at rest.
+    pub rests: Vec<DateTime<Utc>>,
     /// How many bytes were read from outside.
     pub bytes_outside: u64,
     /// What went wrong with the instances themselves: a panic, an end that nobody asked for.
@@ -199,7 +203,16 @@ impl Journal {
     pub fn saw_outside(&mut self, place: &str, text: &str, time: DateTime<Utc>) {
         self.bytes_outside += text.len() as u64;
         for word in marked(text) {
-            let outside = || Outside { place: place.to_owned(), time };
+            let outside = || Outside { place: place.to_owned(), time, last: time };
+            self.outside.entry(word.to_owned()).or_insert_with(outside).last = time;
+        }
+    }
+
+    /// The same of what was sent nobody knows when: it lay on its way, or somewhere.
+    pub fn saw_late(&mut self, place: &str, text: &str, time: DateTime<Utc>) {
+        self.bytes_outside += text.len() as u64;
+        for word in marked(text) {
+            let outside = || Outside { place: place.to_owned(), time, last: time };
             self.outside.entry(word.to_owned()).or_insert_with(outside);
         }
     }

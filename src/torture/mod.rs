@@ -32,6 +32,7 @@ pub mod load;
 pub use dice::Dice;
 pub use house::{Setup, nats_server};
 
+use crate::log::Content;
 use check::{Finding, What};
 use fault::Fault;
 use house::House;
@@ -130,6 +131,8 @@ pub struct Report {
     pub events: u64,
     /// Editions and withdrawals on the wires.
     pub editions: u64,
+    /// Events and messages of the wires that were erased by law.
+    pub erased: u64,
     /// Faults by their kinds.
     pub faults: BTreeMap<&'static str, u64>,
     /// How many things were held against each other.
@@ -179,7 +182,7 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
         let mut in_house = dice.another(report.houses);
         let mut house = House::build(&plan.setup, &folder, &mut in_house).await?;
         let mut load = Load::new(&house.shared, plan.tools, &mut in_house);
-        let mut newest = (0, 0);
+        let mut newest = Size::default();
         for _ in 0..ROUNDS_A_HOUSE {
             let round = round(plan, &mut house, &mut load, &mut in_house, &mut report, &mut told);
             match within(ROUND_WITHIN, round).await {
@@ -190,7 +193,7 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
             report.seconds = started.elapsed().as_secs_f64();
             let used = house.use_of();
             report.uses.push(level::Use {
-                events: newest.0 as u64,
+                events: newest.events as u64,
                 memory_bytes: used.0,
                 disk_bytes: level::disk_bytes(&folder),
                 open_files: used.1,
@@ -199,7 +202,7 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
             report.most_open_files = report.most_open_files.max(used.1);
             report.findings.iter().for_each(|finding| told(Told::Found(finding)));
             told(Told::Round(report.rounds, &totals(&report, &house, newest), used));
-            if !goes_on(&report) || !report.findings.is_empty() || newest.0 > EVENTS_A_HOUSE {
+            if !goes_on(&report) || !report.findings.is_empty() || newest.events > EVENTS_A_HOUSE {
                 break;
             }
         }
@@ -239,7 +242,7 @@ async fn last_look(house: &mut House, report: &mut Report) -> anyhow::Result<()>
 }
 
 /// The report with what the present house came to.
-fn totals(report: &Report, house: &House, (events, editions): (usize, usize)) -> Report {
+fn totals(report: &Report, house: &House, size: Size) -> Report {
     let counts = &house.shared.counts;
     let mut report = report.clone();
     report.accepted += counts.accepted.load(Ordering::Relaxed);
@@ -247,9 +250,18 @@ fn totals(report: &Report, house: &House, (events, editions): (usize, usize)) ->
     report.unknown += counts.unknown.load(Ordering::Relaxed);
     report.bytes_sent += counts.bytes.load(Ordering::Relaxed);
     report.bytes_outside += house.shared.journal().bytes_outside;
-    report.events += events as u64;
-    report.editions += editions as u64;
+    report.events += size.events as u64;
+    report.editions += size.editions as u64;
+    report.erased += size.erased as u64;
     report
+}
+
+/// How long log and wire are, and how much of both was erased.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    events: usize,
+    editions: usize,
+    erased: usize,
 }
 
 /// Load and faults, then rest, then everything held against everything. Gives how long log and wire are.
@@ -260,7 +272,7 @@ async fn round(
     dice: &mut Dice,
     report: &mut Report,
     told: &mut impl FnMut(Told<'_>),
-) -> anyhow::Result<(usize, usize)> {
+) -> anyhow::Result<Size> {
     load.go();
     let certain = plan.certain.iter().copied().map(Some);
     for certain in certain.chain((0..plan.faults).map(|_| None)) {
@@ -273,12 +285,20 @@ async fn round(
     if !load.more(ANSWERS_AFTER, ANSWERS_WITHIN).await {
         anyhow::bail!("no more answers come");
     }
-    if !load.pause(ANSWERS_WITHIN).await {
-        anyhow::bail!("the last commands are never answered: {}", load.open());
+    if load.pause(ANSWERS_WITHIN).await {
+        load::repeat(&house.shared, dice, REPEATED).await;
+    } else {
+        // What the log has by now may say why.
+        let open = format!("the last commands are never answered: {}", load.open());
+        report.findings.push(conduct(&anyhow::Error::msg(open)));
     }
-    load::repeat(&house.shared, dice, REPEATED).await;
     let gathered = house.gather().await?;
-    let size = (gathered.events.len(), gathered.wire.len());
+    let all = gathered.events.iter().chain(&gathered.wire);
+    let size = Size {
+        events: gathered.events.len(),
+        editions: gathered.wire.len(),
+        erased: all.filter(|entry| matches!(entry.content, Content::Erased { .. })).count(),
+    };
     let checked = tokio::task::spawn_blocking(move || gathered.check()).await?;
     report.checks += checked.checks;
     report.findings.extend(checked.findings);

@@ -129,3 +129,20 @@ fn a_state_with_damage_anywhere_is_folded_anew_and_shows_what_it_showed() {
         serving.kill();
     }
 }
+
+/// The public fold goes on where it stood: what comes right after a restart is shown, and what was shown still is.
+#[test]
+fn the_very_next_edition_after_a_restart_is_shown_to_readers() {
+    let mut serving = Serving::embedded();
+    for count in 1..=3 {
+        publish(serving.url(), &format!("Story {count}"));
+        until("the story is out", || {
+            let feed: Value = serde_json::from_str(&serving.get("carl", "/feed.json").1).unwrap();
+            let titles = feed["items"].as_array().unwrap().iter().map(|item| item["title"].clone());
+            titles.collect::<Vec<_>>()
+                == (1..=count).rev().map(|n| format!("Story {n}").into()).collect::<Vec<Value>>()
+        });
+        assert!(serving.terminate().success());
+        serving.start_again();
+    }
+}

@@ -270,7 +270,26 @@ fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::command::testing::{Desk, replace};
+    use crate::problem::Code;
+
+    #[test]
+    fn the_gate_is_that_of_the_present_article_whatever_revision_was_seen() {
+        let mut desk = Desk::drafted(&["One."]);
+        desk.approved();
+        desk.ops("emil", json!([replace("b1", "Two.")]));
+        desk.given("emil", json!({"type": "restore", "data": {"revision": 1}}));
+        assert!(desk.gate().is_empty(), "the words that were approved");
+        desk.given("chen", json!({"type": "ask", "data": {"text": "Really?"}}));
+        let refused = desk.refused("pia", json!({"type": "publish", "base": 1}), Code::GateShut);
+        assert_eq!(
+            refused.reasons.iter().map(|reason| reason.code.name()).collect::<Vec<_>>(),
+            ["query_open"]
+        );
+    }
 
     #[test]
     fn white_space_and_markup_alone_say_nothing() {

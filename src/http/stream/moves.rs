@@ -146,6 +146,12 @@ impl Line for Events {
         if self.article.is_some_and(|asked| parse_uuid(&old.subject) != Some(asked)) {
             return Ok(None);
         }
+        // Staff are told of what was erased since as of any other event: nothing that is told is words.
+        let instead = match (&old.content, parse_uuid(&old.subject)) {
+            (Content::Erased { .. }, Some(id)) => self.desk.entry_of(id, old.seq).await.map_err(|_| Ended)?,
+            _ => Some(old),
+        };
+        let Some(old) = instead else { return Ok(None) };
         let Some(moved) = self.folded_with(&old).await? else { return Ok(None) };
         let now = self.desk.store().article(moved.article.id).map_err(|_| Ended)?;
         now.map_or(Ok(None), |now| self.tell(&moved, &now.article))

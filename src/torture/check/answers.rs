@@ -35,6 +35,8 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("withdraw", &["withdrawn"]),
     ("spike", &["spiked"]),
     ("revive", &["revived"]),
+    ("redact", &["redaction_proposed"]),
+    ("confirm_redaction", &["redacted"]),
 ];
 
 /// What is known of one command's id: by the journal, and as far as the log was walked along.
@@ -63,15 +65,22 @@ impl<'a> Answers<'a> {
         Self { by_id }
     }
 
-    /// Takes in an event, and gives the command that it is of, where somebody sent it.
+    /// What was sent under an id, as text.
+    pub(super) fn sent(&self, command: Uuid) -> Option<String> {
+        let known = self.by_id.get(&command)?;
+        Some(known.sent.iter().map(|sent| sent.command.to_string()).collect())
+    }
+
+    /// Takes in an event, and gives the command that it is of, where somebody sent it. What stands in the place of an
+    /// erased one `is_instead` has no hash of its command.
     pub(super) fn event(
         &mut self,
-        seq: Seq,
-        article: Uuid,
+        at: (Uuid, Seq),
         event: &Event,
+        is_instead: bool,
         checked: &mut Checked,
     ) -> Option<&'a Value> {
-        let at = (article, seq);
+        let (article, seq) = at;
         let is_clock = event.actorkind == ActorKind::Desk;
         let known = match self.by_id.get_mut(&event.command) {
             Some(known) => known,
@@ -97,7 +106,10 @@ impl<'a> Answers<'a> {
             return None;
         }
         // Which of those that bear this id it is of: there is one, but where an id was used again on purpose.
-        let is_of = |sent: &&&Sent| sent.actor == *event.actor && has_hash(&sent.command, event);
+        let is_of = |sent: &&&Sent| match is_instead {
+            true => sent.actor == *event.actor && sent.may_be_written(),
+            false => sent.actor == *event.actor && has_hash(&sent.command, event),
+        };
         let Some(sent) = known.sent.iter().find(is_of) else {
             checked.found(
                 What::NobodySent,

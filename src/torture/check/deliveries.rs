@@ -1,21 +1,24 @@
 //! What receivers of webhooks got, held against the wire: every edition at least once, in order for each article, signed,
 //! and nothing else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::editions::header;
+use super::editions::{Gone, header};
 use super::{Checked, Evidence, Expected, What};
 use crate::log::Content;
 use crate::merkle::Hash;
 use crate::torture::journal::Delivered;
 
-pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mut Checked) {
+/// What the wire has, or had until it was erased, by its event: the edition, and the hash of the bytes.
+type ByEvent<'a> = HashMap<&'a str, (&'a Expected, Hash)>;
+
+pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], gone: &Gone, checked: &mut Checked) {
     let editions: HashMap<String, &Expected> =
         expected.iter().map(|edition| (edition.event.to_string(), edition)).collect();
-    let mut wire: HashMap<&str, (&Expected, Hash)> = HashMap::new();
+    let mut wire: ByEvent<'_> = HashMap::new();
     for entry in evidence.wire {
         let Content::Message { headers, body } = &entry.content else { continue };
         let event = header(headers, "Copydesk-Event");
@@ -23,10 +26,17 @@ pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mu
             wire.insert(event, (edition, Sha256::digest(body).into()));
         }
     }
+    for (event, edition) in &editions {
+        if let Some(hash) = gone.get(&edition.seq) {
+            wire.insert(event, (edition, *hash));
+        }
+    }
     let delivered = &evidence.journal.delivered;
     for receiver in &evidence.journal.receivers {
         let theirs = delivered.iter().filter(|delivered| delivered.receiver == *receiver);
-        let taken = one(receiver, theirs, &wire, checked);
+        let gone = expected.iter().filter(|edition| gone.contains_key(&edition.seq));
+        let gone = gone.map(|edition| (edition.article, edition.number)).collect();
+        let taken = one(receiver, theirs, (&wire, &gone), checked);
         let mut newest: BTreeMap<Uuid, &Expected> = BTreeMap::new();
         newest.extend(expected.iter().map(|edition| (edition.article, edition)));
         for edition in newest.into_values().filter(|_| evidence.had_time) {
@@ -45,7 +55,7 @@ pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mu
 fn one<'a>(
     receiver: &str,
     delivered: impl Iterator<Item = &'a Delivered>,
-    wire: &HashMap<&str, (&Expected, Hash)>,
+    (wire, gone): (&ByEvent<'_>, &BTreeSet<(Uuid, u64)>),
     checked: &mut Checked,
 ) -> BTreeMap<Uuid, u64> {
     let mut taken: BTreeMap<Uuid, u64> = BTreeMap::new();
@@ -65,6 +75,10 @@ fn one<'a>(
         }
         // What was taken may come again after a crash; what comes for the first time comes in its turn.
         let last = taken.entry(edition.article).or_default();
+        // What was erased before its turn came is passed over.
+        while *last + 1 < edition.number && gone.contains(&(edition.article, *last + 1)) {
+            *last += 1;
+        }
         if edition.number > *last + 1 {
             let detail = format!("{place}, number {}, and had taken {last} of them", edition.number);
             checked.found(What::EditionOutOfOrder, article, seq, detail);

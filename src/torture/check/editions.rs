@@ -6,6 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::erased::Erasures;
 use super::{Checked, Evidence, Expected, Shown, What};
 use crate::log::{Content, Entry, Headers, Seq};
 use crate::torture::journal::{digest, marked};
@@ -15,8 +16,26 @@ pub(super) fn header<'a>(headers: &'a Headers, name: &str) -> &'a str {
     found.map_or("", |(_, value)| value)
 }
 
-pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mut Checked) {
-    let sent = wire(evidence.wire, expected, checked);
+/// What the wire has of the editions, by their events' positions.
+#[derive(Debug, Default)]
+struct OnTheWire {
+    /// The hash of each message's JSON.
+    there: HashMap<Seq, [u8; 32]>,
+    /// The hashes of the bytes of those that were erased.
+    gone: Gone,
+}
+
+/// Editions whose messages were erased, by their events' positions, and the hashes of their bytes.
+pub(super) type Gone = BTreeMap<Seq, [u8; 32]>;
+
+/// Gives the editions that were erased.
+pub(super) fn check(
+    evidence: &Evidence<'_>,
+    expected: &[Expected],
+    erasures: &Erasures,
+    checked: &mut Checked,
+) -> Gone {
+    let sent = wire(evidence.wire, expected, erasures, checked);
     received(evidence, checked);
     for (number, reader) in evidence.journal.streamed.iter().enumerate() {
         streamed(number, reader, (expected, &sent), evidence.had_time, checked);
@@ -24,7 +43,8 @@ pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mu
     for shown in evidence.shown {
         feed(shown, expected, checked);
     }
-    let public: BTreeSet<&String> = expected.iter().flat_map(|edition| &edition.words).collect();
+    let words = expected.iter().flat_map(|edition| edition.words.iter().chain(&edition.erased));
+    let public: BTreeSet<&String> = words.collect();
     for (word, outside) in &evidence.journal.outside {
         checked.checks += 1;
         if !public.contains(word) {
@@ -32,19 +52,34 @@ pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mu
             checked.found(What::WordOutside, None, None, detail);
         }
     }
+    sent.gone
 }
 
-/// Each edition once, in the log's order, under its own number, with no word that it doesn't have. Gives the hash of each
-/// message's JSON by its event's position.
-fn wire(wire: &[Entry], expected: &[Expected], checked: &mut Checked) -> HashMap<Seq, [u8; 32]> {
+/// Each edition once, in the log's order, under its own number, with no word that it doesn't have.
+fn wire(wire: &[Entry], expected: &[Expected], erasures: &Erasures, checked: &mut Checked) -> OnTheWire {
     let by_event: HashMap<String, (usize, &Expected)> =
         expected.iter().enumerate().map(|(at, edition)| (edition.event.to_string(), (at, edition))).collect();
-    let (mut there, mut hashes, mut last) = (BTreeSet::new(), HashMap::new(), None);
+    let (mut there, mut sent, mut last) = (BTreeSet::new(), OnTheWire::default(), None);
     for (count, entry) in (1..).zip(wire) {
         checked.checks += 1;
-        let Content::Message { headers, body } = &entry.content else {
-            checked.found(What::EditionMissing, None, Some(entry.seq), "the wire's message is gone");
-            continue;
+        let (headers, body) = match &entry.content {
+            Content::Message { headers, body } => (headers, body),
+            Content::Erased { sha256 } => {
+                // The wire is in order: it can only have been the next one.
+                let at = last.map_or(0, |last| last + 1);
+                match (expected.get(at), sha256) {
+                    (Some(edition), Some(hash)) if erasures.message(entry.seq, *sha256) => {
+                        there.insert(at);
+                        last = Some(at);
+                        sent.gone.insert(edition.seq, *hash);
+                    }
+                    _ => {
+                        let detail = "the wire's message is gone";
+                        checked.found(What::EditionMissing, None, Some(entry.seq), detail);
+                    }
+                }
+                continue;
+            }
         };
         let Some((at, edition)) = by_event.get(header(headers, "Copydesk-Event")) else {
             checked.found(What::EditionOutOfOrder, None, Some(entry.seq), "it is of no edition in the log");
@@ -78,14 +113,14 @@ fn wire(wire: &[Entry], expected: &[Expected], checked: &mut Checked) -> HashMap
             }
         }
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
-        hashes.insert(edition.seq, digest(&json));
+        sent.there.insert(edition.seq, digest(&json));
     }
     for (at, edition) in expected.iter().enumerate().filter(|(at, _)| !there.contains(at)) {
         let detail =
             format!("edition {} ({} of {}) isn't on the wire", edition.number, at + 1, expected.len());
         checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
     }
-    hashes
+    sent
 }
 
 /// What subscribers got must be the wire, from wherever they began, without a gap.
@@ -105,7 +140,7 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
                 header(headers, "Copydesk-Event") == message.event
                     && <[u8; 32]>::from(Sha256::digest(body)) == message.body
             }
-            Content::Erased { .. } => false,
+            Content::Erased { sha256 } => *sha256 == Some(message.body),
         });
         if !same {
             let detail =
@@ -125,7 +160,7 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
 fn streamed(
     number: usize,
     reader: &[crate::torture::journal::Streamed],
-    (expected, sent): (&[Expected], &HashMap<Seq, [u8; 32]>),
+    (expected, sent): (&[Expected], &OnTheWire),
     had_time: bool,
     checked: &mut Checked,
 ) {
@@ -140,7 +175,8 @@ fn streamed(
             checked.found(what, None, Some(one.seq), format!("{place} got it after {before}"));
         }
         before = before.max(one.seq);
-        match sent.get(&one.seq) {
+        match sent.there.get(&one.seq) {
+            _ if sent.gone.contains_key(&one.seq) => {}
             Some(hash) if *hash == one.body => {}
             Some(_) => {
                 let detail = format!("{place} got another than is on the wire");
@@ -155,7 +191,8 @@ fn streamed(
         withdrawn.insert(edition.article, edition.seq);
     }
     let within = expected.iter().filter(|edition| (first..=last).contains(&edition.seq));
-    for edition in within.filter(|edition| !got.contains(&edition.seq)) {
+    let stands = |edition: &&Expected| !sent.gone.contains_key(&edition.seq);
+    for edition in within.filter(|edition| !got.contains(&edition.seq)).filter(stands) {
         if withdrawn.get(&edition.article).is_none_or(|seq| *seq <= edition.seq) {
             let detail = format!("reader {number} of /stream never got edition {}", edition.number);
             checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);

@@ -10,6 +10,7 @@
 //! - [`answers`]: commands, what they were answered, and what the log has of them.
 //! - [`words`], [`gate`]: the models.
 //! - [`editions`]: the wire, feeds, `/stream`, and words outside. [`deliveries`]: what receivers of webhooks got.
+//! - [`erased`]: what is rightly gone, and that its words are.
 //! - [`moves`]: what staff were told by `/v1/stream`.
 //! - [`tree`] holds checkpoints against the log.
 
@@ -21,11 +22,12 @@ use copydesk_article::article::Article;
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::ids::DESK;
 use copydesk_article::newsroom::Newsroom;
+use copydesk_article::redaction::MARK;
 use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::journal::{Journal, digest, essence};
+use super::journal::{Journal, Members, digest, essence};
 use crate::audit::verify::Report;
 use crate::log::{Content, Entry, Seq};
 use crate::view;
@@ -33,12 +35,15 @@ use crate::view;
 mod answers;
 mod deliveries;
 mod editions;
+mod erased;
 mod gate;
 mod moves;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod words;
+
+pub(super) use erased::stands;
 
 /// Everything that the checker goes by.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +71,8 @@ pub struct Shown {
     pub articles: BTreeMap<Uuid, Value>,
     /// The feed's articles and their editions, in its order.
     pub feed: Vec<(Uuid, u64)>,
+    /// Of articles of which something was erased, the marked words that it shows of their past.
+    pub past: BTreeMap<Uuid, BTreeSet<String>>,
 }
 
 /// What kind of thing is wrong.
@@ -100,6 +107,8 @@ pub enum What {
     Unsigned,
     /// A word that no edition has was seen outside.
     WordOutside,
+    /// Words that were erased by law are still there, or there again.
+    NotErased,
     /// A shown state is no fold of the log.
     NoFold,
     /// A checkpoint isn't of a beginning of the log.
@@ -127,6 +136,7 @@ impl fmt::Display for What {
             What::ToldOtherwise => "staff told otherwise",
             What::Unsigned => "a delivery without its signature",
             What::WordOutside => "an unpublished word outside",
+            What::NotErased => "erased and still there",
             What::NoFold => "a state that is no fold of the log",
             What::CheckpointNotExtended => "a checkpoint that isn't extended",
             What::Verified => "verify",
@@ -190,13 +200,15 @@ impl Checked {
 pub fn check(evidence: &Evidence<'_>) -> Checked {
     let mut checked = Checked::default();
     let mut answers = answers::Answers::of(evidence.journal, &mut checked);
-    let walk = Walk::along(evidence, &mut answers, &mut checked);
+    let mut erasures = erased::Erasures::of(evidence.events, evidence.journal);
+    let walk = Walk::along(evidence, &mut answers, &mut erasures, &mut checked);
     answers.finish(&mut checked);
     walk.state(evidence, &mut checked);
-    editions::check(evidence, &walk.expected, &mut checked);
-    deliveries::check(evidence, &walk.expected, &mut checked);
+    let gone = editions::check(evidence, &walk.expected, &erasures, &mut checked);
+    deliveries::check(evidence, &walk.expected, &gone, &mut checked);
     moves::check(evidence, &walk.moves, &mut checked);
-    tree::check(evidence, &mut checked);
+    tree::check(evidence, &erasures, &mut checked);
+    erasures.finish(evidence, &mut checked);
     if let Some(report) = evidence.verified {
         checked.checks += report.events + report.wire + report.checkpoints;
         for fault in &report.faults {
@@ -220,6 +232,8 @@ struct Expected {
     kind: &'static str,
     /// The marked words that it may carry.
     words: BTreeSet<String>,
+    /// Those that it carried until they were erased.
+    erased: BTreeSet<String>,
 }
 
 /// What staff must be told of an event.
@@ -253,7 +267,12 @@ struct Walk {
 }
 
 impl Walk {
-    fn along(evidence: &Evidence<'_>, answers: &mut answers::Answers<'_>, checked: &mut Checked) -> Self {
+    fn along(
+        evidence: &Evidence<'_>,
+        answers: &mut answers::Answers<'_>,
+        erasures: &mut erased::Erasures,
+        checked: &mut Checked,
+    ) -> Self {
         let mut walk = Walk::default();
         let mut seen: HashMap<(Uuid, u32), Vec<_>> = HashMap::new();
         for one in &evidence.journal.seen {
@@ -264,12 +283,25 @@ impl Walk {
             if entry.seq != at as u64 + 1 {
                 checked.found(What::Gap, None, Some(entry.seq), "the log's positions have a gap");
             }
-            let Content::Message { body, .. } = &entry.content else {
-                checked.found(What::Gap, None, Some(entry.seq), "the event is gone");
-                continue;
+            let body = match &entry.content {
+                Content::Message { body, .. } => body,
+                Content::Erased { sha256 } => {
+                    match erasures.event(entry.seq, *sha256) {
+                        Some(instead) => {
+                            let seq = (entry.seq, true);
+                            walk.event(seq, instead, (&seen, erasures), answers, checked);
+                        }
+                        None => checked.found(What::Gap, None, Some(entry.seq), "the event is gone"),
+                    }
+                    continue;
+                }
             };
             match event::read(&entry.subject, body) {
-                Read::Event(event) => walk.event(entry.seq, &event, &seen, answers, checked),
+                Read::Event(event) => {
+                    let sent = || answers.sent(event.command);
+                    erasures.standing(entry, body, sent, checked);
+                    walk.event((entry.seq, false), &event, (&seen, erasures), answers, checked);
+                }
                 Read::Newsroom(event) if entry.subject == DESK => match walk.newsroom.evolve(&event) {
                     Ok(next) => walk.newsroom = next,
                     Err(broken) => checked.found(What::Gap, None, Some(entry.seq), broken.to_string()),
@@ -289,14 +321,14 @@ impl Walk {
 
     fn event(
         &mut self,
-        seq: Seq,
+        (seq, is_instead): (Seq, bool),
         event: &Event,
-        seen: &HashMap<(Uuid, u32), Vec<&super::journal::Seen>>,
+        (seen, erasures): (&AllSeen<'_>, &erased::Erasures),
         answers: &mut answers::Answers<'_>,
         checked: &mut Checked,
     ) {
         let Ok(id) = event.subject.parse::<Uuid>() else { return };
-        let command = answers.event(seq, id, event, checked);
+        let command = answers.event((id, seq), event, is_instead, checked);
         let line = self.lines.entry(id).or_default();
         if line.broken {
             return;
@@ -323,7 +355,7 @@ impl Walk {
             by: Arc::clone(&event.actor),
         });
         checked.checks += 1;
-        if let Err(what) = line.words.event(command, event, &after) {
+        if let Err(what) = line.words.event(command, event, &after, erasures.words_of(id)) {
             checked.found(What::WordsLost, Some(id), Some(seq), what);
             line.words.resume(&after);
         }
@@ -349,12 +381,15 @@ impl Walk {
                 number: line.editions,
                 kind: record.map_or("", |record| record.kind.name()),
                 words: words::published(&after, words.as_deref()),
+                erased: erasures.among(id, line.words.now().texts()),
             });
         }
         if let Some(seen) = seen.get(&(id, after.version)) {
-            let folded = digest(&shown(&after, &self.newsroom));
+            let shown = shown(&after, &self.newsroom);
+            let folded = digest(&shown);
             for one in seen {
-                checked.holds(one.digest == folded, What::NoFold, at, || {
+                let was = || as_it_was(&shown, erasures, at).is_none_or(|was| was == one.digest);
+                checked.holds(one.digest == folded || was(), What::NoFold, at, || {
                     format!("instance {} showed version {} otherwise", one.instance, one.version)
                 });
             }
@@ -380,6 +415,23 @@ impl Walk {
                 checked.found(What::NoFold, Some(*id), None, detail);
             }
         }
+    }
+}
+
+/// What was shown while it was under way, by article and version.
+type AllSeen<'a> = HashMap<(Uuid, u32), Vec<&'a super::journal::Seen>>;
+
+/// The hash of what was shown before words were erased, from what is left; none where that can't be told, of several
+/// words.
+fn as_it_was(shown: &Value, erasures: &erased::Erasures, (article, seq): (Uuid, Seq)) -> Option<[u8; 32]> {
+    let left = shown.to_string();
+    match erasures.words_of(article) {
+        _ if !erasures.comes_after(article, seq) || !left.contains(MARK) => Some(digest(shown)),
+        // Of what was approved the digest is kept: by it, the words that are left are others.
+        [word] if shown.list("approvals").is_empty() => {
+            Some(digest(&serde_json::from_str(&left.replace(MARK, word)).unwrap_or_default()))
+        }
+        _ => None,
     }
 }
 

@@ -76,6 +76,31 @@ impl Recorder {
         }
     }
 
+    /// Returns once readers have this edition of an article.
+    async fn has_out(&self, article: &Value, edition: u64) {
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        loop {
+            let (_, feed) = self.ask("ana", Method::GET, "/feed.json", String::new()).await;
+            let id = format!("urn:uuid:{}", article.as_str().unwrap());
+            if feed
+                .list("items")
+                .iter()
+                .any(|item| item["id"] == id && item["_copydesk"]["edition"] == edition)
+            {
+                return;
+            }
+            assert!(std::time::Instant::now() < deadline, "the edition never comes out: {feed}");
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn redact(&mut self, article: &Value, word: u64) {
+        let of = |kind: &str, data: Value| json!({"type": kind, "article": article, "data": data});
+        let data = json!({"words": mark(word), "ground": "Court order 7."});
+        self.send(1, "carl", of("redact", data)).await;
+        self.send(1, "eva", of("confirm_redaction", json!({"words": mark(word)}))).await;
+    }
+
     async fn draft(&mut self, headline: u64, texts: &[String]) -> Value {
         let blocks: Vec<Value> =
             texts.iter().map(|text| json!({"kind": "paragraph", "text": text})).collect();
@@ -125,6 +150,20 @@ async fn record() -> Record {
     r.send(1, "eva", of(&story, 2, "approve", json!({}))).await;
     r.send(1, "pia", of(&story, 2, "publish", json!({"kind": "correction", "note": "It was wrong."}))).await;
 
+    // A word that was out is erased from events and wire.
+    let erased = r.draft(41, &[told(42)]).await;
+    r.send(1, "eva", of(&erased, 1, "ask", json!({"text": mark(42), "blocking": false}))).await;
+    for (actor, kind, data) in
+        [("ana", "submit", json!({})), ("eva", "approve", json!({})), ("pia", "publish", json!({}))]
+    {
+        r.send(1, actor, of(&erased, 1, kind, data)).await;
+    }
+    r.send(1, "ana", replace(&erased, 1, "b1", &told(43))).await;
+    r.send(1, "eva", of(&erased, 2, "approve", json!({}))).await;
+    r.send(1, "pia", of(&erased, 2, "publish", json!({"kind": "correction", "note": "A name went."}))).await;
+    r.has_out(&erased, 2).await;
+    r.redact(&erased, 42).await;
+
     // A chief lets it out with an open query.
     let waived = r.draft(31, &[told(32)]).await;
     r.send(1, "eva", of(&waived, 1, "ask", json!({"text": mark(33)}))).await;
@@ -146,7 +185,7 @@ async fn record() -> Record {
     let last = r.send(1, "pia", of(&gone, 1, "withdraw", json!({"notice": "Gone."}))).await;
 
     let mut shown = Shown::default();
-    for article in [&story, &secret, &waived, &gone] {
+    for article in [&story, &secret, &waived, &erased, &gone] {
         let id = article.as_str().unwrap();
         let route = format!("/v1/articles/{id}?min_seq={}", last["seq"]);
         let (_, view) = r.ask("carl", Method::GET, &route, String::new()).await;
@@ -155,16 +194,17 @@ async fn record() -> Record {
         r.journal.seen.push(Seen { instance: 0, article: id.parse().unwrap(), version, digest });
         shown.articles.insert(id.parse().unwrap(), view);
     }
-    let feed = [(&story, 2), (&waived, 1), (&gone, 2)];
+    let feed = [(&story, 2), (&waived, 1), (&erased, 2), (&gone, 2)];
     shown.feed = feed.map(|(id, edition)| (id.as_str().unwrap().parse().unwrap(), edition)).to_vec();
-    recorder.editions_are_out(2).await;
+    recorder.editions_are_out(3).await;
     recorder.desk.close().await.unwrap();
     let mut journal = std::mem::take(&mut recorder.journal);
     drop(recorder);
     let log = open_embedded_log(&config.store.path, Options::default()).unwrap();
     let (events, wire) = (all(log.events()).await, all(log.wire()).await);
     outside(&mut journal, &events, &wire);
-    assert_eq!((events.len(), wire.len()), (24, 5));
+    assert_eq!((events.len(), wire.len()), (34, 7));
+    journal.rests = vec![chrono::Utc::now(); 2];
     Record { journal, events, wire, shown: vec![shown] }
 }
 
@@ -174,7 +214,14 @@ fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
     let mut reader = Vec::new();
     journal.receivers.push("healthy");
     for entry in wire {
-        let Content::Message { headers, body } = &entry.content else { panic!("erased") };
+        let (headers, body) = match &entry.content {
+            Content::Message { headers, body } => (headers, body),
+            Content::Erased { sha256 } => {
+                let (position, body) = (entry.seq, sha256.unwrap());
+                journal.received.push(Received { position, event: String::new(), body });
+                continue;
+            }
+        };
         let header = |name: &str| headers.iter().find(|(known, _)| known == name).unwrap().1.clone();
         journal.saw_outside("the wire", std::str::from_utf8(body).unwrap(), entry.time);
         let (position, event) = (entry.seq, header("Copydesk-Event"));
@@ -192,14 +239,25 @@ fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
     journal.streamed.push(reader);
     let mut frontier = Frontier::default();
     journal.moved.push(Vec::new());
+    let erasures = super::erased::Erasures::of(events, journal);
     for entry in events {
-        let Content::Message { body, .. } = &entry.content else { panic!("erased") };
-        if let Read::Event(event) = event::read(&entry.subject, body) {
+        let body = match &entry.content {
+            Content::Message { body, .. } => body.clone(),
+            Content::Erased { sha256 } => {
+                let event = erasures.event(entry.seq, *sha256).unwrap();
+                let told = json!({"article": event.subject, "version": event.articleversion,
+                    "revision": event.revision, "type": event.kind, "by": event.actor});
+                journal.moved[0].push(Moved { seq: entry.seq, told });
+                frontier.push(Leaf { event: sha256.unwrap(), edition: None }.hash());
+                continue;
+            }
+        };
+        if let Read::Event(event) = event::read(&entry.subject, &body) {
             let told = json!({"article": event.subject, "version": event.articleversion,
                 "revision": event.revision, "type": event.kind, "by": event.actor});
             journal.moved[0].push(Moved { seq: entry.seq, told });
         }
-        frontier.push(Leaf::of(&entry.subject, body).unwrap().hash());
+        frontier.push(Leaf::of(&entry.subject, &body).unwrap().hash());
         if frontier.size() % 5 == 0 {
             journal.kept.push(Kept { instance: 0, size: frontier.size(), root: frontier.root() });
         }
@@ -237,13 +295,18 @@ impl Record {
 
     /// Changes an event as JSON; the newest of this type.
     fn event(&mut self, kind: &str, change: impl Fn(&mut Value)) -> usize {
-        let is_it = |entry: &Entry| body(entry)["type"] == format!("copydesk.article.{kind}");
+        let is_it =
+            |entry: &Entry| is_there(entry) && body(entry)["type"] == format!("copydesk.article.{kind}");
         let at = self.events.iter().rposition(is_it).unwrap();
         let mut event = body(&self.events[at]);
         change(&mut event);
         self.events[at].content = message(&event);
         at
     }
+}
+
+fn is_there(entry: &Entry) -> bool {
+    matches!(entry.content, Content::Message { .. })
 }
 
 fn body(entry: &Entry) -> Value {
@@ -271,6 +334,7 @@ async fn a_run_in_which_nothing_is_wrong_is_clean_and_each_planted_defect_is_fou
     record.moves();
     record.deliveries();
     record.waivers();
+    record.erased();
 }
 
 impl Record {
@@ -346,7 +410,11 @@ impl Record {
             edit.command["data"]["ops"][0]["text"] = json!(format!("{} {}", mark(2), told(4)));
             let id = edit.command["id"].clone();
             let command = edit.command.to_string();
-            let at = record.events.iter().position(|entry| body(entry)["command"] == id).unwrap();
+            let at = record
+                .events
+                .iter()
+                .position(|entry| is_there(entry) && body(entry)["command"] == id)
+                .unwrap();
             let text = body(&record.events[at]).to_string().replace("\"b2\"", "\"b1\"");
             let text = text.replace(&told(4), &format!("{} {}", mark(2), told(4)));
             let mut event: Value = serde_json::from_str(&text).unwrap();
@@ -370,22 +438,22 @@ impl Record {
             let mut again = record.wire.last().unwrap().clone();
             again.seq += 1;
             record.journal.received.clear();
-            set_header(&mut again, "Copydesk-Count", "6");
+            set_header(&mut again, "Copydesk-Count", "8");
             record.wire.push(again);
         });
         // The wire resumed one too late.
         self.planted(What::EditionMissing, |record| {
             record.journal.received.clear();
             record.journal.receivers.clear();
-            record.journal.streamed[0].remove(1);
-            record.wire.remove(1);
-            for (count, entry) in (1..).zip(&mut record.wire) {
+            record.journal.streamed[0].remove(3);
+            record.wire.remove(4);
+            for (count, entry) in (1..).zip(&mut record.wire).filter(|(_, entry)| is_there(entry)) {
                 set_header(entry, "Copydesk-Count", &format!("{count}"));
             }
         });
         self.planted(What::EditionOutOfOrder, |record| {
             record.journal.received.clear();
-            record.wire.swap(1, 2);
+            record.wire.swap(4, 5);
         });
         self.planted(What::EditionDoubled, |record| {
             let again = record.journal.streamed[0][1].clone();
@@ -408,7 +476,7 @@ impl Record {
         for secret in [11, 12, 13, 14] {
             self.planted(What::WordOutside, |record| {
                 let (place, time) = ("/feed.json".to_owned(), record.events[0].time);
-                record.journal.outside.insert(mark(secret), Outside { place, time });
+                record.journal.outside.insert(mark(secret), Outside { place, time, last: time });
             });
         }
         self.planted(What::WordOutside, |record| {
@@ -499,6 +567,67 @@ impl Record {
             let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
             let salt = serde_json::from_value(event["salt"].clone()).unwrap();
             event["commandhash"] = json!(command.hash(&salt, None));
+        });
+    }
+}
+
+impl Record {
+    /// Where the first event stands that was erased, and where its message did on the wire.
+    fn gone(&self) -> (usize, usize) {
+        let first = |entries: &[Entry]| entries.iter().position(|entry| !is_there(entry)).unwrap();
+        (first(&self.events), first(&self.wire))
+    }
+
+    fn erased(&self) {
+        let word = mark(42);
+        // It was erased in the log's place only, or not there.
+        self.planted(What::NotErased, |record| {
+            record.log_alone();
+            let (at, _) = record.gone();
+            let (seq, id) = (record.events[at].seq, record.events[at].subject.clone());
+            let erasures = super::erased::Erasures::of(&record.events, &record.journal);
+            let Content::Erased { sha256 } = record.events[at].content else { panic!("there") };
+            let event = event::write(erasures.event(seq, sha256).unwrap()).unwrap();
+            let Read::Event(event) = event::read(&id, &event) else { panic!("no event") };
+            let sent = record.journal.sent.iter().find(|sent| sent.id() == Some(event.command)).unwrap();
+            let hints = copydesk_article::command::Hints { kind: None, id: None };
+            let command = sent.command.to_string();
+            let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
+            let event = Event { commandhash: command.hash(&event.salt, None), ..*event };
+            let text = String::from_utf8(event::write(&event).unwrap()).unwrap().replace(MARK, &word);
+            record.events[at].content = Content::Message { headers: Headers::new(), body: text.into() };
+        });
+        // What is gone that no redaction names, or in place of other bytes.
+        self.planted(What::Gap, |record| {
+            record.log_alone();
+            let at = record.event("asked", |_| {});
+            record.events[at].content = Content::Erased { sha256: Some([1; 32]) };
+        });
+        let mut other = self.clone();
+        let (at, _) = other.gone();
+        other.events[at].content = Content::Erased { sha256: Some([1; 32]) };
+        let is_gap = |finding: &Finding| finding.what == What::Gap && finding.seq == Some(at as Seq + 1);
+        assert!(other.found().iter().any(is_gap), "other bytes than a redaction names");
+        self.planted(What::EditionMissing, |record| {
+            let (_, at) = record.gone();
+            record.wire[at].content = Content::Erased { sha256: Some([1; 32]) };
+            record.journal.received.clear();
+            record.journal.receivers.clear();
+            record.journal.streamed.clear();
+        });
+        // The word comes back: in a later event, to readers, in what an instance shows of the past.
+        self.planted(What::NotErased, |record| {
+            record.log_alone();
+            record.event("withdrawn", |event| event["data"]["notice"] = json!(mark(42)));
+        });
+        self.planted(What::NotErased, |record| {
+            let last = chrono::Utc::now() + chrono::TimeDelta::seconds(1);
+            let (place, time) = ("/feed.json".to_owned(), record.events[0].time);
+            record.journal.outside.insert(word.clone(), Outside { place, time, last });
+        });
+        self.planted(What::NotErased, |record| {
+            let id = record.events[record.gone().0].subject.parse().unwrap();
+            record.shown[0].past.insert(id, BTreeSet::from([word.clone()]));
         });
     }
 }

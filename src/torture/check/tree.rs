@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::erased::Erasures;
 use super::{Checked, Evidence, What};
 use crate::log::Content;
 use crate::merkle::{Frontier, Hash, Leaf};
 
 /// Every checkpoint that anybody got must be of a beginning of the log: then each is extended by its successors.
-pub(super) fn check(evidence: &Evidence<'_>, checked: &mut Checked) {
+pub(super) fn check(evidence: &Evidence<'_>, erasures: &Erasures, checked: &mut Checked) {
     let mut by_size: BTreeMap<u64, Vec<(usize, Hash)>> = BTreeMap::new();
     for kept in &evidence.journal.kept {
         by_size.entry(kept.size).or_default().push((kept.instance, kept.root));
@@ -25,8 +26,14 @@ pub(super) fn check(evidence: &Evidence<'_>, checked: &mut Checked) {
     };
     compare(&frontier, checked);
     for entry in evidence.events {
-        let Content::Message { body, .. } = &entry.content else { continue };
-        if let Some(leaf) = Leaf::of(&entry.subject, body) {
+        let leaf = match &entry.content {
+            Content::Message { body, .. } => Leaf::of(&entry.subject, body),
+            // The proof of what was erased stays: its hash, and the digest of the edition.
+            Content::Erased { sha256 } => erasures.event(entry.seq, *sha256).and_then(|instead| {
+                Some(Leaf { event: (*sha256)?, edition: instead.editiondigest.map(|digest| digest.0) })
+            }),
+        };
+        if let Some(leaf) = leaf {
             frontier.push(leaf.hash());
             compare(&frontier, checked);
         }

@@ -2,7 +2,7 @@
 //!
 //! It is right because of what the load sends: plain paragraphs, whole bodies only from the newest revision.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use copydesk_article::article::Article;
@@ -11,6 +11,7 @@ use copydesk_article::fields::FieldName;
 use serde_json::Value;
 
 use super::Texts;
+use super::erased::hidden;
 use crate::torture::journal::{Members, marked};
 
 /// The fields whose words the load changes.
@@ -35,6 +36,19 @@ impl Words {
             Some((name.to_owned(), words.into()))
         };
         Self { blocks: blocks.collect(), fields: FIELDS.into_iter().filter_map(field).collect() }
+    }
+
+    /// Every text of it.
+    pub(super) fn texts(&self) -> impl Iterator<Item = String> {
+        self.blocks.values().chain(self.fields.values()).map(|text| text.to_string())
+    }
+
+    /// The same with erased words replaced.
+    fn hidden(&self, words: &[String]) -> Self {
+        let hide = |texts: &Texts| -> Texts {
+            texts.iter().map(|(name, text)| (name.clone(), hidden(text, words).into())).collect()
+        };
+        Self { blocks: hide(&self.blocks), fields: hide(&self.fields) }
     }
 
     fn set(&mut self, fields: &Value) {
@@ -70,18 +84,20 @@ impl Model {
         }
     }
 
-    /// Goes on by an event, and holds what was folded against what should be there.
+    /// Goes on by an event, and holds what was folded against what should be there. Of erased words the model knows
+    /// what they were, and the fold may not.
     pub(super) fn event(
         &mut self,
         command: Option<&Value>,
         event: &Event,
         after: &Article,
+        erased: &[String],
     ) -> Result<(), String> {
         let there = Words::of(after);
         let kind = event.kind.rsplit('.').next().unwrap_or_default();
         if ["drafted", "edited", "restored"].contains(&kind) {
             match command {
-                Some(command) => self.apply(command, &there)?,
+                Some(command) => self.apply(command, &there, erased)?,
                 // Nobody sent it, which is found elsewhere.
                 None => self.now = there.clone(),
             }
@@ -90,10 +106,13 @@ impl Model {
         if self.past.len() != event.revision as usize {
             return Err(format!("revision {} after {} changes of words", event.revision, self.past.len()));
         }
-        compare(&self.now, &there)
+        if erased.is_empty() {
+            return compare(&self.now, &there);
+        }
+        compare(&self.now.hidden(erased), &there.hidden(erased))
     }
 
-    fn apply(&mut self, command: &Value, there: &Words) -> Result<(), String> {
+    fn apply(&mut self, command: &Value, there: &Words, erased: &[String]) -> Result<(), String> {
         let data = command.at("data");
         match command.text("type") {
             "draft" => {
@@ -108,7 +127,7 @@ impl Model {
                 self.now = past.ok_or("restored to a revision that never was")?.clone();
                 Ok(())
             }
-            _ if data.get("markdown").is_some() => self.whole(command, there),
+            _ if data.get("markdown").is_some() => self.whole(command, there, erased),
             _ => {
                 self.now.set(data.at("set"));
                 let mut made = Vec::new();
@@ -144,25 +163,29 @@ impl Model {
 
     /// A whole body, from the newest revision: these paragraphs and no others. From an older one it was merged, and what
     /// it brought must be there.
-    fn whole(&mut self, command: &Value, there: &Words) -> Result<(), String> {
+    fn whole(&mut self, command: &Value, there: &Words, erased: &[String]) -> Result<(), String> {
         let markdown = command.at("data").text("markdown");
-        let sent: BTreeSet<&str> = markdown.split("\n\n").filter(|text| !text.is_empty()).collect();
-        let stand: BTreeSet<&str> = there.blocks.values().map(|text| &**text).collect();
+        let texts = markdown.split("\n\n").filter(|text| !text.is_empty());
+        let sent: BTreeMap<String, &str> = texts.map(|text| (hidden(text, erased), text)).collect();
+        let stand: BTreeSet<String> = there.blocks.values().map(|text| hidden(text, erased)).collect();
         let base = command.number("base") as usize;
-        let known: BTreeSet<&str> = base
+        let known: BTreeSet<String> = base
             .checked_sub(1)
             .and_then(|at| self.past.get(at))
             .into_iter()
-            .flat_map(|words| words.blocks.values().map(|text| &**text))
+            .flat_map(|words| words.blocks.values().map(|text| hidden(text, erased)))
             .collect();
         let holds = match base == self.past.len() {
-            true => sent == stand,
-            false => sent.difference(&known).all(|new| stand.contains(new)),
+            true => sent.keys().eq(&stand),
+            false => sent.keys().filter(|text| !known.contains(*text)).all(|new| stand.contains(new)),
         };
         if !holds {
             return Err("a whole body was accepted, and isn't what stands there".to_owned());
         }
-        self.now.blocks.clone_from(&there.blocks);
+        let as_sent = |text: &Arc<str>| {
+            sent.get(&hidden(text, erased)).map_or_else(|| Arc::clone(text), |text| Arc::from(*text))
+        };
+        self.now.blocks = there.blocks.iter().map(|(id, text)| (id.clone(), as_sent(text))).collect();
         Ok(())
     }
 }

@@ -19,8 +19,8 @@ use crate::audit::verify::{Report, Sources, verify};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Content, Entry, Log, Stream, segments};
 use crate::service::open_embedded_log;
-use crate::torture::check::{Checked, Evidence, Shown, check};
-use crate::torture::journal::{Journal, Members};
+use crate::torture::check::{Checked, Evidence, Shown, check, stands};
+use crate::torture::journal::{Journal, Members, marked};
 
 /// How long a house may take to come to rest: hours that were set come, and the wire catches up.
 const REST_WITHIN: Duration = Duration::from_secs(60);
@@ -30,6 +30,8 @@ const TIME_FOR_ALL: Duration = Duration::from_secs(100);
 const ASK_EVERY: Duration = Duration::from_secs(8);
 /// The pause between looks.
 const AGAIN_AFTER: Duration = Duration::from_millis(300);
+/// How many versions of an article of which something was erased are read again, about.
+const PAST_VERSIONS: u64 = 8;
 /// How many times it is looked at anew because something happened meanwhile.
 const LOOKS: usize = 20;
 
@@ -111,8 +113,12 @@ impl House {
             if let Some((events, wire, verified)) = self.log(&key, against, look == LOOKS).await? {
                 let end = events.last().map_or(0, |entry| entry.seq);
                 let shown = self.shown(&events, end, outgoing(&events)).await?;
-                let journal = self.shared.journal().clone();
                 if self.events_after(end).await? == 0 {
+                    let journal = {
+                        let mut journal = self.shared.journal();
+                        journal.rests.push(chrono::Utc::now());
+                        journal.clone()
+                    };
                     return Ok(Gathered { journal, events, wire, shown, verified, had_time: false });
                 }
             }
@@ -210,7 +216,8 @@ impl House {
             }
         };
         let (events, wire) = (all(log.events()).await?, all(log.wire()).await?);
-        let verified = match may_lack || wire.len() >= outgoing(&events) {
+        let is_whole = wire.len() >= outgoing(&events) && !stands(&events, &wire);
+        let verified = match may_lack || is_whole {
             true => {
                 let sources = Sources { log: Arc::clone(&log), store: None, key: key.to_owned(), against };
                 Some(verify(&sources, |_, _| {}).await?)
@@ -271,9 +278,33 @@ impl House {
                 }
             }
             let feed = self.feed(instance, editions).await?;
-            all.push(Shown { instance, articles, feed });
+            let past = self.past(instance, &articles).await;
+            all.push(Shown { instance, articles, feed, past });
         }
         Ok(all)
+    }
+
+    /// The marked words that an instance shows of the past of articles of which something was erased.
+    async fn past(
+        &self,
+        instance: usize,
+        articles: &BTreeMap<Uuid, Value>,
+    ) -> BTreeMap<Uuid, BTreeSet<String>> {
+        let mut past = BTreeMap::new();
+        for (id, article) in articles.iter().filter(|(_, article)| !article.list("redactions").is_empty()) {
+            let mut words = BTreeSet::new();
+            let newest = article.number("version");
+            let some = (1..=newest).step_by(newest.div_ceil(PAST_VERSIONS).max(1) as usize);
+            let versions = some.map(|version| format!("?version={version}"));
+            for route in std::iter::once("/history".to_owned()).chain(versions) {
+                let route = format!("/v1/articles/{id}{route}");
+                if let Some((_, shown)) = self.patient_get(instance, Some("audra"), &route).await {
+                    words.extend(marked(&shown).map(str::to_owned));
+                }
+            }
+            past.insert(*id, words);
+        }
+        past
     }
 
     async fn patient_get(&self, instance: usize, actor: Option<&str>, route: &str) -> Option<(u16, String)> {
@@ -320,7 +351,7 @@ impl House {
         let mut journal = self.shared.journal();
         for (number, instance) in self.instances.iter().enumerate() {
             let said = std::fs::read_to_string(instance.stderr()).unwrap_or_default();
-            journal.saw_outside(&format!("instance {number}'s log"), &said, chrono::Utc::now());
+            journal.saw_late(&format!("instance {number}'s log"), &said, chrono::Utc::now());
             for line in said.lines().filter(|line| line.contains("panicked at")) {
                 let what = format!("instance {number}: {line}");
                 if !journal.conduct.contains(&what) {

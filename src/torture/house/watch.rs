@@ -65,7 +65,14 @@ async fn subscribe(shared: Arc<Shared>, client: Client) {
                 let mut journal = shared.journal();
                 for entry in group {
                     after = entry.seq;
-                    let Content::Message { headers, body } = entry.content else { continue };
+                    let (headers, body) = match entry.content {
+                        Content::Message { headers, body } => (headers, body),
+                        Content::Erased { sha256 } => {
+                            let (position, body) = (entry.seq, sha256.unwrap_or_default());
+                            journal.received.push(Received { position, event: String::new(), body });
+                            continue;
+                        }
+                    };
                     let event = headers.into_iter().find(|(name, _)| name == "Copydesk-Event");
                     journal.saw_outside("the wire", &String::from_utf8_lossy(&body), Utc::now());
                     journal.received.push(Received {
@@ -152,7 +159,10 @@ impl Reader {
         let mut journal = shared.journal();
         match self.line {
             Line::Public => {
-                journal.saw_outside("/stream", data, Utc::now());
+                match self.is_slow {
+                    true => journal.saw_late("/stream, slowly", data, Utc::now()),
+                    false => journal.saw_outside("/stream", data, Utc::now()),
+                }
                 let streamed = journal.streamed.get_mut(self.number);
                 streamed.into_iter().for_each(|had| had.push(Streamed { seq, body: digest(&json) }));
             }

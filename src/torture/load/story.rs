@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::prose;
 use super::tool::{Ended, Tool};
-use crate::torture::journal::Members;
+use crate::torture::journal::{Members, marked};
 
 const WRITERS: &[&str] = &["ana", "ben", "emil", "bot"];
 const SECTIONS: &[&str] = &["world", "world/asia", "sport"];
@@ -79,6 +79,7 @@ impl Tool {
             }
             72..74 => self.waive(view, base).await,
             74..84 => self.behind_the_checker(view).await,
+            84..87 => self.redact(view).await,
             _ => self.carry(view).await,
         }
     }
@@ -264,6 +265,41 @@ impl Tool {
             members.insert("at".to_owned(), json!(later));
         }
         data
+    }
+
+    /// Has a word erased by law: it is taken out of the text and of what readers have, where it stands there; a chief
+    /// proposes, and somebody else confirms.
+    async fn redact(&mut self, view: &Value) {
+        let Some(article) = super::id_of(view, "article") else { return };
+        let query = self.dice.pick(view.list("queries")).map(|query| query.text("text").to_owned());
+        let block = self.block(view);
+        let of_a_query = self.dice.chance(40);
+        let (text, block) = match (query, block) {
+            (Some(text), _) if of_a_query => (text, None),
+            (_, Some((id, text))) => (text, Some(id)),
+            _ => return,
+        };
+        let Some(word) = marked(&text).last().map(str::to_owned) else { return };
+        if let Some(block) = block {
+            let text = prose::sentence(&mut self.dice);
+            let ops = json!({"ops": [{"op": "replace", "block": block, "kind": "paragraph", "text": text}]});
+            let base = view.number("revision");
+            let Ended::Accepted(_) = self.send("emil", "edit", (Some(view), base), ops).await else { return };
+        }
+        let Some(mut view) = self.look(article).await else { return };
+        if view.text("status") == "published" && !of_a_query {
+            if self.dice.chance(50) {
+                self.carry(&view).await;
+            } else {
+                let data = json!({"notice": "This story was withdrawn."});
+                self.send("pia", "withdraw", (Some(&view), view.number("revision")), data).await;
+            }
+            let Some(now) = self.look(article).await else { return };
+            view = now;
+        }
+        let at = (Some(&view), view.number("revision"));
+        self.send("carl", "redact", at, json!({"words": word, "ground": "Court order 7/26."})).await;
+        self.send("eva", "confirm_redaction", at, json!({"words": word})).await;
     }
 
     /// Has a sentence checked, then changes it, has the change approved, and tries to publish: which must be refused.

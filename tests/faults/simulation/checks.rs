@@ -60,6 +60,11 @@ impl History {
                         wrong.push(format!("{seq}: version {} after {version}", event.articleversion));
                         continue;
                     }
+                    let last = history.events.iter().rfind(|happened| happened.article == article);
+                    if last.is_some_and(|last| last.event.deskversion > event.deskversion) {
+                        wrong
+                            .push(format!("{seq}: decided under an older newsroom than the event before it"));
+                    }
                     let after = Arc::new(Article::evolve(before.map(|before| &**before), &event).unwrap());
                     present.insert(article, Arc::clone(&after));
                     let raw = serde_json::from_slice(&body).unwrap();

@@ -11,6 +11,7 @@
 //! - `world`: the log, and the instances on it.
 //! - `prepared`, `senders`, `faults`: what the log begins with, and who acts on it.
 //! - `checks`, `refusals`, `editions`: what must hold, worked out anew.
+//! - `resumed`: where the wire goes on after each kind of interruption.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -29,6 +30,7 @@ mod editions;
 mod faults;
 mod prepared;
 mod refusals;
+mod resumed;
 mod scheduler;
 mod senders;
 mod world;
@@ -38,7 +40,10 @@ use senders::Sending;
 use world::{Found, OUTSIDE, World, now};
 
 /// How many runs `./check` makes.
-const RUNS: u64 = 1_000;
+const RUNS: u64 = 1_500;
+
+/// After so many that went wrong no more are begun: what is wrong is known by then, and such runs may take long.
+const MOST_WRONG: usize = 20;
 
 /// On how many threads: each run is on one.
 const THREADS: usize = 2;
@@ -171,7 +176,7 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_let_through() {
         let db = sled();
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= runs {
+            if seed >= runs || wrong.lock().unwrap().len() >= MOST_WRONG {
                 return;
             }
             match std::panic::catch_unwind(AssertUnwindSafe(|| simulate(seed, &db))) {
@@ -187,6 +192,7 @@ fn whatever_goes_wrong_nothing_is_lost_doubled_or_let_through() {
         }
     };
     std::thread::scope(|scope| (0..THREADS).for_each(|_| _ = scope.spawn(work)));
+    let runs = runs.min(next.into_inner());
     let [events, editions, steps] = totals.map(AtomicU64::into_inner);
     println!("{runs} runs in {:?}: {events} events, {editions} editions, {steps} steps", begun.elapsed());
     let wrong = wrong.into_inner().unwrap();

@@ -68,10 +68,14 @@ pub fn justified(history: &History, sent: &[Sending], wrong: &mut Vec<String>) {
         let happened = history.of_command(command.article, command.id);
         for attempted in &sending.attempts {
             let Some(Err(refused)) = &attempted.result else { continue };
+            let name = command.ask.name();
+            if refused.code == Code::Busy {
+                // There aren't as many events in a run as races that must be lost for this.
+                wrong.push(format!("{}: nobody else wrote all the time ({name})", command.id));
+            }
             if refused.code.status() >= 500 || refused.code == Code::Busy {
                 continue;
             }
-            let name = command.ask.name();
             if let Some(happened) = happened.filter(|happened| happened.seq <= attempted.from) {
                 let reused = refused.code == Code::IdReused || refused.field.as_deref() == Some("/id");
                 if is_of(happened, sending) || !reused {

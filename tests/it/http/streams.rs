@@ -101,6 +101,22 @@ async fn staff_see_what_moves_and_go_on_where_they_were() {
 }
 
 #[tokio::test]
+async fn staff_are_told_of_what_was_erased_since_as_of_any_other_event() {
+    let house = House::open().await;
+    let one = house.draft("It rose.").await;
+    let done = async |actor, kind, data| {
+        house.done(actor, json!({"type": kind, "article": one, "data": data})).await;
+    };
+    done("eva", "ask", json!({"text": "Did CANARY say so?", "blocking": false})).await;
+    let mut live = Following::of(&house, "eva", "/v1/stream", Some(0)).await;
+    done("carl", "redact", json!({"words": "CANARY", "ground": "Court order 7"})).await;
+    done("eva", "confirm_redaction", json!({"words": "CANARY"})).await;
+    let seen = live.some(4).await;
+    assert_eq!(types(&seen), ["drafted", "asked", "redaction_proposed", "redacted"]);
+    assert_eq!(Following::of(&house, "eva", "/v1/stream", Some(0)).await.some(4).await, seen);
+}
+
+#[tokio::test]
 async fn staff_follow_an_article_a_section_or_what_is_theirs() {
     let house = House::open().await;
     let one = house.draft("One.").await;

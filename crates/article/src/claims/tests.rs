@@ -56,6 +56,53 @@ fn a_verdict_goes_stale_when_its_sentence_is_touched_split_or_merged() {
     }
 }
 
+/// However its words came to be others: merged with what others changed, by a whole body, by going back, by an edit that
+/// moves the block too, and of a story that is out.
+#[test]
+fn words_that_changed_leave_no_verdict_by_whichever_way_they_changed() {
+    const TOUCHED: &str = "A first word. He won thirteen votes. A last word.";
+    let whole = |base: u32, second: &str| {
+        let markdown = format!("{TOUCHED}\n\n{second}");
+        json!({"type": "edit", "base": base, "data": {"markdown": markdown}})
+    };
+    let elsewhere = || json!([replace("b2", "Another text.")]);
+
+    let mut merged = won();
+    merged.ops("emil", elsewhere());
+    merged.ops_from(1, "ana", json!([replace("b1", TOUCHED)]));
+
+    let mut whole_body = won();
+    whole_body.given("ana", whole(1, STORY[1]));
+
+    let mut whole_body_merged = Desk::drafted(STORY);
+    whole_body_merged.ops("emil", elsewhere());
+    whole_body_merged.claim("He won twelve votes");
+    whole_body_merged.rule("c1", "supported");
+    whole_body_merged.given("ana", whole(1, STORY[1]));
+    assert_eq!(whole_body_merged.words()[1], "Another text.");
+
+    let mut gone_back = Desk::drafted(&[TOUCHED, STORY[1]]);
+    gone_back.ops("ana", json!([replace("b1", STORY[0])]));
+    gone_back.claim("He won twelve votes");
+    gone_back.rule("c1", "supported");
+    gone_back.given("emil", json!({"type": "restore", "data": {"revision": 1}}));
+
+    let mut moved = won();
+    moved.ops("emil", json!([shift("b1", Some("b2")), replace("b1", TOUCHED)]));
+
+    let mut out = won();
+    out.approved();
+    out.given("pia", json!({"type": "publish"}));
+    out.ops("emil", json!([replace("b1", TOUCHED)]));
+
+    let all = [merged, whole_body, whole_body_merged, gone_back, moved, out];
+    for (way, desk) in all.iter().enumerate() {
+        let now = (Stale, "b1".to_owned(), "He won thirteen votes.".to_owned());
+        assert_eq!(desk.claimed("c1"), now, "way {way}");
+        assert!(desk.gate().contains(&"verdict_stale"), "way {way}");
+    }
+}
+
 #[test]
 fn a_sentence_both_moved_and_touched_is_stale_where_it_now_stands() {
     let mut desk = won();
