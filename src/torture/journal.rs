@@ -199,6 +199,11 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// How much the readers of streams have read, all of them.
+    pub fn read_of_streams(&self) -> usize {
+        self.streamed.iter().map(Vec::len).chain(self.moved.iter().map(Vec::len)).sum()
+    }
+
     /// Notes every marked word of a text that came from outside.
     pub fn saw_outside(&mut self, place: &str, text: &str, time: DateTime<Utc>) {
         self.bytes_outside += text.len() as u64;

@@ -24,8 +24,10 @@ use crate::torture::journal::{Journal, Members, marked};
 
 /// How long a house may take to come to rest: hours that were set come, and the wire catches up.
 const REST_WITHIN: Duration = Duration::from_secs(60);
-/// How long all who follow may take to get everything, once nothing happens any more.
+/// How long all who follow may take to get everything, once nothing happens any more: since a stream's reader last got on.
 const TIME_FOR_ALL: Duration = Duration::from_secs(100);
+/// The same, however long they get on.
+const MOST_TIME: Duration = Duration::from_secs(400);
 /// How often it is asked that what failed is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(8);
 /// The pause between looks.
@@ -148,9 +150,15 @@ impl House {
     }
 
     async fn give_time(&self, gathered: &Gathered) {
-        let deadline = Instant::now() + TIME_FOR_ALL;
+        let began = Instant::now();
+        let (mut had, mut since) = (0, began);
         let mut asked: Option<Instant> = None;
-        while Instant::now() < deadline && !self.all_have(gathered) {
+        while since.elapsed() < TIME_FOR_ALL && began.elapsed() < MOST_TIME && !self.all_have(gathered) {
+            // Who reads slowly may have a thousand events before them.
+            let has = self.shared.journal().read_of_streams();
+            if has > had {
+                (had, since) = (has, Instant::now());
+            }
             if asked.is_none_or(|asked| asked.elapsed() > ASK_EVERY) {
                 // What failed waits for its next attempt.
                 let route = format!("/v1/deliveries/{AT_TIMES}/retry");
