@@ -202,7 +202,7 @@ pub struct Store {
     tree: sled::Tree,
     pub(crate) shelves: Shelves,
     /// What was folded since the last batch.
-    recent: RwLock<Recent>,
+    recent: Arc<RwLock<Recent>>,
     /// A batch that is on its way into sled.
     writing: writing::Writing,
     /// The tree over what was folded.
@@ -341,7 +341,7 @@ impl Store {
             db: db.clone(),
             tree,
             shelves,
-            recent: RwLock::default(),
+            recent: Arc::default(),
             writing: writing::Writing::default(),
             merkle,
             board: RwLock::new(board::Index::unread(board::ROOM_BYTES)),

@@ -195,50 +195,49 @@ impl Recent {
         self.bytes += newer.bytes;
     }
 
-    /// Everything as sled is to have it.
-    pub(super) fn batch(&self, shelves: &Shelves) -> Result<Batch, StoreError> {
-        let mut batch = Batch::default();
+    /// Adds everything as sled is to have it.
+    pub(super) fn batch(&self, shelves: &Shelves, batch: &mut Batch) -> Result<(), StoreError> {
         for (id, touched) in &self.articles {
             let Touched { before, now, events, snapshots, .. } = touched;
-            articles::write_article(&shelves.articles, &mut batch, before.as_ref(), now)?;
+            articles::write_article(&shelves.articles, batch, before.as_ref(), now)?;
             if let Some(before) = before {
-                shelves.board.remove(&mut batch, &board::key(before.article.updated, *id));
+                shelves.board.remove(batch, &board::key(before.article.updated, *id));
             }
             let row = pieces::encode(&**touched.row())?;
-            shelves.board.insert(&mut batch, &board::key(now.article.updated, *id), row);
+            shelves.board.insert(batch, &board::key(now.article.updated, *id), row);
             let due =
                 |stored: &Stored| stored.article.schedule.as_ref().map(|schedule| due_key(schedule.at, *id));
             let (was_due, is_due) = (before.as_ref().and_then(due), due(now));
             if was_due != is_due {
                 if let Some(key) = was_due {
-                    shelves.due.remove(&mut batch, &key);
+                    shelves.due.remove(batch, &key);
                 }
                 if let Some(key) = is_due {
-                    shelves.due.insert(&mut batch, &key, &[]);
+                    shelves.due.insert(batch, &key, &[]);
                 }
             }
-            line::append(&shelves.events, &mut batch, *id, events)?;
+            line::append(&shelves.events, batch, *id, events)?;
             for article in snapshots {
                 let key = snapshot_key(*id, article.version);
-                pieces::write(&shelves.snapshots, &mut batch, &key, &pieces::encode(&**article)?);
+                pieces::write(&shelves.snapshots, batch, &key, &pieces::encode(&**article)?);
             }
         }
         for outgoing in &self.outgoing {
-            shelves.outgoing.insert(&mut batch, &outgoing.seq.to_be_bytes(), &outgoing.encode());
+            shelves.outgoing.insert(batch, &outgoing.seq.to_be_bytes(), &outgoing.encode());
         }
         for (id, aside) in &self.aside {
-            shelves.aside.insert(&mut batch, id.as_bytes(), pieces::encode(aside)?);
+            shelves.aside.insert(batch, id.as_bytes(), pieces::encode(aside)?);
         }
         for message in &self.foreign {
-            shelves.foreign.insert(&mut batch, &message.seq.to_be_bytes(), pieces::encode(message)?);
+            shelves.foreign.insert(batch, &message.seq.to_be_bytes(), pieces::encode(message)?);
         }
         for (seq, article) in &self.redactions {
-            shelves.redactions.insert(&mut batch, &seq.to_be_bytes(), article.as_bytes().as_slice());
+            shelves.redactions.insert(batch, &seq.to_be_bytes(), article.as_bytes().as_slice());
         }
         if let Some(newsroom) = &self.newsroom {
-            pieces::write(&shelves.meta, &mut batch, NEWSROOM, &pieces::encode(&**newsroom)?);
+            pieces::write(&shelves.meta, batch, NEWSROOM, &pieces::encode(&**newsroom)?);
         }
-        Ok(batch)
+        Ok(())
     }
 
     pub(super) fn article(&self, id: Uuid) -> Option<Stored> {

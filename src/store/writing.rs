@@ -2,30 +2,43 @@
 //!
 //! Only the one task that folds begins and ends a batch. While one is on its way readers go on seeing in memory what is in
 //! it, and nothing is added to that: [`Store::take`] waits for the batch first. So a batch is whole and follows the one
-//! before, whichever thread writes it.
+//! before, whichever thread makes and writes it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use sled::Batch;
 
+use super::recent::Recent;
 use super::{POSITION, Store, StoreError, pieces};
 
 /// A batch that is on its way into sled, if one is.
 #[derive(Debug, Default)]
-pub(super) struct Writing(Mutex<Option<JoinHandle<sled::Result<()>>>>);
+pub(super) struct Writing {
+    thread: Mutex<Option<JoinHandle<Result<(), StoreError>>>>,
+    /// What sled has by now, to be thrown away on the next batch's thread: that is a tenth of the work of folding.
+    spent: Mutex<Recent>,
+}
 
 impl Writing {
-    fn begin(&self, tree: sled::Tree, batch: Batch) -> std::io::Result<()> {
-        let write = move || tree.apply_batch(batch);
-        let writing = thread::Builder::new().name("write-sled".to_owned()).spawn(write)?;
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(writing);
+    fn begin(
+        &self,
+        write: impl FnOnce() -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), StoreError> {
+        let spent = std::mem::take(&mut *self.spent.lock().unwrap_or_else(PoisonError::into_inner));
+        let write = move || {
+            drop(spent);
+            write()
+        };
+        let writing = thread::Builder::new().name("write-sled".to_owned()).spawn(write);
+        let writing = writing.map_err(|error| StoreError::Failed(error.to_string()))?;
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(writing);
         Ok(())
     }
 
     /// Waits for the batch that is on its way; false where none is.
     pub(super) fn end(&self) -> Result<bool, StoreError> {
-        let writing = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writing = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(writing) = writing else { return Ok(false) };
         // sled 0.34 panics on some damage.
         let written =
@@ -39,9 +52,10 @@ impl Store {
     /// Writes what was folded since the last batch into sled, in one batch.
     pub(super) fn write(&self) -> Result<(), StoreError> {
         self.end_write()?;
-        if let Some(batch) = self.batch()? {
+        if let Some(mut batch) = self.batch()? {
+            self.recent().batch(&self.shelves, &mut batch)?;
             self.tree.apply_batch(batch)?;
-            self.wrote();
+            drop(self.wrote());
         }
         Ok(())
     }
@@ -49,37 +63,41 @@ impl Store {
     /// The same, on a thread of its own.
     pub(super) fn begin_write(&self) -> Result<(), StoreError> {
         self.end_write()?;
-        let Some(batch) = self.batch()? else { return Ok(()) };
-        self.writing.begin(self.tree.clone(), batch).map_err(|error| StoreError::Failed(error.to_string()))
+        let Some(mut batch) = self.batch()? else { return Ok(()) };
+        let (recent, shelves, tree) = (Arc::clone(&self.recent), self.shelves.clone(), self.tree.clone());
+        self.writing.begin(move || {
+            recent.read().unwrap_or_else(PoisonError::into_inner).batch(&shelves, &mut batch)?;
+            Ok(tree.apply_batch(batch)?)
+        })
     }
 
     /// Waits until the batch that is on its way is in sled.
     pub(super) fn end_write(&self) -> Result<(), StoreError> {
         if self.writing.end()? {
-            self.wrote();
+            *self.writing.spent.lock().unwrap_or_else(PoisonError::into_inner) = self.wrote();
         }
         Ok(())
     }
 
-    /// Everything that was folded since the last batch, if anything was.
+    /// A batch of how far it is folded, if anything was since the last one; what was folded is yet to be added.
     fn batch(&self) -> Result<Option<Batch>, StoreError> {
-        let recent = self.recent();
-        if recent.is_empty() {
+        if self.recent().is_empty() {
             return Ok(None);
         }
-        let mut batch = recent.batch(&self.shelves)?;
+        let mut batch = Batch::default();
         self.merkle.batch(&mut batch);
         pieces::write(&self.shelves.meta, &mut batch, POSITION, &pieces::encode(&self.position())?);
         Ok(Some(batch))
     }
 
-    /// sled has what the last batch held. Until now readers saw the same in memory.
-    fn wrote(&self) {
+    /// sled has what the last batch held, and gives that. Until now readers saw the same in memory.
+    fn wrote(&self) -> Recent {
         self.merkle.written();
         let mut index = self.board.write().unwrap_or_else(PoisonError::into_inner);
         let written = std::mem::take(&mut *self.recent.write().unwrap_or_else(PoisonError::into_inner));
         if !index.is_unread() {
             written.index(&mut index);
         }
+        written
     }
 }
