@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use copydesk::desk::Desk;
 use copydesk::log::memory::{Fault, MemoryLog};
@@ -18,6 +19,9 @@ use super::world::now;
 
 /// More failures in a row than a writer has the patience for.
 const TOO_MANY: usize = 60;
+
+/// A writer looks at each of the two editions once or twice.
+const MORE_THAN_TWICE_BOTH: usize = 8;
 
 /// A log that ends before its two editions, and what is still to come.
 struct Line {
@@ -95,7 +99,12 @@ impl Instance {
         let desk = Arc::clone(&self.desk);
         let mut running = self.running.take().unwrap_or_else(|| {
             Box::pin(async move {
-                let stamp = || Some(Stamp { size: stamp, root: [7; 32] });
+                let looked_at = AtomicUsize::new(0);
+                let stamp = || {
+                    let looked_at = looked_at.fetch_add(1, Ordering::Relaxed);
+                    assert!(looked_at < MORE_THAN_TWICE_BOTH, "the same editions again and again");
+                    Some(Stamp { size: stamp, root: [7; 32] })
+                };
                 let Err(error) = writer::run(&desk, stamp, |_| {}).await;
                 error
             })
