@@ -13,12 +13,12 @@ use copydesk_public::filter::Filter;
 use copydesk_public::{Applied, Public, Told, WireMessage, store};
 use tokio::sync::broadcast;
 
-use super::{Ended, Line, Tail, event, follow, last_event_id};
+use super::{Ended, Line, event, follow, last_event_id};
 use crate::http::json_line::one_line;
 use crate::http::problem::Refusal;
 use crate::http::query::Params;
 use crate::http::{Gateway, readers};
-use crate::log::{Content, Entry, LogError, Seq, Stream, TAIL_GROUP};
+use crate::log::{Content, Entry, Seq, Stream, TAIL_GROUP};
 
 /// How many editions are kept for readers who are slow to take them: more than one group of the wire.
 const KEPT: usize = 2 * TAIL_GROUP;
@@ -152,8 +152,8 @@ impl Line for Wire {
         Ok(told.filter(|told| self.wants(told)).map(|told| Frame::of(told).bytes))
     }
 
-    async fn tail(&self, after: Seq) -> Result<Tail, LogError> {
-        self.editions.wire.tail(after).await
+    fn entries(&self) -> Arc<dyn Stream> {
+        Arc::clone(&self.editions.wire)
     }
 
     fn folded(&self) -> Seq {

@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Gateway;
-use crate::log::{Entry, LogError, Seq};
+use crate::log::{Entry, LogError, Seq, Stream};
 use crate::tokens::Pass;
 
 pub mod editions;
@@ -38,6 +39,8 @@ pub(super) mod moves;
 pub const FOLLOWERS: usize = 8192;
 /// How many of them may read what was before at once, each from the log by itself; the others wait for their turn.
 const READING: usize = 64;
+/// How many entries each of those reads ahead: this is all that one who takes nothing keeps in memory.
+const AHEAD: usize = 2;
 /// How often a reader hears something, so that neither side takes the other for gone.
 const BEAT: Duration = Duration::from_secs(15);
 /// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
@@ -85,29 +88,36 @@ trait Line: Send + 'static {
     /// What the reader is told of something that was there before.
     async fn old_one(&mut self, old: Entry) -> Result<Option<Bytes>, Ended>;
 
-    /// The stream from after a position.
-    async fn tail(&self, after: Seq) -> Result<Tail, LogError>;
+    /// The stream.
+    fn entries(&self) -> Arc<dyn Stream>;
 
     /// How far the stream is folded: what stands further on comes as something new.
     fn folded(&self) -> Seq;
+
+    /// What was before is told: from here on there is only what is new, or the past once more.
+    fn past_is_told(&mut self) {}
 }
 
-/// A stream of the log, in groups.
-type Tail = BoxStream<'static, Result<Vec<Entry>, LogError>>;
-
-/// What was before, as it is read. Whoever takes nothing keeps a group in memory: so the turn is theirs until they have it all.
+/// What was before, as it is read: the turn is the reader's until they have it all.
 struct Past {
-    tail: Tail,
-    /// What was read and isn't told yet.
-    group: VecDeque<Entry>,
-    /// Up to where.
-    until: Seq,
+    entries: BoxStream<'static, Result<Option<Entry>, LogError>>,
     _turn: Option<OwnedSemaphorePermit>,
+}
+
+impl Past {
+    /// One by one, and not in the log's groups: those are megabytes.
+    fn new(stream: Arc<dyn Stream>, range: RangeInclusive<Seq>, turn: Option<OwnedSemaphorePermit>) -> Self {
+        let read = move |seq| {
+            let stream = Arc::clone(&stream);
+            async move { stream.get(seq).await }
+        };
+        Self { entries: stream::iter(range).map(read).buffered(AHEAD).boxed(), _turn: turn }
+    }
 }
 
 /// What came of waiting.
 enum Came<N> {
-    Old(Option<Result<Vec<Entry>, LogError>>),
+    Old(Option<Result<Option<Entry>, LogError>>),
     New(Result<N, RecvError>),
 }
 
@@ -156,7 +166,7 @@ async fn follow<L: Line>(
         beat,
         line,
     };
-    follower.catch_up().await.map_err(super::then::unavailable)?;
+    follower.catch_up().await;
     let told = stream::unfold(follower, |mut follower| async {
         let bytes = follower.next().await.ok()?;
         Some((Ok::<_, Infallible>(bytes), follower))
@@ -172,17 +182,15 @@ async fn follow<L: Line>(
 
 impl<L: Line> Follower<L> {
     /// Reads what was before, as far as the fold stands, where that isn't done with.
-    async fn catch_up(&mut self) -> Result<(), LogError> {
+    async fn catch_up(&mut self) {
         self.past = None;
         if self.seen < self.line.folded() {
             // Never closed.
             let turn = Arc::clone(&self.reading).acquire_owned().await.ok();
             // In this order: what is folded later comes as something new.
-            let until = self.line.folded();
-            let tail = self.line.tail(self.seen).await?;
-            self.past = Some(Past { tail, group: VecDeque::new(), until, _turn: turn });
+            let range = self.seen + 1..=self.line.folded();
+            self.past = Some(Past::new(self.line.entries(), range, turn));
         }
-        Ok(())
     }
 
     async fn next(&mut self) -> Result<Bytes, Ended> {
@@ -190,48 +198,38 @@ impl<L: Line> Follower<L> {
             if let Some(bytes) = self.ready.pop_front() {
                 return Ok(bytes);
             }
-            if let Some(old) = self.past.as_mut().and_then(|past| past.group.pop_front()) {
-                self.tell_old(old).await?;
-                continue;
-            }
             let is_reading = self.past.is_some();
             let came = tokio::select! {
                 biased;
                 () = told_to_close(&mut self.closing) => return Err(Ended),
                 () = is_nobodys(&mut self.pass) => return Err(Ended),
-                group = next_group(&mut self.past), if is_reading => Came::Old(group),
+                old = next_old(&mut self.past), if is_reading => Came::Old(old),
                 new = self.new.recv(), if !is_reading => Came::New(new),
                 _ = self.beat.tick() => return Ok(Bytes::from_static(HEARTBEAT)),
             };
             match came {
-                Came::Old(group) => self.read_up(group)?,
+                Came::Old(old) => self.tell_old(old).await?,
                 Came::New(new) => self.take(new).await?,
             }
         }
     }
 
-    fn read_up(&mut self, group: Option<Result<Vec<Entry>, LogError>>) -> Result<(), Ended> {
-        // The reader comes back and goes on where this ended.
-        let group = group.and_then(Result::ok).ok_or(Ended)?;
-        if let Some(past) = &mut self.past {
-            past.group = group.into();
+    async fn tell_old(&mut self, old: Option<Result<Option<Entry>, LogError>>) -> Result<(), Ended> {
+        match old {
+            Some(Ok(Some(old))) => {
+                self.seen = old.seq;
+                let told = self.line.old_one(old).await?;
+                self.ready.extend(told);
+                Ok(())
+            }
+            None => {
+                self.past = None;
+                self.line.past_is_told();
+                Ok(())
+            }
+            // The reader comes back and goes on where this ended.
+            Some(Ok(None) | Err(_)) => Err(Ended),
         }
-        Ok(())
-    }
-
-    /// Tells what was before, one by one: what is made of a group takes as much again.
-    async fn tell_old(&mut self, old: Entry) -> Result<(), Ended> {
-        let until = self.past.as_ref().map_or(0, |past| past.until);
-        let seq = old.seq;
-        if seq <= until {
-            self.seen = seq;
-            let told = self.line.old_one(old).await?;
-            self.ready.extend(told);
-        }
-        if seq >= until {
-            self.past = None;
-        }
-        Ok(())
     }
 
     async fn take(&mut self, new: Result<L::New, RecvError>) -> Result<(), Ended> {
@@ -246,16 +244,19 @@ impl<L: Line> Follower<L> {
                 Ok(())
             }
             // So much came while the past was read that some of it is past by now.
-            Err(RecvError::Lagged(_)) if !self.is_up_to_date => self.catch_up().await.map_err(|_| Ended),
+            Err(RecvError::Lagged(_)) if !self.is_up_to_date => {
+                self.catch_up().await;
+                Ok(())
+            }
             Err(RecvError::Lagged(_) | RecvError::Closed) => Err(Ended),
         }
     }
 }
 
-/// The next group of what was before.
-async fn next_group(past: &mut Option<Past>) -> Option<Result<Vec<Entry>, LogError>> {
+/// The next of what was before; none at its end.
+async fn next_old(past: &mut Option<Past>) -> Option<Result<Option<Entry>, LogError>> {
     match past {
-        Some(past) => past.tail.next().await,
+        Some(past) => past.entries.next().await,
         None => None,
     }
 }
@@ -293,14 +294,9 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<Seq>, Problem> {
 
 /// An event as it is sent; `data` has no line ends.
 fn event(id: Seq, name: Option<&str>, data: &[u8]) -> Bytes {
-    let mut event = format!("id: {id}\n").into_bytes();
-    if let Some(name) = name {
-        event.extend_from_slice(format!("event: {name}\n").as_bytes());
-    }
-    event.extend_from_slice(b"data: ");
-    event.extend_from_slice(data);
-    event.extend_from_slice(b"\n\n");
-    event.into()
+    let name = name.map(|name| format!("event: {name}\n")).unwrap_or_default();
+    // At its length: it is kept for as long as the slowest reader takes.
+    [format!("id: {id}\n").as_bytes(), name.as_bytes(), b"data: ", data, b"\n\n"].concat().into()
 }
 
 #[cfg(test)]

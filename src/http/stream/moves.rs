@@ -15,19 +15,22 @@ use copydesk_article::problem::Problem;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Ended, Line, Tail, event as sse, follow, last_event_id};
+use super::{Ended, Line, event as sse, follow, last_event_id};
 use crate::desk::{At, Desk};
 use crate::http::Gateway;
 use crate::http::identity::Reader;
 use crate::http::problem::Refusal;
 use crate::http::query::Params;
-use crate::log::{Content, Entry, LogError, Seq};
+use crate::log::{Content, Entry, Seq, Stream};
 use crate::store::board::is_in_section;
 use crate::store::fold::{Step, advance};
 use crate::store::{Move, Stored};
 
-/// How many articles are kept while the past is read.
-const KEPT_ARTICLES: usize = 256;
+/// How much a reader's articles may take while they read the past, in bytes: of ordinary ones that is some 250. What isn't
+/// kept is folded anew from its last snapshot when it comes up again.
+const KEPT_BYTES: usize = 1 << 20;
+/// What an article takes beside its words.
+const BESIDE_WORDS: usize = 1024;
 
 /// What staff are told.
 #[derive(Serialize)]
@@ -62,7 +65,7 @@ pub(in crate::http) async fn stream(
         article,
         assignee: params.get("assignee").map(str::to_owned),
         section: params.get("section").map(str::to_owned),
-        past: HashMap::new(),
+        past: Articles::default(),
         desk: Arc::clone(&reader.desk),
         reader,
     };
@@ -78,8 +81,31 @@ struct Events {
     section: Option<String>,
     reader: Reader,
     desk: Arc<Desk>,
-    /// Articles as they were after the last event that was read of the past.
-    past: HashMap<Uuid, Stored>,
+    past: Articles,
+}
+
+/// Articles as they were after the last event that was read of the past.
+#[derive(Default)]
+struct Articles {
+    kept: HashMap<Uuid, Stored>,
+    bytes: usize,
+}
+
+impl Articles {
+    fn get(&self, id: Uuid) -> Option<&Stored> {
+        self.kept.get(&id)
+    }
+
+    fn keep(&mut self, stored: Stored) {
+        let size = |stored: &Stored| stored.article.bytes() + BESIDE_WORDS;
+        if self.bytes > KEPT_BYTES {
+            *self = Self::default();
+        }
+        self.bytes += size(&stored);
+        if let Some(before) = self.kept.insert(stored.article.id, stored) {
+            self.bytes -= size(&before);
+        }
+    }
 }
 
 impl Events {
@@ -115,7 +141,7 @@ impl Events {
         else {
             return Ok(None);
         };
-        let known = self.past.get(&id).filter(|known| known.article.version + 1 == event.articleversion);
+        let known = self.past.get(id).filter(|known| known.article.version + 1 == event.articleversion);
         let before = match (known, event.articleversion) {
             (Some(known), _) => Some(known.clone()),
             (None, 1) => None,
@@ -126,10 +152,7 @@ impl Events {
         };
         let Step::Event(stored, event) = advance(before.as_ref(), entry) else { return Ok(None) };
         let moved = Move::of(&event, &stored);
-        if self.past.len() >= KEPT_ARTICLES {
-            self.past.clear();
-        }
-        self.past.insert(id, stored);
+        self.past.keep(stored);
         Ok(Some(moved))
     }
 }
@@ -157,11 +180,15 @@ impl Line for Events {
         now.map_or(Ok(None), |now| self.tell(&moved, &now.article))
     }
 
-    async fn tail(&self, after: Seq) -> Result<Tail, LogError> {
-        self.desk.log().events().tail(after).await
+    fn entries(&self) -> Arc<dyn Stream> {
+        self.desk.log().events()
     }
 
     fn folded(&self) -> Seq {
         self.desk.store().position().seq
+    }
+
+    fn past_is_told(&mut self) {
+        self.past = Articles::default();
     }
 }

@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use super::super::{Entry, LogError, Seq, Stopped, TAIL_GROUP};
 use super::folder::io_error;
@@ -26,6 +26,8 @@ use super::record::{self, Record};
 
 /// The most bytes that are read at once, unless one record is longer.
 const READ_BYTES: u32 = 1 << 20;
+/// How many reads of one stream are made at once; the others wait.
+const READS_AT_ONCE: usize = 16;
 
 /// What the writer of a stream shares with its readers.
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(super) struct Shared {
     index: RwLock<Index>,
     /// What readers wait on.
     pub(super) progress: watch::Sender<Progress>,
+    /// Turns to read.
+    pub(super) reads: Arc<Semaphore>,
     /// What is told of the whole log.
     standing: Arc<Standing>,
 }
@@ -97,7 +101,8 @@ struct Extent {
 impl Shared {
     pub(super) fn new(name: &str, seed: u32, index: Index, end: Seq, standing: Arc<Standing>) -> Self {
         let progress = watch::Sender::new(Progress { end, ..Progress::default() });
-        Self { name: name.to_owned(), seed, index: RwLock::new(index), progress, standing }
+        let reads = Arc::new(Semaphore::new(READS_AT_ONCE));
+        Self { name: name.to_owned(), seed, index: RwLock::new(index), progress, reads, standing }
     }
 
     /// Has the stream take nothing more. Damage found later is told before a failure found first.

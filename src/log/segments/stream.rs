@@ -18,7 +18,8 @@ use super::{APPENDS_WAITING, CLOSED};
 ///
 /// Reads go to `spawn_blocking`: most find their bytes in the page cache and would be done in microseconds, but
 /// one that does not would hold up every task of its thread for as long as the disk takes. The detour costs some
-/// ten microseconds.
+/// ten microseconds. Only so many go there at once: a crowd of readers would have as many threads, each with memory of
+/// its own, and be done no sooner.
 #[derive(Debug)]
 pub(super) struct SegmentStream {
     pub(super) shared: Arc<Shared>,
@@ -153,7 +154,13 @@ async fn blocking<T: Send + 'static>(
     take: impl FnOnce(&Shared) -> Result<T, LogError> + Send + 'static,
 ) -> Result<T, LogError> {
     let shared = Arc::clone(shared);
-    let read = tokio::task::spawn_blocking(move || take(&shared)).await;
+    // Never closed.
+    let turn = Arc::clone(&shared.reads).acquire_owned().await.ok();
+    let read = move || {
+        let _turn = turn;
+        take(&shared)
+    };
+    let read = tokio::task::spawn_blocking(read).await;
     read.unwrap_or_else(|error| Err(LogError::Unavailable(format!("a read was cut short: {error}"))))
 }
 
