@@ -17,7 +17,7 @@
 //! ([`fold::agrees`]), and then the instance stops deciding and says so.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,7 @@ use uuid::Uuid;
 use crate::log::Seq;
 
 mod articles;
+mod aside;
 pub mod board;
 mod decided;
 pub mod fold;
@@ -46,6 +47,7 @@ mod shelf;
 pub mod tree;
 mod writing;
 
+pub use aside::set_aside;
 pub use decided::Decided;
 pub use line::EventRef;
 pub use moves::{MOVES_KEPT, Move};
@@ -237,9 +239,6 @@ pub enum Opened {
     SetAside(PathBuf, String),
 }
 
-/// What follows the name of a folder that was set aside, before a number.
-const SET_ASIDE: &str = ".set-aside-";
-
 const POSITION: &[u8] = b"position";
 const NEWSROOM: &[u8] = b"newsroom";
 
@@ -254,7 +253,7 @@ impl Store {
         loop {
             let attempt = std::panic::catch_unwind(|| Self::try_open(path, cache_bytes));
             let why = match attempt {
-                Ok(Ok(_)) if given_up(path).exists() => {
+                Ok(Ok(_)) if aside::given_up(path).exists() => {
                     "sled could not read it any more when it was last open".to_owned()
                 }
                 Ok(Ok(opened)) => return Ok(opened),
@@ -269,7 +268,7 @@ impl Store {
             };
             let aside = set_aside(path)?;
             // Where this fails the folder that is made now is set aside at the next start: nothing but time is lost.
-            let _ = std::fs::remove_file(given_up(path));
+            let _ = std::fs::remove_file(aside::given_up(path));
             tracing::warn!(%why, aside = %aside.display(), "the folded state was set aside and is folded anew");
             let (store, _) = Self::try_open(path, cache_bytes)?;
             return Ok((store, Opened::SetAside(aside, why)));
@@ -358,41 +357,6 @@ impl Store {
         Ok((store, opened))
     }
 
-    /// Throws away a folder in which erased words may be left, and those that were set aside beside it, so that it is
-    /// folded anew from the log, which has none. sled keeps old pages until it writes over them.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn forget_erased(path: &Path) -> Result<(), StoreError> {
-        let marker = marker(path);
-        if !marker.exists() {
-            return Ok(());
-        }
-        if path.exists() {
-            // sled's own lock says whether another process has it open.
-            drop(Self::open(path, 1024 * 1024)?);
-        }
-        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
-        if path.exists() {
-            std::fs::remove_dir_all(path).map_err(failed)?;
-        }
-        for aside in all_set_aside(path) {
-            std::fs::remove_dir_all(aside).map_err(failed)?;
-        }
-        std::fs::remove_file(&marker).map_err(failed)
-    }
-
-    /// Remembers that words that were erased by the event at `seq` may be left in old pages of this folder. In one
-    /// that was folded from a log that had them erased already there are none.
-    fn may_hold_erased(&self, seq: Seq, standing: bool) -> Result<(), StoreError> {
-        let clean = seq <= self.born.load(Ordering::Relaxed) && !standing;
-        if clean && all_set_aside(&self.path).is_empty() {
-            return Ok(());
-        }
-        let failed = |error: std::io::Error| StoreError::Failed(error.to_string());
-        std::fs::File::create(marker(&self.path)).and_then(|file| file.sync_all()).map_err(failed)
-    }
-
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -456,20 +420,6 @@ impl Store {
         self.position.send_replace(Position::none());
         self.damage.send_replace(None);
         readable(|| self.tree.clear())
-    }
-
-    /// Has the folder set aside at the next start: sled can't be used any more, not even to clear it.
-    pub fn give_up(&self, why: &str) {
-        tracing::error!(%why, "the folded state is given up: it is set aside at the next start, and folded anew");
-        if let Err(error) = std::fs::File::create(given_up(&self.path)).and_then(|file| file.sync_all()) {
-            tracing::error!(%error, path = %self.path.display(), "that can't be written down: remove the folder yourself");
-        }
-        self.over.send_replace(true);
-    }
-
-    /// Told once it was given up.
-    pub fn given_up(&self) -> watch::Receiver<bool> {
-        self.over.subscribe()
     }
 
     /// The tree over the events that were folded.
@@ -542,48 +492,10 @@ impl Position {
     }
 }
 
-/// The folders that were set aside beside a folder.
-fn all_set_aside(path: &Path) -> Vec<PathBuf> {
-    let prefix = format!("{}{SET_ASIDE}", path.file_name().unwrap_or_default().to_string_lossy());
-    let entries = path.parent().and_then(|parent| std::fs::read_dir(parent).ok()).into_iter().flatten();
-    let named = |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(&prefix);
-    entries.flatten().filter(named).map(|entry| entry.path()).collect()
-}
-
-/// The file that says that erased words may be left in a folder.
-fn marker(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".holds-erased");
-    name.into()
-}
-
-/// The file that says that a folder was given up.
-fn given_up(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".given-up");
-    name.into()
-}
-
 /// Asks sled, which panics on some damage.
 fn readable<T>(ask: impl FnOnce() -> sled::Result<T>) -> Result<T, StoreError> {
     let asked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(ask));
     Ok(asked.map_err(|_| StoreError::Damaged("sled gave up on its files".to_owned()))??)
-}
-
-/// Moves a state's folder, which nothing has open, out of the way, and gives where to.
-///
-/// # Errors
-/// [`StoreError::Failed`] where it can't be moved.
-pub fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    for n in 1..1000 {
-        let name = format!("{}{SET_ASIDE}{n}", path.display());
-        let aside = PathBuf::from(name);
-        if !aside.exists() {
-            std::fs::rename(path, &aside).map_err(|error| StoreError::Failed(error.to_string()))?;
-            return Ok(aside);
-        }
-    }
-    Err(StoreError::Failed("too many folders were set aside: remove some".to_owned()))
 }
 
 /// The key of an article that is scheduled. Hours before 1970 don't lie ahead.
