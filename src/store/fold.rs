@@ -5,20 +5,17 @@ use std::time::Duration;
 use futures::StreamExt;
 use uuid::Uuid;
 
-use super::prepared::Prepared;
 use super::redacted::Line;
 use super::{Store, StoreError, Stored};
-use crate::log::{Entry, Log, LogError, Stream};
+use crate::log::{Log, LogError, Stream};
 
+mod ahead;
 mod folder;
 mod step;
 
 pub use folder::Folder;
 use step::hash;
 pub(crate) use step::{Step, advance, erased, leaf};
-
-/// How many groups are read and decoded ahead of the one that is folded.
-const AHEAD: usize = 3;
 
 /// How long what was folded waits at most for more before it is written into sled.
 const WRITE_AFTER: Duration = Duration::from_secs(1);
@@ -122,14 +119,13 @@ pub async fn catch_up(
         store.write()?;
         return Ok(end);
     }
+    let mut folder = Folder::new(store, log.identity())?;
     if store.position().seq == 0 {
         store.born.store(end, std::sync::atomic::Ordering::Relaxed);
+        folder.begins_with_nothing();
     }
-    let mut folder = Folder::new(store, log.identity())?;
     let tail = log.events().tail(store.position().seq).await?;
-    // What needs no order goes ahead on other threads, where there are any.
-    let runtime = tokio::runtime::Handle::try_current().ok();
-    let mut groups = tail.map(|group| prepare(group, runtime.clone())).buffered(AHEAD).boxed();
+    let mut groups = ahead::prepared(tail);
     while folder.position().seq < end {
         match groups.next().await {
             Some(group) => folder.fold_ahead(group?, &*log.events()).await?,
@@ -144,21 +140,6 @@ pub async fn catch_up(
     folder.show()?;
     store.write()?;
     Ok(end)
-}
-
-/// Reads and hashes a group's events, on another thread where there is a runtime that has one.
-async fn prepare(
-    group: Result<Vec<Entry>, LogError>,
-    runtime: Option<tokio::runtime::Handle>,
-) -> Result<Prepared, FoldError> {
-    let group = group?;
-    match runtime {
-        Some(runtime) => {
-            let prepared = runtime.spawn_blocking(|| Prepared::of(group)).await;
-            prepared.map_err(|error| StoreError::Failed(error.to_string()).into())
-        }
-        None => Ok(Prepared::of(group)),
-    }
 }
 
 /// Folds one article from its own events.

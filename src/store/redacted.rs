@@ -5,11 +5,13 @@
 //! back has no such event, and is set aside.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use bytes::Bytes;
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::ids::parse_uuid;
 use copydesk_article::redaction::replacements;
+use memchr::memmem::Finder;
 use uuid::Uuid;
 
 use crate::log::{Content, Entry, LogError, Seq, Stream};
@@ -22,8 +24,8 @@ const TYPE: &[u8] = b"\"copydesk.article.redacted\"";
 
 /// Whether an event says what was erased, by a look at its head.
 fn may_redact(body: &[u8]) -> bool {
-    let head = body.get(..HEAD_BYTES).unwrap_or(body);
-    head.windows(TYPE.len()).any(|window| window == TYPE)
+    static TYPES: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(TYPE));
+    TYPES.find(body.get(..HEAD_BYTES).unwrap_or(body)).is_some()
 }
 
 /// Whether an entry says that something was erased, or is what was.

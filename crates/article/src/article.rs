@@ -395,10 +395,9 @@ impl Article {
         self.blocks.iter().find(|block| block.id == id)
     }
 
-    /// A block, to change it; whoever else holds the article keeps the old one.
-    pub(crate) fn block_mut(&mut self, id: BlockId) -> Result<&mut Block, Broken> {
-        let block = self.blocks.iter_mut().find(|block| block.id == id);
-        block.map(Arc::make_mut).ok_or_else(|| no_block(id))
+    /// Where a block is kept, to put another in its place; whoever else holds the article keeps the old one.
+    pub(crate) fn block_place(&mut self, id: BlockId) -> Result<&mut Arc<Block>, Broken> {
+        self.blocks.iter_mut().find(|block| block.id == id).ok_or_else(|| no_block(id))
     }
 
     /// Where a block stands, from 0.

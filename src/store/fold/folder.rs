@@ -33,6 +33,8 @@ pub struct Folder<'a> {
     /// What it has folded and readers don't see yet.
     ahead: Recent,
     kept: HashMap<Uuid, Stored>,
+    /// Every article, while everything is folded from nothing: one that isn't among them needn't be looked for in sled.
+    all: Option<HashSet<Uuid>>,
     aside: HashSet<Uuid>,
     /// The lines of the articles of which something in the present group was erased.
     lines: HashMap<Uuid, Line>,
@@ -51,12 +53,18 @@ impl<'a> Folder<'a> {
             store,
             identity,
             position: store.position(),
+            all: None,
             ahead: Recent::default(),
             kept: HashMap::new(),
             aside,
             lines: HashMap::new(),
             digest: None,
         })
+    }
+
+    /// Everything is folded from nothing, and not much more.
+    pub(super) fn begins_with_nothing(&mut self) {
+        self.all = Some(HashSet::new());
     }
 
     /// Folds a group of entries that follow the fold position; where something was erased, with the lines of the
@@ -324,11 +332,15 @@ impl<'a> Folder<'a> {
     fn load(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
         match self.kept.get(&id).cloned().or_else(|| self.ahead.article(id)) {
             Some(stored) => Ok(Some(stored)),
+            None if self.all.as_ref().is_some_and(|all| !all.contains(&id)) => Ok(None),
             None => self.store.article(id),
         }
     }
 
     fn keep(&mut self, stored: &Stored) {
+        if let Some(all) = &mut self.all {
+            all.insert(stored.article.id);
+        }
         self.kept.insert(stored.article.id, stored.clone());
     }
 }

@@ -155,10 +155,17 @@ impl BlockOp {
                 article.blocks.insert(at, Arc::new(made));
             }
             BlockOp::Replace { block, content } => {
-                let block = article.block_mut(*block)?;
-                block.content = content.clone();
-                block.revision = revision;
-                block.by = Arc::clone(by);
+                let place = article.block_place(*block)?;
+                let was = Arc::clone(place);
+                *place = Arc::new(Block {
+                    id: was.id,
+                    content: content.clone(),
+                    revision,
+                    by: Arc::clone(by),
+                    made: was.made,
+                    moved: was.moved,
+                    moved_by: was.moved_by.clone(),
+                });
             }
             BlockOp::Delete { block } => {
                 let at = article.position(*block)?;
