@@ -13,8 +13,6 @@ use super::{Context, Subject, fill, http, load, per_second, rebuild};
 use crate::log::segments::Options;
 use crate::service::open_embedded_log;
 
-/// The events that the issue asks the start of.
-const ASKED_OF: usize = 1_000_000;
 /// Each size is so many times the one before; the first one.
 const STEP: usize = 10;
 const SMALLEST: usize = 10_000;
@@ -41,7 +39,7 @@ pub(super) async fn start(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
         cpu_of: "the server, from its start until it is ready",
         asked: Some(Asked::Under(2.0)),
     };
-    Ok(vec![of.alone(ours).judged_if(events >= ASKED_OF)])
+    Ok(vec![of.alone(ours).judged_if(events >= rebuild::ASKED_OF)])
 }
 
 /// A line for each size of log up to the plan's.
