@@ -20,6 +20,7 @@ use sled::Batch;
 use uuid::Uuid;
 
 use super::pieces::{decode, encode, remove, whole, write};
+use super::place::{PLACE_BYTES, Place};
 use super::shelf::Shelf;
 use super::{StoreError, Stored};
 use crate::log::Seq;
@@ -106,15 +107,12 @@ mod tag {
     pub const QUERY: u8 = b'q';
 }
 
-fn key(article: Uuid, tag: u8, number: u32) -> [u8; 21] {
-    let mut key = [0; 21];
-    let (id, rest) = key.split_at_mut(16);
-    id.copy_from_slice(article.as_bytes());
-    if let Some((first, rest)) = rest.split_first_mut() {
-        *first = tag;
-        rest.copy_from_slice(&number.to_be_bytes());
-    }
-    key
+/// The length of a key: an article's place, a tag and a number.
+const KEY_BYTES: usize = PLACE_BYTES + 1 + 4;
+
+fn key(article: Place, tag: u8, number: u32) -> Vec<u8> {
+    let [a, b, c, d] = number.to_be_bytes();
+    article.key(&[tag, a, b, c, d])
 }
 
 /// Parts by their packs, in each by their numbers, which begin with 1.
@@ -132,7 +130,7 @@ fn packs<'a, T>(parts: impl Iterator<Item = (u32, &'a Arc<T>)>) -> BTreeMap<u32,
 fn write_packs<'a, T: Serialize + 'a>(
     shelf: &Shelf,
     batch: &mut Batch,
-    (article, tag): (Uuid, u8),
+    (article, tag): (Place, u8),
     was: impl Iterator<Item = (u32, &'a Arc<T>)>,
     now: impl Iterator<Item = (u32, &'a Arc<T>)>,
 ) -> Result<(), StoreError> {
@@ -173,10 +171,11 @@ pub(super) fn write_article(
     new: &Stored,
 ) -> Result<(), StoreError> {
     let (was, now) = (old.map(|old| &*old.article), &*new.article);
-    write(shelf, batch, &key(now.id, tag::HEAD, 0), &encode(&Head::of(new))?);
-    write_packs(shelf, batch, (now.id, tag::BLOCK), was.into_iter().flat_map(blocks), blocks(now))?;
-    write_packs(shelf, batch, (now.id, tag::CLAIM), was.into_iter().flat_map(claims), claims(now))?;
-    write_packs(shelf, batch, (now.id, tag::QUERY), was.into_iter().flat_map(queries), queries(now))
+    let place = Place::of(now);
+    write(shelf, batch, &key(place, tag::HEAD, 0), &encode(&Head::of(new))?);
+    write_packs(shelf, batch, (place, tag::BLOCK), was.into_iter().flat_map(blocks), blocks(now))?;
+    write_packs(shelf, batch, (place, tag::CLAIM), was.into_iter().flat_map(claims), claims(now))?;
+    write_packs(shelf, batch, (place, tag::QUERY), was.into_iter().flat_map(queries), queries(now))
 }
 
 /// Reads an article.
@@ -186,29 +185,29 @@ pub(super) fn write_article(
 ///
 /// # Errors
 /// [`StoreError::Damaged`].
-pub(super) fn read_article(shelf: &Shelf, id: Uuid) -> Result<Option<Stored>, StoreError> {
-    let head = key(id, tag::HEAD, 0);
+pub(super) fn read_article(shelf: &Shelf, place: Place, id: Uuid) -> Result<Option<Stored>, StoreError> {
+    let head = key(place, tag::HEAD, 0);
     loop {
         let Some(seen) = shelf.get(&head)? else { return Ok(None) };
-        let read = read_parts(shelf, id);
+        let read = read_parts(shelf, place, id);
         if shelf.get(&head)?.as_ref() == Some(&seen) {
             return read.map(Some);
         }
     }
 }
 
-fn read_parts(shelf: &Shelf, id: Uuid) -> Result<Stored, StoreError> {
+fn read_parts(shelf: &Shelf, place: Place, id: Uuid) -> Result<Stored, StoreError> {
     let mut head: Option<Head> = None;
     let mut blocks: HashMap<BlockId, Arc<Block>> = HashMap::new();
     let mut claims = BTreeMap::new();
     let mut queries = BTreeMap::new();
-    for entry in shelf.scan(id.as_bytes()) {
+    for entry in shelf.scan(place.as_bytes()) {
         let (at, value) = entry?;
-        if at.len() != 21 {
+        if at.len() != KEY_BYTES {
             continue;
         }
         let bytes = whole(shelf, &at, &value)?;
-        match at.get(16).copied().unwrap_or_default() {
+        match at.get(PLACE_BYTES).copied().unwrap_or_default() {
             tag::HEAD => head = Some(decode(&bytes)?),
             tag::BLOCK => {
                 let pack: Vec<Arc<Block>> = decode(&bytes)?;
@@ -298,7 +297,7 @@ mod tests {
         let mut batch = Batch::default();
         write_article(&shelf, &mut batch, old, &new).unwrap();
         db.apply_batch(batch).unwrap();
-        let read = read_article(&shelf, new.article.id).unwrap().unwrap();
+        let read = read_article(&shelf, Place::of(&new.article), new.article.id).unwrap().unwrap();
         assert_eq!((&read.article, read.seq), (&new.article, new.seq));
         let after: BTreeMap<_, _> = db.iter().map(Result::unwrap).collect();
         let changed = after.iter().filter(|(key, value)| before.get(*key) != Some(*value)).count();

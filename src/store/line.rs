@@ -6,6 +6,7 @@ use std::ops::{Bound, RangeInclusive};
 use sled::Batch;
 use uuid::Uuid;
 
+use super::place::{PLACE_BYTES, Place};
 use super::shelf::Shelf;
 use super::{StoreError, pieces};
 use crate::log::Seq;
@@ -32,19 +33,15 @@ pub struct EventRef {
 }
 
 /// The key that holds a version, and the first version in it.
-fn key(article: Uuid, version: u32) -> ([u8; 20], u32) {
+fn key(article: Place, version: u32) -> (Vec<u8>, u32) {
     let number = version.saturating_sub(1) / EVENTS_A_KEY;
-    let mut key = [0; 20];
-    let (first, second) = key.split_at_mut(16);
-    first.copy_from_slice(article.as_bytes());
-    second.copy_from_slice(&number.to_be_bytes());
-    (key, number * EVENTS_A_KEY + 1)
+    (article.key(&number.to_be_bytes()), number * EVENTS_A_KEY + 1)
 }
 
 /// Reads the events with versions in a range, in order.
 pub(super) fn read(
     shelf: &Shelf,
-    article: Uuid,
+    article: Place,
     versions: RangeInclusive<u32>,
 ) -> Result<Vec<EventRef>, StoreError> {
     let (from, _) = key(article, *versions.start());
@@ -53,7 +50,10 @@ pub(super) fn read(
     for entry in shelf.range(Bound::Included(&from), Bound::Included(&to)) {
         let (at, value) = entry?;
         let damaged = || StoreError::Damaged("a piece of an article's line".to_owned());
-        let number = at.get(16..20).and_then(|number| number.try_into().ok()).map(u32::from_be_bytes);
+        let number = at
+            .get(PLACE_BYTES..PLACE_BYTES + 4)
+            .and_then(|number| number.try_into().ok())
+            .map(u32::from_be_bytes);
         let first = number.ok_or_else(damaged)? * EVENTS_A_KEY + 1;
         let records = pieces::whole(shelf, &at, &value)?;
         for (record, version) in records.chunks(RECORD_BYTES).zip(first..) {
@@ -68,10 +68,10 @@ pub(super) fn read(
 pub(super) fn append(
     shelf: &Shelf,
     batch: &mut Batch,
-    article: Uuid,
+    article: Place,
     events: &[EventRef],
 ) -> Result<(), StoreError> {
-    for together in events.chunk_by(|a, b| key(article, a.version) == key(article, b.version)) {
+    for together in events.chunk_by(|a, b| key(article, a.version).1 == key(article, b.version).1) {
         let Some(event) = together.first() else { continue };
         let (at, first) = key(article, event.version);
         let mut records = match event.version > first {
@@ -79,7 +79,7 @@ pub(super) fn append(
             false => Vec::new(),
         };
         if records.len() != (event.version - first) as usize * RECORD_BYTES {
-            return Err(StoreError::Damaged(format!("the line of article {article} has a gap")));
+            return Err(StoreError::Damaged(format!("the line of article {} has a gap", article.id())));
         }
         together.iter().for_each(|event| event.encode(&mut records));
         pieces::write(shelf, batch, &at, &records);
@@ -124,7 +124,7 @@ mod tests {
     fn events_written_in_any_parts_are_read_back_in_any_range() {
         let db = sled::Config::new().temporary(true).open().unwrap();
         let shelf = Shelf::new(&db, b'e');
-        let article = Uuid::from_u128(7);
+        let [article, other] = [7, 8].map(|id| Place::new([1; 8], Uuid::from_u128(id)));
         let mut written = 0;
         for part in [1, 30, 1, 1, 31, 33, 64, 2] {
             let events: Vec<_> = (written + 1..=written + part).map(event).collect();
@@ -133,7 +133,7 @@ mod tests {
             db.apply_batch(batch).unwrap();
             written += part;
         }
-        append(&shelf, &mut Batch::default(), Uuid::from_u128(8), &[event(1)]).unwrap();
+        append(&shelf, &mut Batch::default(), other, &[event(1)]).unwrap();
         for range in [1..=u32::MAX, 1..=1, 32..=33, 33..=64, 100..=163, 163..=200] {
             let expected: Vec<_> = (1..=written).filter(|n| range.contains(n)).map(event).collect();
             assert_eq!(read(&shelf, article, range).unwrap(), expected);
@@ -144,7 +144,7 @@ mod tests {
     fn a_line_with_a_gap_is_not_written_on() {
         let db = sled::Config::new().temporary(true).open().unwrap();
         let shelf = Shelf::new(&db, b'e');
-        let gap = append(&shelf, &mut Batch::default(), Uuid::from_u128(7), &[event(3)]);
+        let gap = append(&shelf, &mut Batch::default(), Place::new([1; 8], Uuid::from_u128(7)), &[event(3)]);
         assert!(matches!(gap, Err(StoreError::Damaged(_))), "{gap:?}");
     }
 }

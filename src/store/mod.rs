@@ -39,6 +39,7 @@ mod keeper;
 mod line;
 mod moves;
 pub mod pieces;
+mod place;
 mod prepared;
 mod reads;
 mod recent;
@@ -53,11 +54,12 @@ pub use line::EventRef;
 pub use moves::{MOVES_KEPT, Move};
 pub use tree::Tree;
 
+use place::Place;
 use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 4;
+pub const FOLD_VERSION: u32 = 5;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;
@@ -177,6 +179,8 @@ pub struct Fresh {
 pub(crate) struct Shelves {
     /// Fold position, newsroom.
     pub meta: Shelf,
+    /// Where each article's keys lie, by its id.
+    pub places: Shelf,
     /// Articles in pieces.
     pub articles: Shelf,
     /// Each article's events: where they stand, and of which commands they are.
@@ -302,6 +306,7 @@ impl Store {
         let shelf = |tag| Shelf::new(&tree, tag);
         let shelves = Shelves {
             meta: shelf(b'm'),
+            places: shelf(b'p'),
             articles: shelf(b'a'),
             events: shelf(b'e'),
             snapshots: shelf(b's'),
@@ -508,12 +513,8 @@ fn due_key(at: Time, article: Uuid) -> [u8; 24] {
 }
 
 /// The key of an article as it was at a version.
-fn snapshot_key(article: Uuid, version: u32) -> [u8; 20] {
-    let mut key = [0; 20];
-    let (first, second) = key.split_at_mut(16);
-    first.copy_from_slice(article.as_bytes());
-    second.copy_from_slice(&version.to_be_bytes());
-    key
+fn snapshot_key(article: Place, version: u32) -> Vec<u8> {
+    article.key(&version.to_be_bytes())
 }
 
 fn number(bytes: &[u8]) -> Option<u64> {
@@ -522,7 +523,11 @@ fn number(bytes: &[u8]) -> Option<u64> {
 
 impl Outgoing {
     fn encode(&self) -> [u8; 20] {
-        snapshot_key(self.article, self.version)
+        let mut value = [0; 20];
+        let (first, second) = value.split_at_mut(16);
+        first.copy_from_slice(self.article.as_bytes());
+        second.copy_from_slice(&self.version.to_be_bytes());
+        value
     }
 
     fn decode(key: &[u8], value: &[u8]) -> Option<Self> {

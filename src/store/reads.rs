@@ -8,6 +8,7 @@ use copydesk_article::article::Article;
 use copydesk_article::event::Time;
 use uuid::Uuid;
 
+use super::place::Place;
 use super::{
     Aside, EventRef, ForeignMessage, Fresh, Outgoing, SNAPSHOT_EVERY, Store, StoreError, Stored, articles,
     line, pieces, shelf, snapshot_key,
@@ -21,8 +22,16 @@ impl Store {
     /// [`StoreError::Damaged`].
     pub fn article(&self, id: Uuid) -> Result<Option<Stored>, StoreError> {
         let recent = self.recent().article(id);
-        let folded = || self.noting_damage(articles::read_article(&self.shelves.articles, id));
-        recent.map_or_else(folded, |stored| Ok(Some(stored)))
+        if recent.is_some() {
+            return Ok(recent);
+        }
+        let Some(place) = self.place(id)? else { return Ok(None) };
+        self.noting_damage(articles::read_article(&self.shelves.articles, place, id))
+    }
+
+    /// Where an article lies in sled, if it does.
+    fn place(&self, id: Uuid) -> Result<Option<Place>, StoreError> {
+        self.noting_damage(Place::find(&self.shelves.places, id))
     }
 
     /// Every command of an article's events, and where its event stands.
@@ -45,8 +54,10 @@ impl Store {
     ) -> Result<Vec<EventRef>, StoreError> {
         // The newer part first: what a batch takes from it meanwhile is then found in both.
         let recent = self.recent().events_of(article);
-        let folded = line::read(&self.shelves.events, article, versions.clone());
-        let mut events = self.noting_damage(folded)?;
+        let mut events = match self.place(article)? {
+            Some(place) => self.noting_damage(line::read(&self.shelves.events, place, versions.clone()))?,
+            None => Vec::new(),
+        };
         let folded = events.last().map_or(0, |event| event.version);
         events.extend(
             recent.into_iter().filter(|event| event.version > folded && versions.contains(&event.version)),
@@ -63,8 +74,9 @@ impl Store {
             return Ok(Some(recent));
         }
         let mut at = version / SNAPSHOT_EVERY * SNAPSHOT_EVERY;
+        let Some(place) = self.place(article)?.filter(|_| at > 0) else { return Ok(None) };
         while at > 0 {
-            let folded = pieces::read(&self.shelves.snapshots, &snapshot_key(article, at));
+            let folded = pieces::read(&self.shelves.snapshots, &snapshot_key(place, at));
             if let Some(bytes) = self.noting_damage(folded)? {
                 return self.noting_damage(pieces::decode(&bytes)).map(|article| Some(Arc::new(article)));
             }
@@ -188,20 +200,15 @@ impl Store {
         let mut recent = self.recent().ids();
         let mut last: Option<Uuid> = None;
         let folded = std::iter::from_fn(move || {
-            let after = last.map(|id| {
-                let mut end = id.as_bytes().to_vec();
-                end.push(0xff);
-                end
-            });
-            let from = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-            let next = self.shelves.articles.range(from, Bound::Unbounded).next();
+            let from = last.as_ref().map_or(Bound::Unbounded, |id| Bound::Excluded(&id.as_bytes()[..]));
+            let next = self.shelves.places.range(from, Bound::Unbounded).next();
             let key = match next {
                 Some(Ok((key, _))) => key,
                 Some(Err(error)) => return Some(Err(error.into())),
                 // Those that no batch has taken yet.
                 None => return recent.pop_first().map(Ok),
             };
-            let id = key.get(..16).and_then(|id| Uuid::from_slice(id).ok());
+            let id = Uuid::from_slice(&key).ok();
             let Some(id) = id else { return Some(Err(StoreError::Damaged("an article's key".to_owned()))) };
             last = Some(id);
             recent.remove(&id);

@@ -14,6 +14,7 @@ use copydesk_article::newsroom::Newsroom;
 use sled::Batch;
 use uuid::Uuid;
 
+use super::place::Place;
 use super::tree::Placed;
 use super::{
     Aside, EventRef, ForeignMessage, Fresh, Move, NEWSROOM, Outgoing, Shelves, StoreError, Stored, articles,
@@ -199,6 +200,10 @@ impl Recent {
     pub(super) fn batch(&self, shelves: &Shelves, batch: &mut Batch) -> Result<(), StoreError> {
         for (id, touched) in &self.articles {
             let Touched { before, now, events, snapshots, .. } = touched;
+            let place = Place::of(&now.article);
+            if before.is_none() {
+                place.write(&shelves.places, batch);
+            }
             articles::write_article(&shelves.articles, batch, before.as_ref(), now)?;
             if let Some(before) = before {
                 shelves.board.remove(batch, &board::key(before.article.updated, *id));
@@ -216,9 +221,9 @@ impl Recent {
                     shelves.due.insert(batch, &key, &[]);
                 }
             }
-            line::append(&shelves.events, batch, *id, events)?;
+            line::append(&shelves.events, batch, place, events)?;
             for article in snapshots {
-                let key = snapshot_key(*id, article.version);
+                let key = snapshot_key(place, article.version);
                 pieces::write(&shelves.snapshots, batch, &key, &pieces::encode(&**article)?);
             }
         }
