@@ -338,10 +338,12 @@ impl<'a> Folder<'a> {
     }
 
     fn keep(&mut self, stored: &Stored) {
-        if let Some(all) = &mut self.all {
-            all.insert(stored.article.id);
+        let id = stored.article.id;
+        if self.kept.insert(id, stored.clone()).is_none()
+            && let Some(all) = &mut self.all
+        {
+            all.insert(id);
         }
-        self.kept.insert(stored.article.id, stored.clone());
     }
 }
 

@@ -1,7 +1,8 @@
 //! What must be settled before anything goes out: a model far simpler than the gate, for what the load does.
 //!
 //! Every block of the load is one sentence, so a verdict holds for exactly the words of its block. Where the model can't
-//! be sure, it lets through: what it finds is wrong.
+//! be sure, it lets through: what it finds is wrong. It reads all words as they are after everything that was ever erased
+//! of the article: what stood there before the erasure and what stood there after it are the same words to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use copydesk_article::event::Event;
 use copydesk_article::newsroom::ActorKind;
 use serde_json::Value;
 
+use super::erased::hidden;
 use super::words::Words;
 use crate::torture::journal::Members;
 
@@ -44,8 +46,8 @@ fn time(value: &Value) -> Option<DateTime<Utc>> {
 }
 
 impl Model {
-    /// Goes on by an event that somebody sent a command for.
-    pub(super) fn event(&mut self, command: Option<&Value>, event: &Event, words: &Words) {
+    /// Goes on by an event that somebody sent a command for, after which these words stand.
+    pub(super) fn event(&mut self, command: Option<&Value>, event: &Event, words: &Words, erased: &[String]) {
         for claim in self.claims.values_mut() {
             claim.gone |= !words.blocks.get(&claim.block).is_some_and(|text| text.contains(&claim.quote));
         }
@@ -56,7 +58,7 @@ impl Model {
             "claim" => {
                 let claim = Claim {
                     block: data.text("block").to_owned(),
-                    quote: data.text("quote").to_owned(),
+                    quote: hidden(data.text("quote"), erased),
                     material: data.at("material") != &Value::Bool(false),
                     ..Claim::default()
                 };

@@ -355,14 +355,16 @@ impl Walk {
             by: Arc::clone(&event.actor),
         });
         checked.checks += 1;
-        if let Err(what) = line.words.event(command, event, &after, erasures.words_of(id)) {
+        let erased = erasures.words_of(id);
+        if let Err(what) = line.words.event(command, event, &after, erased) {
             checked.found(What::WordsLost, Some(id), Some(seq), what);
             line.words.resume(&after);
         }
-        line.gate.event(command, event, line.words.now());
+        let words = line.words.now().hidden(erased);
+        line.gate.event(command, event, &words, erased);
         if event.wire.is_some() || event.kind.ends_with(".scheduled") {
             checked.checks += 1;
-            for what in line.gate.faults(event, before, line.words.now()) {
+            for what in line.gate.faults(event, before, &words) {
                 checked.found(What::GateShut, Some(id), Some(seq), what);
             }
         }

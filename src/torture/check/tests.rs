@@ -1,5 +1,6 @@
 //! Each defect that the checker is to find, planted in a recorded run: what one desk said and left of three stories.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -20,6 +21,8 @@ use crate::torture::journal::{
     Delivered, Kept, Members, Moved, Outcome, Outside, Received, Seen, Sent, Streamed, mark,
 };
 
+mod erased;
+
 /// Evidence that may be changed.
 #[derive(Clone)]
 struct Record {
@@ -31,11 +34,31 @@ struct Record {
 
 struct Recorder {
     desk: Arc<dyn Embedded>,
+    store: PathBuf,
     journal: Journal,
     dice: Dice,
 }
 
 impl Recorder {
+    async fn in_folder(folder: &Path) -> Self {
+        let (mut config, _) = Config::trial().unwrap();
+        config.store.path = folder.join("data");
+        let desk = embedded(&config).await.unwrap();
+        Self { desk, store: config.store.path, journal: Journal::default(), dice: Dice::new(7) }
+    }
+
+    /// Ends the desk, and reads what it left.
+    async fn close(self, shown: Shown) -> Record {
+        let Self { desk, store, mut journal, .. } = self;
+        desk.close().await.unwrap();
+        drop(desk);
+        let log = open_embedded_log(&store, Options::default()).unwrap();
+        let (events, wire) = (all(log.events()).await, all(log.wire()).await);
+        outside(&mut journal, &events, &wire);
+        journal.rests = vec![chrono::Utc::now(); 2];
+        Record { journal, events, wire, shown: vec![shown] }
+    }
+
     async fn ask(&self, actor: &str, method: Method, route: &str, body: String) -> (u16, Value) {
         let request = Request::builder().method(method).uri(route).header("content-type", "application/json");
         let request = request.extension(ActingAs(actor.into())).body(Body::from(body)).unwrap();
@@ -114,6 +137,10 @@ fn told(number: u64) -> String {
     format!("{} said that it rose.", mark(number))
 }
 
+fn of(article: &Value, base: u64, kind: &str, data: Value) -> Value {
+    json!({"type": kind, "article": article, "base": base, "data": data})
+}
+
 fn replace(article: &Value, base: u64, block: &str, text: &str) -> Value {
     let ops = json!([{"op": "replace", "block": block, "kind": "paragraph", "text": text}]);
     json!({"type": "edit", "article": article, "base": base, "data": {"ops": ops}})
@@ -131,12 +158,8 @@ async fn all(stream: Arc<dyn Stream>) -> Vec<Entry> {
 /// withdrawn.
 async fn record() -> Record {
     let folder = tempfile::tempdir().unwrap();
-    let (mut config, _) = Config::trial().unwrap();
-    config.store.path = folder.path().join("data");
-    let desk = embedded(&config).await.unwrap();
-    let mut recorder = Recorder { desk, journal: Journal::default(), dice: Dice::new(7) };
+    let mut recorder = Recorder::in_folder(folder.path()).await;
     let r = &mut recorder;
-    let of = |article: &Value, base: u64, kind: &str, data: Value| json!({"type": kind, "article": article, "base": base, "data": data});
 
     let story = r.draft(1, &[told(2), told(3)]).await;
     let claim = json!({"quote": mark(2), "block": "b1", "kind": "fact"});
@@ -197,15 +220,9 @@ async fn record() -> Record {
     let feed = [(&story, 2), (&waived, 1), (&erased, 2), (&gone, 2)];
     shown.feed = feed.map(|(id, edition)| (id.as_str().unwrap().parse().unwrap(), edition)).to_vec();
     recorder.editions_are_out(3).await;
-    recorder.desk.close().await.unwrap();
-    let mut journal = std::mem::take(&mut recorder.journal);
-    drop(recorder);
-    let log = open_embedded_log(&config.store.path, Options::default()).unwrap();
-    let (events, wire) = (all(log.events()).await, all(log.wire()).await);
-    outside(&mut journal, &events, &wire);
-    assert_eq!((events.len(), wire.len()), (34, 7));
-    journal.rests = vec![chrono::Utc::now(); 2];
-    Record { journal, events, wire, shown: vec![shown] }
+    let record = recorder.close(shown).await;
+    assert_eq!((record.events.len(), record.wire.len()), (34, 7));
+    record
 }
 
 /// What a subscriber, a reader of `/stream`, a receiver of webhooks, one of the staff and a keeper of checkpoints have,
@@ -567,67 +584,6 @@ impl Record {
             let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
             let salt = serde_json::from_value(event["salt"].clone()).unwrap();
             event["commandhash"] = json!(command.hash(&salt, None));
-        });
-    }
-}
-
-impl Record {
-    /// Where the first event stands that was erased, and where its message did on the wire.
-    fn gone(&self) -> (usize, usize) {
-        let first = |entries: &[Entry]| entries.iter().position(|entry| !is_there(entry)).unwrap();
-        (first(&self.events), first(&self.wire))
-    }
-
-    fn erased(&self) {
-        let word = mark(42);
-        // It was erased in the log's place only, or not there.
-        self.planted(What::NotErased, |record| {
-            record.log_alone();
-            let (at, _) = record.gone();
-            let (seq, id) = (record.events[at].seq, record.events[at].subject.clone());
-            let erasures = super::erased::Erasures::of(&record.events, &record.journal);
-            let Content::Erased { sha256 } = record.events[at].content else { panic!("there") };
-            let event = event::write(erasures.event(seq, sha256).unwrap()).unwrap();
-            let Read::Event(event) = event::read(&id, &event) else { panic!("no event") };
-            let sent = record.journal.sent.iter().find(|sent| sent.id() == Some(event.command)).unwrap();
-            let hints = copydesk_article::command::Hints { kind: None, id: None };
-            let command = sent.command.to_string();
-            let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
-            let event = Event { commandhash: command.hash(&event.salt, None), ..*event };
-            let text = String::from_utf8(event::write(&event).unwrap()).unwrap().replace(MARK, &word);
-            record.events[at].content = Content::Message { headers: Headers::new(), body: text.into() };
-        });
-        // What is gone that no redaction names, or in place of other bytes.
-        self.planted(What::Gap, |record| {
-            record.log_alone();
-            let at = record.event("asked", |_| {});
-            record.events[at].content = Content::Erased { sha256: Some([1; 32]) };
-        });
-        let mut other = self.clone();
-        let (at, _) = other.gone();
-        other.events[at].content = Content::Erased { sha256: Some([1; 32]) };
-        let is_gap = |finding: &Finding| finding.what == What::Gap && finding.seq == Some(at as Seq + 1);
-        assert!(other.found().iter().any(is_gap), "other bytes than a redaction names");
-        self.planted(What::EditionMissing, |record| {
-            let (_, at) = record.gone();
-            record.wire[at].content = Content::Erased { sha256: Some([1; 32]) };
-            record.journal.received.clear();
-            record.journal.receivers.clear();
-            record.journal.streamed.clear();
-        });
-        // The word comes back: in a later event, to readers, in what an instance shows of the past.
-        self.planted(What::NotErased, |record| {
-            record.log_alone();
-            record.event("withdrawn", |event| event["data"]["notice"] = json!(mark(42)));
-        });
-        self.planted(What::NotErased, |record| {
-            let last = chrono::Utc::now() + chrono::TimeDelta::seconds(1);
-            let (place, time) = ("/feed.json".to_owned(), record.events[0].time);
-            record.journal.outside.insert(word.clone(), Outside { place, time, last });
-        });
-        self.planted(What::NotErased, |record| {
-            let id = record.events[record.gone().0].subject.parse().unwrap();
-            record.shown[0].past.insert(id, BTreeSet::from([word.clone()]));
         });
     }
 }

@@ -44,7 +44,7 @@ impl Words {
     }
 
     /// The same with erased words replaced.
-    fn hidden(&self, words: &[String]) -> Self {
+    pub(super) fn hidden(&self, words: &[String]) -> Self {
         let hide = |texts: &Texts| -> Texts {
             texts.iter().map(|(name, text)| (name.clone(), hidden(text, words).into())).collect()
         };
