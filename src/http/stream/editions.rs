@@ -119,7 +119,7 @@ pub(in crate::http) async fn stream(
         None => None,
     };
     let line = Wire { editions, filter, had: had.unwrap_or(0) };
-    let mut response = follow(&gateway, line, new, after, None).await?;
+    let mut response = follow(&gateway, line, new, after, None)?;
     // What is public may be shown by any site.
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     Ok(response)

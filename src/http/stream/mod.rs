@@ -37,10 +37,15 @@ pub(super) mod moves;
 
 /// How many readers may follow lines at once; the others are told that it is `busy`.
 pub const FOLLOWERS: usize = 8192;
-/// How many of them may read what was before at once, each from the log by itself; the others wait for their turn.
+/// How many entries are read from the log at once for those who read what was before; the others wait for their turn.
 const READING: usize = 64;
-/// How many entries each of those reads ahead: this is all that one who takes nothing keeps in memory.
+/// How many entries each of them reads ahead.
 const AHEAD: usize = 2;
+/// How many may be on their way through what was before; the others wait until one of them is done. Each keeps the
+/// entries read ahead and what the connection takes before it is sent ([`super::server`]).
+const CATCHING_UP: usize = 1024;
+/// How many of them may keep what they fold on the way.
+const FOLDING: usize = 64;
 /// How often a reader hears something, so that neither side takes the other for gone.
 const BEAT: Duration = Duration::from_secs(15);
 /// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
@@ -53,11 +58,15 @@ const HEARTBEAT: &[u8] = b":\n\n";
 pub struct Followers {
     places: Arc<Semaphore>,
     reading: Arc<Semaphore>,
+    catching_up: Arc<Semaphore>,
+    folding: Arc<Semaphore>,
 }
 
 impl Default for Followers {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(FOLLOWERS)), reading: Arc::new(Semaphore::new(READING)) }
+        let [places, reading, catching_up, folding] =
+            [FOLLOWERS, READING, CATCHING_UP, FOLDING].map(|most| Arc::new(Semaphore::new(most)));
+        Self { places, reading, catching_up, folding }
     }
 }
 
@@ -81,6 +90,8 @@ struct Ended;
 trait Line: Send + 'static {
     /// What is new, as it comes to all.
     type New: Clone + Send + 'static;
+    /// Whether it keeps what it folds on the way through what was before.
+    const FOLDS: bool = false;
 
     /// Where something new stands in the stream, and what the reader is told of it, if anything.
     fn new_one(&mut self, new: &Self::New) -> Result<(Seq, Option<Bytes>), Ended>;
@@ -98,20 +109,44 @@ trait Line: Send + 'static {
     fn past_is_told(&mut self) {}
 }
 
-/// What was before, as it is read: the turn is the reader's until they have it all.
+/// What was before, as it is read.
 struct Past {
     entries: BoxStream<'static, Result<Option<Entry>, LogError>>,
-    _turn: Option<OwnedSemaphorePermit>,
+    /// Where the reader's turn comes from, and the turn once they have it.
+    turns: Arc<Semaphore>,
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Past {
     /// One by one, and not in the log's groups: those are megabytes.
-    fn new(stream: Arc<dyn Stream>, range: RangeInclusive<Seq>, turn: Option<OwnedSemaphorePermit>) -> Self {
+    fn new<L: Line>(line: &L, range: RangeInclusive<Seq>, followers: &Followers) -> Self {
+        let (entries, reading) = (line.entries(), Arc::clone(&followers.reading));
+        let turns = if L::FOLDS { &followers.folding } else { &followers.catching_up };
         let read = move |seq| {
-            let stream = Arc::clone(&stream);
-            async move { stream.get(seq).await }
+            let (entries, reading) = (Arc::clone(&entries), Arc::clone(&reading));
+            // On a task of its own: of a reader who takes nothing nobody would go on with it, and it would keep its
+            // turn, here or in the log, for as long as they like.
+            let read = tokio::spawn(async move {
+                // Never closed.
+                let _turn = reading.acquire_owned().await.ok();
+                entries.get(seq).await
+            });
+            async move { read.await.unwrap_or_else(|gone| Err(LogError::Unavailable(gone.to_string()))) }
         };
-        Self { entries: stream::iter(range).map(read).buffered(AHEAD).boxed(), _turn: turn }
+        Self {
+            entries: stream::iter(range).map(read).buffered(AHEAD).boxed(),
+            turns: Arc::clone(turns),
+            turn: None,
+        }
+    }
+
+    /// The next entry; none at the end.
+    async fn next(&mut self) -> Option<Result<Option<Entry>, LogError>> {
+        if self.turn.is_none() {
+            // Never closed.
+            self.turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+        }
+        self.entries.next().await
     }
 }
 
@@ -126,7 +161,7 @@ struct Follower<L: Line> {
     line: L,
     new: broadcast::Receiver<L::New>,
     past: Option<Past>,
-    reading: Arc<Semaphore>,
+    followers: Followers,
     /// The last position that is done with.
     seen: Seq,
     /// Whether something new was told already.
@@ -141,7 +176,7 @@ struct Follower<L: Line> {
 
 /// Follows a line from after a position in its stream; from now on where there is none. `new` must have been
 /// subscribed to before. It ends with the token by which the reader came.
-async fn follow<L: Line>(
+fn follow<L: Line>(
     gateway: &Gateway,
     line: L,
     new: broadcast::Receiver<L::New>,
@@ -159,14 +194,14 @@ async fn follow<L: Line>(
         pass,
         new,
         past: None,
-        reading: Arc::clone(&gateway.followers.reading),
+        followers: gateway.followers.clone(),
         seen: after.unwrap_or(folded),
         is_up_to_date: false,
         ready: VecDeque::from([Bytes::from_static(OPENING.as_bytes())]),
         beat,
         line,
     };
-    follower.catch_up().await;
+    follower.catch_up();
     let told = stream::unfold(follower, |mut follower| async {
         let bytes = follower.next().await.ok()?;
         Some((Ok::<_, Infallible>(bytes), follower))
@@ -182,15 +217,10 @@ async fn follow<L: Line>(
 
 impl<L: Line> Follower<L> {
     /// Reads what was before, as far as the fold stands, where that isn't done with.
-    async fn catch_up(&mut self) {
-        self.past = None;
-        if self.seen < self.line.folded() {
-            // Never closed.
-            let turn = Arc::clone(&self.reading).acquire_owned().await.ok();
-            // In this order: what is folded later comes as something new.
-            let range = self.seen + 1..=self.line.folded();
-            self.past = Some(Past::new(self.line.entries(), range, turn));
-        }
+    fn catch_up(&mut self) {
+        let folded = self.line.folded();
+        let has_past = self.seen < folded;
+        self.past = has_past.then(|| Past::new(&self.line, self.seen + 1..=folded, &self.followers));
     }
 
     async fn next(&mut self) -> Result<Bytes, Ended> {
@@ -209,7 +239,7 @@ impl<L: Line> Follower<L> {
             };
             match came {
                 Came::Old(old) => self.tell_old(old).await?,
-                Came::New(new) => self.take(new).await?,
+                Came::New(new) => self.take(new)?,
             }
         }
     }
@@ -232,7 +262,7 @@ impl<L: Line> Follower<L> {
         }
     }
 
-    async fn take(&mut self, new: Result<L::New, RecvError>) -> Result<(), Ended> {
+    fn take(&mut self, new: Result<L::New, RecvError>) -> Result<(), Ended> {
         match new {
             Ok(new) => {
                 let (seq, told) = self.line.new_one(&new)?;
@@ -245,7 +275,7 @@ impl<L: Line> Follower<L> {
             }
             // So much came while the past was read that some of it is past by now.
             Err(RecvError::Lagged(_)) if !self.is_up_to_date => {
-                self.catch_up().await;
+                self.catch_up();
                 Ok(())
             }
             Err(RecvError::Lagged(_) | RecvError::Closed) => Err(Ended),
@@ -256,7 +286,7 @@ impl<L: Line> Follower<L> {
 /// The next of what was before; none at its end.
 async fn next_old(past: &mut Option<Past>) -> Option<Result<Option<Entry>, LogError>> {
     match past {
-        Some(past) => past.entries.next().await,
+        Some(past) => past.next().await,
         None => None,
     }
 }
@@ -302,6 +332,53 @@ fn event(id: Seq, name: Option<&str>, data: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::log::segments::Options;
+    use crate::log::{Expect, Message};
+
+    struct Events(Arc<dyn Stream>);
+
+    #[async_trait]
+    impl Line for Events {
+        type New = ();
+
+        fn new_one(&mut self, (): &()) -> Result<(Seq, Option<Bytes>), Ended> {
+            Err(Ended)
+        }
+
+        async fn old_one(&mut self, _: Entry) -> Result<Option<Bytes>, Ended> {
+            Ok(None)
+        }
+
+        fn entries(&self) -> Arc<dyn Stream> {
+            Arc::clone(&self.0)
+        }
+
+        fn folded(&self) -> Seq {
+            2
+        }
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_with_nothing_keeps_no_turn_to_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = crate::service::open_embedded_log(folder.path(), Options::default()).unwrap();
+        for seq in 0..2 {
+            let (subject, id) = ("a".into(), seq.to_string());
+            let message = Message { subject, id, headers: Vec::new(), body: Bytes::from_static(b"{}") };
+            log.events().try_append(&message, Expect::Stream(seq)).await.unwrap();
+        }
+        let (line, followers) = (Events(log.events()), Followers::default());
+        let mut idle: Vec<Past> = (0..200).map(|_| Past::new(&line, 1..=2, &followers)).collect();
+        for past in &mut idle {
+            let _ = futures::poll!(std::pin::pin!(past.next()));
+        }
+        let long = Duration::from_secs(20);
+        let all = tokio::time::timeout(long, followers.reading.acquire_many(READING as u32)).await;
+        assert!(all.unwrap().is_ok());
+        let read = tokio::time::timeout(long, log.events().get(1)).await;
+        assert!(read.unwrap().unwrap().is_some());
+        drop(idle);
+    }
 
     #[test]
     fn an_id_is_a_position_or_none_at_all() {

@@ -71,7 +71,7 @@ pub(in crate::http) async fn stream(
     };
     let new = line.desk.store().moves();
     let pass = line.reader.pass();
-    Ok(follow(&gateway, line, new, last_event_id(&headers)?, pass).await?)
+    Ok(follow(&gateway, line, new, last_event_id(&headers)?, pass)?)
 }
 
 /// The log as one of the staff may see it.
@@ -160,6 +160,7 @@ impl Events {
 #[async_trait]
 impl Line for Events {
     type New = Move;
+    const FOLDS: bool = true;
 
     fn new_one(&mut self, new: &Move) -> Result<(Seq, Option<Bytes>), Ended> {
         Ok((new.seq, self.tell(new, &new.article)?))

@@ -209,6 +209,26 @@ async fn readers_get_every_edition_and_what_was_withdrawn_as_its_withdrawal_alon
 }
 
 #[tokio::test]
+async fn who_takes_nothing_of_the_past_keeps_nobody_else_from_it() {
+    let house = House::open().await;
+    let mut live = Following::of(&house, "", "/stream", None).await;
+    house.publish(&house.draft("One.").await).await;
+    house.publish(&house.draft("Two.").await).await;
+    let seen = live.some(2).await;
+    let mut idle = Vec::new();
+    for _ in 0..200 {
+        let follows = Following::of(&house, "", "/stream", Some(0));
+        let mut reader = tokio::time::timeout(Duration::from_secs(10), follows).await.expect("an answer");
+        assert!(reader.body.next().await.unwrap().unwrap().starts_with(b"retry:"));
+        // It has begun to read, and goes no further.
+        let _ = futures::poll!(reader.body.next());
+        idle.push(reader);
+    }
+    let mut one_more = Following::of(&house, "", "/stream", Some(0)).await;
+    assert_eq!(one_more.some(2).await, seen);
+}
+
+#[tokio::test]
 async fn an_id_from_an_instance_that_is_further_waits_for_this_one() {
     let house = House::open().await;
     let one = house.draft("One.").await;
