@@ -2,7 +2,7 @@
 //! the article's place in the order.
 //!
 //! Several terms are looked for together: whichever is furthest on says where the others go on, so what is read
-//! grows with the rarest of them.
+//! grows with the rarest of them; where each is common and they are rarely together, with how often they take turns.
 
 use std::collections::BTreeSet;
 
@@ -36,16 +36,30 @@ pub(crate) struct Walk<'a> {
     starts: Vec<Vec<u8>>,
     /// The place to go on from.
     from: Vec<u8>,
+    /// How often it still looks into the tree.
+    patience: usize,
 }
 
 impl<'a> Walk<'a> {
-    /// Those with every one of these terms, from a place on; without a term, all of the order.
-    pub(crate) fn new(order: &'a Tree, index: &'a Tree, terms: &[Term], from: Vec<u8>) -> Self {
+    /// Those with every one of these terms, from a place on; without a term, all of the order. It looks into the tree so
+    /// many times at most; it gets on by more than twice as many as there are terms.
+    pub(crate) fn new(
+        order: &'a Tree,
+        index: &'a Tree,
+        terms: &[Term],
+        from: Vec<u8>,
+        patience: usize,
+    ) -> Self {
         let starts: Vec<Vec<u8>> = terms.iter().map(|term| term.bytes().to_vec()).collect();
         match starts.is_empty() {
-            true => Walk { tree: order, starts: vec![Vec::new()], from },
-            false => Walk { tree: index, starts, from },
+            true => Walk { tree: order, starts: vec![Vec::new()], from, patience },
+            false => Walk { tree: index, starts, from, patience },
         }
+    }
+
+    /// Where whoever goes on later goes on after, if it ended before the end.
+    pub(crate) fn given_up_at(&self) -> Option<Place> {
+        (self.patience == 0).then(|| Place::just_before(&self.from)).flatten()
     }
 
     /// The first place under a start that is not before `place`, and the article there.
@@ -62,6 +76,8 @@ impl<'a> Walk<'a> {
         let mut agreed = 0;
         // Round and round until all of them stand at the same place.
         for start in self.starts.iter().cycle() {
+            let Some(patience) = self.patience.checked_sub(1) else { return Ok(None) };
+            self.patience = patience;
             let Some((place, article)) = self.seek(start, &self.from)? else { return Ok(None) };
             agreed = if place == self.from { agreed + 1 } else { 1 };
             found = Some(article);
