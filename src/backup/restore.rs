@@ -10,15 +10,12 @@ use serde::Serialize;
 use super::write::{newest, same};
 use super::{BackupError, KEYS, Manifest, STREAMS, lines, source};
 use crate::log::clock::SystemClock;
-use crate::log::{self, Content, Entry, Expect, Log, Message, Seq, Settled, Stream};
+use crate::log::{self, Content, Entry, Expect, Log, Message, PLACEHOLDER, Seq, Settled, Stream};
 use crate::merkle::Frontier;
 use crate::store::fold;
 
 /// How long an append is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// What stands for a moment where something was erased.
-const PLACEHOLDER: &[u8] = b"erased";
 
 /// What was put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -24,6 +24,7 @@ use crate::evidence;
 use crate::log::{Content, Entry, LogError, Seq, Stream};
 use crate::store::StoreError;
 use crate::store::redacted::Line;
+use crate::wire::writer;
 
 /// How long erasing waits before it tries again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -57,7 +58,7 @@ impl Desk {
         let (wire, newest) = match present {
             Some(present) if !present.editions.is_empty() => {
                 let (wire, newest) =
-                    (self.on_the_wire(present).await?, self.newest(present, known.seq).await?);
+                    (self.on_the_wire(present, &line).await?, self.newest(present, known.seq).await?);
                 (wire, Some(newest))
             }
             _ => (Vec::new(), None),
@@ -67,22 +68,21 @@ impl Desk {
 
     /// The article's messages on the wire. While its newest edition isn't there, nothing may be erased: the wire's
     /// writer makes it of what is to be erased.
-    async fn on_the_wire(&self, present: &Article) -> Result<Vec<OnTheWire>, Problem> {
-        let home = present.home.as_deref().unwrap_or_default();
+    async fn on_the_wire(&self, present: &Article, line: &[Standing]) -> Result<Vec<OnTheWire>, Problem> {
         let uri = format!("urn:uuid:{}", present.id.as_hyphenated());
+        let wire = self.log.wire();
         let mut messages = Vec::new();
-        let mut last = String::new();
-        for entry in self.log.wire().all_on(home, 0).await.map_err(unavailable)? {
-            let Content::Message { body, .. } = &entry.content else { continue };
-            let Ok(ninjs) = serde_json::from_slice::<serde_json::Value>(body) else { continue };
+        let (mut last, mut after) = (String::new(), 0);
+        for standing in line.iter().filter(|standing| standing.event.wire.is_some()) {
+            // One that was erased is none of ours any more.
+            let entry = writer::message_of(&*wire, standing.seq, after).await.map_err(unavailable)?;
+            let Some(Entry { seq, content: Content::Message { body, .. }, .. }) = entry else { continue };
+            after = seq;
+            let Ok(ninjs) = serde_json::from_slice::<serde_json::Value>(&body) else { continue };
             if ninjs.get("uri").and_then(serde_json::Value::as_str) == Some(&uri) {
                 last =
                     ninjs.get("version").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
-                messages.push(OnTheWire {
-                    seq: entry.seq,
-                    sha256: Hex(Sha256::digest(body).into()),
-                    body: ninjs,
-                });
+                messages.push(OnTheWire { seq, sha256: Hex(Sha256::digest(&body).into()), body: ninjs });
             }
         }
         if present.last_edition().is_some_and(|edition| edition.number.to_string() != last) {

@@ -140,7 +140,12 @@ pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal>
     let store = Arc::clone(reader.desk.store());
     let newsroom = store.newsroom();
     // A rare filter looks at every article, the oldest of many in sled.
-    let look = tokio::task::spawn_blocking(move || store.board(&filter, cursor, limit));
+    let turn = store.turn_to_look().await;
+    let look = tokio::task::spawn_blocking(move || {
+        // Held to the end, even if whoever asked has gone away.
+        let _turn = turn;
+        store.board(&filter, cursor, limit)
+    });
     let ended = |_| StoreError::Failed("a look at the board ended in a panic".to_owned());
     let (rows, next) = look.await.map_err(ended).and_then(|found| found).map_err(unreadable)?;
     let now = reader.desk.log().clock().now();

@@ -29,6 +29,8 @@ use super::{Gateway, kept, router};
 
 /// How many connections there may be, those that follow streams included; more wait to be accepted.
 pub const CONNECTIONS: usize = FOLLOWERS + 4096;
+/// Of the files that the process may open, how many are left to what else it opens: the log, the folded state, NATS, webhooks.
+const OTHER_FILES: u64 = 256;
 /// How long a peer may leave what was sent to it where it is, before its connection is given up: a reader of a stream
 /// who takes nothing any more would hold its place for ever.
 #[cfg(target_os = "linux")]
@@ -78,7 +80,7 @@ pub async fn serve(
 ) {
     let Entrance { listener, tls } = entrance.into();
     let app = router(Arc::clone(&gateway));
-    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let connections = Arc::new(Semaphore::new(places()));
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -132,6 +134,31 @@ pub async fn serve(
     if tokio::time::timeout(patience.end, finish).await.is_err() {
         tracing::warn!("some requests were still under way at the end");
     }
+}
+
+/// How many connections there may be here: each is an open file, and the log needs some too.
+fn places() -> usize {
+    let files = open_files();
+    let places = usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).min(CONNECTIONS);
+    if places < CONNECTIONS {
+        tracing::warn!(
+            files,
+            places,
+            "there may be fewer connections than usual: raise LimitNOFILE, or `ulimit -n`"
+        );
+    }
+    places.max(1)
+}
+
+/// Has the process open as many files as it needs, as far as the system lets it; gives how many it may.
+fn open_files() -> u64 {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let Some(current) = limit.current else { return u64::MAX };
+    let needed = limit.maximum.unwrap_or(u64::MAX).min(CONNECTIONS as u64 + OTHER_FILES);
+    let raised =
+        needed > current && setrlimit(Resource::Nofile, Rlimit { current: Some(needed), ..limit }).is_ok();
+    if raised { needed } else { current }
 }
 
 fn prepare(stream: &TcpStream) {

@@ -69,7 +69,11 @@ impl Vitals {
 
     /// A look that is at most a second old; the log is waited for no longer than this.
     pub(super) async fn look(&self, gateway: &Gateway, patience: Duration) -> Look {
-        let mut last = self.last.lock().await;
+        // Whoever looks now may have more patience.
+        let Ok(mut last) = tokio::time::timeout(patience, self.last.lock()).await else {
+            let away = self.away_since.lock().await.map(|since| since.elapsed());
+            return Look { away, ..Look::default() };
+        };
         if let Some((at, look)) = *last
             && at.elapsed() < FRESH
         {

@@ -292,6 +292,9 @@ pub mod settle;
 
 pub use settle::{Settled, append};
 
+/// What stands for a moment where something is put back as erased ([`Stream::erase_as`]).
+pub const PLACEHOLDER: &[u8] = b"erased";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The parts put together: log, store, desk, wire and public side of one process, and the tasks that keep them
 //! going.
 
+use std::convert::Infallible;
 use std::os::unix::fs::DirBuilderExt;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -200,7 +201,8 @@ impl Service {
         if let Opened::SetAside(path, why) = opened {
             tracing::warn!(%why, path = %path.display(), "the folded state was set aside; the log is folded anew");
         }
-        if store.position().aside > 0 {
+        // Not a log that isn't what was folded from it: cleared, nothing would be left to tell.
+        if store.position().aside > 0 && fold::agrees(&store, &*log).await.is_ok() {
             tracing::info!(
                 "articles are set aside: the log is folded anew, in case this build understands them"
             );
@@ -282,15 +284,19 @@ impl Service {
         *self.folding.lock().unwrap_or_else(PoisonError::into_inner) = Some((stop, thread));
         let mut tasks = Vec::new();
         if parts.contains(&Part::Desk) {
-            let desk = Arc::clone(&self.desk);
-            tasks.push(tokio::spawn(async move { match desk::clock::keep_time(desk).await {} }));
-            let desk = Arc::clone(&self.desk);
-            tasks.push(tokio::spawn(async move { match desk::erasing::keep_erasing(desk).await {} }));
+            let keep_time = |service: Arc<Self>| desk::clock::keep_time(Arc::clone(&service.desk));
+            tasks.push(self.keep_up("what carries out what is scheduled", keep_time));
+            let keep_erasing = |service: Arc<Self>| desk::erasing::keep_erasing(Arc::clone(&service.desk));
+            tasks.push(self.keep_up("what erases", keep_erasing));
         }
         if parts.contains(&Part::Wire) {
-            tasks.push(self.write_wire());
+            self.progress.send_modify(|progress| progress.writes_wire = true);
+            tasks.push(self.keep_up("the wire's writer", Self::write_wire));
         }
-        tasks.push(self.keep_checkpoints(parts.contains(&Part::Audit)));
+        let is_signing = parts.contains(&Part::Audit);
+        tasks.push(
+            self.keep_up("what keeps checkpoints", move |service| service.keep_checkpoints(is_signing)),
+        );
         if parts.contains(&Part::Feed) {
             let folding = WireFold {
                 editions: self.editions.clone(),
@@ -304,24 +310,48 @@ impl Service {
         Ok(())
     }
 
-    /// Signs checkpoints, or follows those of others.
-    fn keep_checkpoints(self: &Arc<Self>, signing: bool) -> JoinHandle<()> {
+    /// Runs something for as long as the service does, and again where it panics: sled 0.34 does on some damage, which
+    /// is then mended by folding anew. A second time it isn't sled.
+    fn keep_up<F>(
+        self: &Arc<Self>,
+        what: &'static str,
+        run: impl Fn(Arc<Self>) -> F + Send + 'static,
+    ) -> JoinHandle<()>
+    where
+        F: Future<Output = Infallible> + Send + 'static,
+    {
         const PAUSE: Duration = Duration::from_secs(1);
         let service = Arc::clone(self);
         tokio::spawn(async move {
+            let mut is_first = true;
             loop {
-                let Err(error) = service.audit.run(signing).await;
-                let why = error.to_string();
-                if let AuditError::Diverged(_) = error {
-                    service.doubt(&why);
-                } else {
-                    tracing::warn!(%why, "checkpoints wait");
+                if let Ok(never) = AssertUnwindSafe(run(Arc::clone(&service))).catch_unwind().await {
+                    match never {}
                 }
-                service.progress.send_modify(|progress| progress.audit_stopped = Some(why));
+                tracing::error!(what, "a panic: it begins again");
+                if std::mem::take(&mut is_first) {
+                    service.store.note_damage("sled gave up on its files");
+                }
                 service.log.clock().sleep(PAUSE).await;
-                service.progress.send_modify(|progress| progress.audit_stopped = None);
             }
         })
+    }
+
+    /// Signs checkpoints, or follows those of others.
+    async fn keep_checkpoints(self: Arc<Self>, signing: bool) -> Infallible {
+        const PAUSE: Duration = Duration::from_secs(1);
+        loop {
+            let Err(error) = self.audit.run(signing).await;
+            let why = error.to_string();
+            if let AuditError::Diverged(_) = error {
+                self.doubt(&why);
+            } else {
+                tracing::warn!(%why, "checkpoints wait");
+            }
+            self.progress.send_modify(|progress| progress.audit_stopped = Some(why));
+            self.log.clock().sleep(PAUSE).await;
+            self.progress.send_modify(|progress| progress.audit_stopped = None);
+        }
     }
 
     /// Has nothing decided until the fold has held log and state against each other again: a cluster that is without a
@@ -332,18 +362,14 @@ impl Service {
         self.doubted.notify_one();
     }
 
-    fn write_wire(self: &Arc<Self>) -> JoinHandle<()> {
-        let service = Arc::clone(self);
-        service.progress.send_modify(|progress| progress.writes_wire = true);
-        tokio::spawn(async move {
-            let sent = |seq| service.progress.send_modify(|progress| progress.wire_sent = seq);
-            let newest = || {
-                let signed = service.audit.newest()?;
-                Some(Stamp { size: signed.size, root: signed.root })
-            };
-            let stopped = |why| service.progress.send_modify(|progress| progress.wire_stopped = why);
-            match writer::keep_running(Arc::clone(&service.desk), newest, sent, stopped).await {}
-        })
+    async fn write_wire(self: Arc<Self>) -> Infallible {
+        let sent = |seq| self.progress.send_modify(|progress| progress.wire_sent = seq);
+        let newest = || {
+            let signed = self.audit.newest()?;
+            Some(Stamp { size: signed.size, root: signed.root })
+        };
+        let stopped = |why| self.progress.send_modify(|progress| progress.wire_stopped = why);
+        writer::keep_running(Arc::clone(&self.desk), newest, sent, stopped).await
     }
 
     /// Folds for ever: a log that fails is tried again, a store that is damaged is folded anew, and where the two

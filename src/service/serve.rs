@@ -62,8 +62,12 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         return super::public::serve(&config, entrance, stop, &told).await;
     }
     let (url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
-    let log = open_log(&config).await?;
-    let service = open(&config, log).await?;
+    let opening = async { open(&config, open_log(&config).await?).await };
+    // Folding a long log anew takes minutes, and NATS may be away.
+    let service = tokio::select! {
+        service = opening => service?,
+        () = stopped(stop.subscribe()) => return Ok(()),
+    };
     let over = tokio::spawn(stop_once(service.store.given_up(), stop.clone()));
     if service.desk.halted().is_none() {
         propose(&service, &config).await?;
@@ -98,6 +102,13 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         _ = &mut catching_up => {}
         // It serves all the same, so that operators can be told why it isn't ready; and what halts it may pass.
         () = service.desk.until_halted() => {}
+        () = stopped(stop.subscribe()) => {}
+    }
+    if *stop.borrow() {
+        keeping.iter().chain([&over, &catching_up]).for_each(tokio::task::JoinHandle::abort);
+        service.stop().await;
+        tracing::info!("stopped before it was ready");
+        return again_where(&service.store, at, &told);
     }
 
     let answers = match (&config.log.kind, options.parts.contains(&Part::Desk)) {
@@ -111,16 +122,21 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     ready(&url)?;
 
     http::serve(entrance, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
-    if let Some(answers) = answers {
-        answers.await??;
-    }
+    // Whatever comes of it, the rest is ended in order.
+    let answered = match answers {
+        Some(answers) => match answers.await {
+            Ok(answered) => answered,
+            Err(gone) => Err(gone.into()),
+        },
+        None => Ok(()),
+    };
     keeping.iter().chain([&over, &catching_up]).for_each(tokio::task::JoinHandle::abort);
     if let Some(couriers) = couriers {
         couriers.stop().await;
     }
     service.stop().await;
     tracing::info!("stopped");
-    again_where(&service.store, at, &told)
+    answered.and_then(|()| again_where(&service.store, at, &told))
 }
 
 /// Has the process stop once the folded state was given up.

@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use tokio::sync::watch;
 
 use super::{Store, StoreError};
-use crate::log::Seq;
 
 /// What follows the name of a folder that was set aside, before a number.
 const SET_ASIDE: &str = ".set-aside-";
@@ -36,10 +35,10 @@ impl Store {
         std::fs::remove_file(&marker).map_err(failed)
     }
 
-    /// Remembers that words that were erased by the event at `seq` may be left in old pages of this folder. In one
-    /// that was folded from a log that had them erased already there are none.
-    pub(super) fn may_hold_erased(&self, seq: Seq, standing: bool) -> Result<(), StoreError> {
-        let clean = seq <= self.born.load(Ordering::Relaxed) && !standing;
+    /// Remembers that erased words may be left in old pages of this folder. In a new one into which none of what is erased
+    /// was `folded` with its words there are none.
+    pub(super) fn may_hold_erased(&self, folded: bool) -> Result<(), StoreError> {
+        let clean = self.is_new.load(Ordering::Relaxed) && !folded;
         if clean && all_set_aside(&self.path).is_empty() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
 //! The board: articles by newest change, with stable cursors.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, PoisonError};
 
 use copydesk_article::article::{Article, Stage, Status};
@@ -10,6 +10,7 @@ use copydesk_article::newsroom::{Newsroom, Person};
 use copydesk_article::text::{Text, folded};
 use copydesk_article::workflow::{Assignment, Held, Restriction};
 use serde::{Deserialize, Serialize};
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::{Store, StoreError, pieces};
@@ -18,6 +19,9 @@ mod index;
 
 use index::Card;
 pub(super) use index::{Index, ROOM_BYTES};
+
+/// How many look along the board at once: a look at millions of rows takes a thread for as long.
+pub(super) const LOOKS: usize = 4;
 
 /// What the board keeps of an article. The stage is worked out when it is read: it turns on the rules in force.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -223,6 +227,12 @@ impl Found<'_> {
 }
 
 impl Store {
+    /// Waits for a turn to look along the board; whoever has it holds it meanwhile.
+    pub async fn turn_to_look(&self) -> Option<OwnedSemaphorePermit> {
+        // Never closed.
+        Arc::clone(&self.looks).acquire_owned().await.ok()
+    }
+
     /// The rows that a filter takes, newest change first, after a cursor; and the cursor of what follows.
     ///
     /// # Errors
@@ -258,56 +268,97 @@ impl Store {
         limit: usize,
     ) -> Result<(Vec<Arc<Row>>, Option<Key>), StoreError> {
         self.read_board()?;
-        // Held until the end: what was folded recently can't be taken out of one and put into the other meanwhile.
+        // Held over recent changes and cards: what was folded recently can't be taken out of one and put into the other
+        // meanwhile.
         let index = self.board.read().unwrap_or_else(PoisonError::into_inner);
         let newsroom = self.newsroom();
-        let mut approvals = Approvals::under(&newsroom);
-        let mut recent = self.recent().rows();
+        let recent = self.recent().rows();
         let moved: HashSet<Uuid> = recent.values().map(|row| row.article).collect();
-        if let Some(cursor) = cursor {
-            recent.retain(|at, _| *at > cursor);
-        }
-        let mut recent = recent.into_iter().map(|(at, row)| (at, Found::Recent(row))).peekable();
-        let cards = index.after(cursor).map(|(at, card)| Ok((*at, Found::Card(card))));
-        let rest = index.rest(&self.shelves.board, cursor);
-        let rest = rest.map(|found| found.map(|(at, row)| (at, Found::Row(Box::new(row)))));
-        let mut folded = cards
-            .chain(rest)
-            .filter(|found| !found.as_ref().is_ok_and(|(at, _)| moved.contains(&article_of(at))));
-        let mut next_folded = folded.next().transpose()?;
-        let (mut rows, mut last) = (Vec::new(), None);
-        loop {
-            let is_recent = match (recent.peek(), &next_folded) {
-                (None, None) => return Ok((rows, None)),
-                (Some((a, _)), Some((b, _))) => a < b,
-                (recent, _) => recent.is_some(),
-            };
-            let next = if is_recent {
-                recent.next()
-            } else {
-                std::mem::replace(&mut next_folded, folded.next().transpose()?)
-            };
-            let Some((at, found)) = next.filter(|(_, found)| found.passes(filter, &mut approvals)) else {
-                continue;
-            };
-            if rows.len() == limit {
-                return Ok((rows, last));
+        let mut look = Look {
+            store: self,
+            filter,
+            approvals: Approvals::under(&newsroom),
+            recent: recent.into_iter().filter(|(at, _)| cursor.is_none_or(|cursor| *at > cursor)).collect(),
+            limit,
+            rows: Vec::new(),
+            last: None,
+        };
+        for (at, card) in index.after(cursor).filter(|(at, _)| !moved.contains(&article_of(at))) {
+            if look.comes_upon(*at, Found::Card(card))? {
+                return Ok((look.rows, look.last));
             }
-            let row = match found {
-                Found::Recent(row) => row,
-                Found::Row(row) => Arc::from(row),
-                Found::Card(_) => {
-                    let row = self.shelves.board.get(&at)?.map(|row| decode(&row)).transpose()?;
-                    // A batch that was written meanwhile may have moved it to the front, or hidden it.
-                    let Some(row) = row.filter(|row| filter.takes(&Card::of(row), &mut approvals)) else {
-                        continue;
-                    };
-                    Arc::new(row)
-                }
-            };
-            last = Some(at);
-            rows.push(row);
         }
+        // Not over the many that have no cards: the fold would wait. What changes meanwhile goes to the front of the board,
+        // and may be missed by who looks for it here.
+        let rest = index.rest(&self.shelves.board, cursor);
+        drop(index);
+        for found in rest {
+            let (at, row) = found?;
+            if !moved.contains(&article_of(&at)) && look.comes_upon(at, Found::Row(Box::new(row)))? {
+                return Ok((look.rows, look.last));
+            }
+        }
+        let is_full = look.comes_to(None)?;
+        Ok((look.rows, look.last.filter(|_| is_full)))
+    }
+}
+
+/// A look along the board.
+struct Look<'a> {
+    store: &'a Store,
+    filter: &'a Filter,
+    approvals: Approvals<'a>,
+    /// What was folded recently and isn't come upon yet.
+    recent: BTreeMap<Key, Arc<Row>>,
+    limit: usize,
+    rows: Vec<Arc<Row>>,
+    /// Where the last of the rows stands.
+    last: Option<Key>,
+}
+
+impl Look<'_> {
+    /// Takes what was folded recently and comes before a place, or all of it. Gives whether there are more than may be.
+    fn comes_to(&mut self, place: Option<&Key>) -> Result<bool, StoreError> {
+        while let Some((at, row)) = self.recent.pop_first() {
+            if place.is_some_and(|place| at >= *place) {
+                self.recent.insert(at, row);
+                break;
+            }
+            if self.takes(at, Found::Recent(row))? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Takes what stands at a place, and what comes before it. Gives whether there are more than may be.
+    fn comes_upon(&mut self, at: Key, found: Found<'_>) -> Result<bool, StoreError> {
+        Ok(self.comes_to(Some(&at))? || self.takes(at, found)?)
+    }
+
+    fn takes(&mut self, at: Key, found: Found<'_>) -> Result<bool, StoreError> {
+        if !found.passes(self.filter, &mut self.approvals) {
+            return Ok(false);
+        }
+        if self.rows.len() == self.limit {
+            return Ok(true);
+        }
+        let row = match found {
+            Found::Recent(row) => row,
+            Found::Row(row) => Arc::from(row),
+            Found::Card(_) => {
+                let row = self.store.shelves.board.get(&at)?.map(|row| decode(&row)).transpose()?;
+                // A batch that was written meanwhile may have moved it to the front, or hidden it.
+                let Some(row) = row.filter(|row| self.filter.takes(&Card::of(row), &mut self.approvals))
+                else {
+                    return Ok(false);
+                };
+                Arc::new(row)
+            }
+        };
+        self.last = Some(at);
+        self.rows.push(row);
+        Ok(false)
     }
 }
 

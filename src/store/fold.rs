@@ -121,7 +121,6 @@ pub async fn catch_up(
     }
     let mut folder = Folder::new(store, log.identity())?;
     if store.position().seq == 0 {
-        store.born.store(end, std::sync::atomic::Ordering::Relaxed);
         folder.begins_with_nothing();
     }
     let tail = log.events().tail(store.position().seq).await?;

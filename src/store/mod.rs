@@ -17,7 +17,7 @@
 //! ([`fold::agrees`]), and then the instance stops deciding and says so.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ use copydesk_article::article::Article;
 use copydesk_article::event::{self, Time};
 use copydesk_article::newsroom::Newsroom;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{broadcast, watch};
+use tokio::sync::{Semaphore, broadcast, watch};
 use uuid::Uuid;
 
 use crate::log::Seq;
@@ -226,8 +226,10 @@ pub struct Store {
     /// Who wants to hear of each event as it is folded.
     moves: broadcast::Sender<Move>,
     path: PathBuf,
-    /// Where the log ended when folding began from nothing; 0 where state was found.
-    born: AtomicU64,
+    /// Turns to look along the board.
+    looks: Arc<Semaphore>,
+    /// Whether nothing was ever in its files that isn't in it now.
+    is_new: AtomicBool,
     /// Last, so that it goes after every other handle of sled's.
     _keeper: keeper::Keeper,
 }
@@ -333,7 +335,8 @@ impl Store {
             None => None,
         };
         let opened = if position.is_some() { Opened::Found } else { Opened::Empty };
-        if position.is_none() && !tree.is_empty() {
+        let is_new = tree.is_empty();
+        if position.is_none() && !is_new {
             // What a crash left of a store that was being cleared.
             tree.clear()?;
         }
@@ -356,7 +359,8 @@ impl Store {
             over: watch::Sender::new(false),
             moves: broadcast::Sender::new(MOVES_KEPT),
             path: path.to_owned(),
-            born: AtomicU64::new(0),
+            looks: Arc::new(Semaphore::new(board::LOOKS)),
+            is_new: AtomicBool::new(is_new),
             _keeper: keeper,
         };
         Ok((store, opened))
@@ -392,6 +396,11 @@ impl Store {
         found.ok().and_then(|found| found.clone()).unwrap_or_default()
     }
 
+    /// Notes damage that somebody came upon otherwise than by reading.
+    pub fn note_damage(&self, why: &str) {
+        self.damage.send_replace(Some(why.to_owned()));
+    }
+
     /// Notes the damage that a reader came upon.
     fn noting_damage<T>(&self, read: Result<T, StoreError>) -> Result<T, StoreError> {
         if let Err(StoreError::Damaged(why)) = &read {
@@ -410,6 +419,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Damaged`] where sled can't even clear it; [`StoreError::Failed`].
     pub fn clear(&self) -> Result<(), StoreError> {
+        self.is_new.store(false, Ordering::Relaxed);
         // What is on its way would come after; whether it arrives is all the same.
         let _ = self.writing.end();
         // The position goes first: a crash in between leaves a store that knows nothing and is folded from 0. What

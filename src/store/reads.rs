@@ -172,12 +172,18 @@ impl Store {
         self.recent().fresh(outgoing)
     }
 
-    /// What is scheduled, the next first, at most `limit`.
+    /// What is scheduled, the next first, at most `limit`: without the articles that are set aside, of which nobody can
+    /// tell here whether they still are.
     ///
     /// # Errors
     /// [`StoreError::Failed`], [`StoreError::Damaged`].
     pub fn due(&self, limit: usize) -> Result<Vec<(Time, Uuid)>, StoreError> {
-        let (mut due, moved) = self.recent().due();
+        let (mut due, mut moved) = self.recent().due();
+        if self.position().aside > 0 {
+            let aside = self.all_aside()?;
+            due.retain(|(_, id)| !aside.contains_key(id));
+            moved.extend(aside.into_keys());
+        }
         let folded = self.shelves.due.scan(&[]).map(|entry| {
             let (key, _) = entry?;
             let at = key.get(..8).and_then(|at| at.try_into().ok()).map(i64::from_be_bytes);

@@ -100,6 +100,11 @@ pub async fn in_group(events: &dyn Stream, group: &mut [Entry]) -> Result<HashMa
             Some(line) => line,
             None => Line::read(events, article).await?,
         };
+        // Whom it was read from may be behind whoever told of the entry.
+        if line.at(entry.seq).is_none() {
+            let why = format!("the line of article {article} is read without what stands at {}", entry.seq);
+            return Err(LogError::Unavailable(why));
+        }
         if let (Content::Erased { .. }, Some(replaced)) = (&entry.content, line.at(entry.seq)) {
             entry.content = replaced.content.clone();
         }

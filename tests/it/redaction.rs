@@ -268,6 +268,34 @@ async fn words_go_from_jetstream_and_from_an_instance_that_was_only_looking_on()
     other.stop().await;
 }
 
+/// A state in whose files the words once were says so, however it comes to be folded anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_state_that_was_cleared_in_its_place_may_hold_the_words_and_a_new_one_does_not() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let [one, cleared, new] = [0, 1, 2].map(|at| folders[at].path().join("state"));
+    let service = over(Arc::new(MemoryLog::new(5)), &one).await;
+    let article = story(&service).await;
+    let folded = async |store: &Store| {
+        copydesk::store::fold::catch_up(store, &*service.log, |_, _| {}).await.unwrap();
+    };
+    let (store, _) = Store::open(&cleared, 8 << 20).unwrap();
+    folded(&store).await;
+    send(&service, "carl", &redact(article, NAME)).await.unwrap();
+    let answer = send(&service, "eva", &confirm(article, NAME)).await.unwrap();
+    service.store.folded(answer.seq).await;
+    let events = service.log.events();
+    while !found(&*events, NAME).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    store.clear().unwrap();
+    folded(&store).await;
+    assert!(folders[1].path().join("state.holds-erased").exists());
+    let (store, _) = Store::open(&new, 8 << 20).unwrap();
+    folded(&store).await;
+    assert!(!folders[2].path().join("state.holds-erased").exists());
+    service.stop().await;
+}
+
 /// Killed after the event was written and before anything was erased: another instance finishes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crash_left_is_erased_by_whoever_comes_next() {

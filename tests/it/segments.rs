@@ -180,6 +180,23 @@ fn assert_refused(folder: &Path, laid_out: &BTreeMap<PathBuf, Vec<u8>>, what: &s
 
 // ---- torn writes
 
+/// As a backup is put back: what stood there for a moment was answered, and then is erased as what it was.
+#[tokio::test]
+async fn what_is_put_back_as_erased_at_the_end_is_found_there_when_the_log_is_opened_again() {
+    let scratch = Scratch::new();
+    for hash in [[7; 32], [9; 32]] {
+        let (log, _) = SegmentsLog::open(&scratch.path().join("log"), Options::default()).unwrap();
+        let events = log.events();
+        let end = events.end().await.unwrap();
+        let put_back = message("a", &end.to_string(), copydesk::log::PLACEHOLDER);
+        events.try_append(&put_back, Expect::Stream(end)).await.unwrap();
+        events.erase_as(end + 1, hash).await.unwrap();
+        let entry = events.get(end + 1).await.unwrap().unwrap();
+        assert_eq!(entry.content, Content::Erased { sha256: Some(hash) });
+        drop((log, events));
+    }
+}
+
 #[tokio::test]
 async fn a_torn_tail_is_cut_at_whatever_byte_it_is_torn() {
     let scratch = Scratch::new();

@@ -200,6 +200,63 @@ async fn garbage_is_passed_over_and_an_event_of_a_newer_build_sets_its_article_a
     service.stop().await;
 }
 
+/// Puts an event of a newer build on the line of an article that has one event.
+async fn outdated(service: &Service, article: Uuid, first: u64) {
+    service.store.folded(first).await;
+    let mut newer = stored(service, first).await;
+    let version = service.store.article(article).unwrap().unwrap().article.version;
+    newer["articleversion"] = json!(version + 1);
+    newer["type"] = json!("copydesk.article.illustrated");
+    put(&*service.log, &article.to_string(), newer.to_string().into_bytes()).await;
+    service.store.folded(service.log.events().end().await.unwrap()).await;
+    assert!(service.store.aside(article).unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_lost_its_tail_is_found_out_though_an_article_is_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let (log, yesterday) = (folder.path().join("log"), folder.path().join("yesterday"));
+    let one = service(folder.path()).await;
+    let story = send(&one, "ana", &draft("One story.")).await.unwrap();
+    outdated(&one, story.article, story.seq).await;
+    one.stop().await;
+    drop(one);
+    let copied = std::process::Command::new("cp").arg("-a").args([&log, &yesterday]).status().unwrap();
+    assert!(copied.success());
+    let one = service(folder.path()).await;
+    assert_eq!(one.desk.halted(), None);
+    send(&one, "ana", &draft("Another story.")).await.unwrap();
+    one.stop().await;
+    drop(one);
+    std::fs::remove_dir_all(&log).unwrap();
+    std::fs::rename(&yesterday, &log).unwrap();
+    let one = opened(folder.path()).await;
+    assert!(one.desk.halted().is_some_and(|why| why.contains("its tail is lost")));
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_article_set_aside_is_not_due() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let story = send(&service, "ana", &draft("One story.")).await.unwrap();
+    let at = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    for (actor, kind, data) in
+        [("ana", "submit", json!({})), ("eva", "approve", json!({})), ("pia", "publish", json!({"at": at}))]
+    {
+        let command =
+            json!({"id": Uuid::new_v4(), "type": kind, "article": story.article, "base": 1, "data": data});
+        let answer = send(&service, actor, &command).await.unwrap();
+        service.store.folded(answer.seq).await;
+    }
+    assert_eq!(service.store.due(10).unwrap().len(), 1);
+    outdated(&service, story.article, story.seq).await;
+    assert_eq!(service.store.due(10).unwrap(), []);
+    service.store.flush().await.unwrap();
+    assert_eq!(service.store.due(10).unwrap(), []);
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edition_of_a_newer_build_stops_the_wire_rather_than_being_passed_over() {
     let folder = tempfile::tempdir().unwrap();

@@ -142,6 +142,7 @@ impl Wire {
 #[async_trait]
 impl Line for Wire {
     type New = Arc<Frame>;
+    const IS_STAFF: bool = false;
 
     fn new_one(&mut self, new: &Arc<Frame>) -> Result<(Seq, Option<Bytes>), Ended> {
         Ok((new.told.wire_seq, self.wants(&new.told).then(|| new.bytes.clone())))

@@ -26,6 +26,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use super::Gateway;
@@ -37,6 +38,8 @@ pub(super) mod moves;
 
 /// How many readers may follow lines at once; the others are told that it is `busy`.
 pub const FOLLOWERS: usize = 8192;
+/// How many of those places are kept for staff.
+const STAFF: usize = 512;
 /// How many entries are read from the log at once for those who read what was before; the others wait for their turn.
 const READING: usize = 64;
 /// How many entries each of them reads ahead.
@@ -44,8 +47,11 @@ const AHEAD: usize = 2;
 /// How many may be on their way through what was before; the others wait until one of them is done. Each keeps the
 /// entries read ahead and what the connection takes before it is sent ([`super::server`]).
 const CATCHING_UP: usize = 1024;
-/// How many of them may keep what they fold on the way.
-const FOLDING: usize = 64;
+/// How many of the staff may: they keep what they fold on the way, a few megabytes each.
+const FOLDING: usize = 32;
+/// How long one of the public has their turn at most: who takes a little now and then would keep it for as long as they
+/// like.
+const LONGEST_TURN: Duration = Duration::from_secs(30);
 /// How often a reader hears something, so that neither side takes the other for gone.
 const BEAT: Duration = Duration::from_secs(15);
 /// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
@@ -56,7 +62,8 @@ const HEARTBEAT: &[u8] = b":\n\n";
 /// The places for those who follow lines, and the turns to read what was before.
 #[derive(Debug, Clone)]
 pub struct Followers {
-    places: Arc<Semaphore>,
+    readers: Arc<Semaphore>,
+    staff: Arc<Semaphore>,
     reading: Arc<Semaphore>,
     catching_up: Arc<Semaphore>,
     folding: Arc<Semaphore>,
@@ -64,21 +71,24 @@ pub struct Followers {
 
 impl Default for Followers {
     fn default() -> Self {
-        let [places, reading, catching_up, folding] =
-            [FOLLOWERS, READING, CATCHING_UP, FOLDING].map(|most| Arc::new(Semaphore::new(most)));
-        Self { places, reading, catching_up, folding }
+        let places = [FOLLOWERS - STAFF, STAFF, READING, CATCHING_UP, FOLDING];
+        let [readers, staff, reading, catching_up, folding] =
+            places.map(|most| Arc::new(Semaphore::new(most)));
+        Self { readers, staff, reading, catching_up, folding }
     }
 }
 
 impl Followers {
     /// How many there are.
     pub fn now(&self) -> u64 {
-        u64::try_from(FOLLOWERS.saturating_sub(self.places.available_permits())).unwrap_or(0)
+        let free = self.readers.available_permits() + self.staff.available_permits();
+        u64::try_from(FOLLOWERS.saturating_sub(free)).unwrap_or(0)
     }
 
-    fn place(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    fn place<L: Line>(&self) -> Result<OwnedSemaphorePermit, Problem> {
         let busy = |_| Problem::new(Code::Busy, "as many streams are open here as there may be: try again");
-        Arc::clone(&self.places).try_acquire_owned().map_err(busy)
+        let places = if L::IS_STAFF { &self.staff } else { &self.readers };
+        Arc::clone(places).try_acquire_owned().map_err(busy)
     }
 }
 
@@ -90,8 +100,8 @@ struct Ended;
 trait Line: Send + 'static {
     /// What is new, as it comes to all.
     type New: Clone + Send + 'static;
-    /// Whether it keeps what it folds on the way through what was before.
-    const FOLDS: bool = false;
+    /// Whether it is for staff: they have places of their own, and keep what they fold on the way through what was before.
+    const IS_STAFF: bool;
 
     /// Where something new stands in the stream, and what the reader is told of it, if anything.
     fn new_one(&mut self, new: &Self::New) -> Result<(Seq, Option<Bytes>), Ended>;
@@ -114,28 +124,43 @@ struct Past {
     entries: BoxStream<'static, Result<Option<Entry>, LogError>>,
     /// Where the reader's turn comes from, and the turn once they have it.
     turns: Arc<Semaphore>,
-    turn: Option<OwnedSemaphorePermit>,
+    longest_turn: Duration,
+    turn: Option<Own<()>>,
+}
+
+/// A task that ends with whoever it is for.
+struct Own<T>(JoinHandle<T>);
+
+impl<T> Drop for Own<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Past {
     /// One by one, and not in the log's groups: those are megabytes.
     fn new<L: Line>(line: &L, range: RangeInclusive<Seq>, followers: &Followers) -> Self {
         let (entries, reading) = (line.entries(), Arc::clone(&followers.reading));
-        let turns = if L::FOLDS { &followers.folding } else { &followers.catching_up };
+        let (turns, longest_turn) = match L::IS_STAFF {
+            // What they keep is theirs until they have it all.
+            true => (&followers.folding, Duration::MAX),
+            false => (&followers.catching_up, LONGEST_TURN),
+        };
         let read = move |seq| {
             let (entries, reading) = (Arc::clone(&entries), Arc::clone(&reading));
             // On a task of its own: of a reader who takes nothing nobody would go on with it, and it would keep its
             // turn, here or in the log, for as long as they like.
-            let read = tokio::spawn(async move {
+            let mut read = Own(tokio::spawn(async move {
                 // Never closed.
                 let _turn = reading.acquire_owned().await.ok();
                 entries.get(seq).await
-            });
-            async move { read.await.unwrap_or_else(|gone| Err(LogError::Unavailable(gone.to_string()))) }
+            }));
+            async move { (&mut read.0).await.unwrap_or_else(|gone| Err(LogError::Unavailable(gone.to_string()))) }
         };
         Self {
             entries: stream::iter(range).map(read).buffered(AHEAD).boxed(),
             turns: Arc::clone(turns),
+            longest_turn,
             turn: None,
         }
     }
@@ -144,7 +169,12 @@ impl Past {
     async fn next(&mut self) -> Option<Result<Option<Entry>, LogError>> {
         if self.turn.is_none() {
             // Never closed.
-            self.turn = Arc::clone(&self.turns).acquire_owned().await.ok();
+            let turn = Arc::clone(&self.turns).acquire_owned().await;
+            let longest = self.longest_turn;
+            self.turn = Some(Own(tokio::spawn(async move {
+                tokio::time::sleep(longest).await;
+                drop(turn);
+            })));
         }
         self.entries.next().await
     }
@@ -189,7 +219,7 @@ fn follow<L: Line>(
     beat.reset();
     let folded = line.folded();
     let mut follower = Follower {
-        _place: gateway.followers.place()?,
+        _place: gateway.followers.place::<L>()?,
         closing: gateway.health.draining(),
         pass,
         new,
@@ -340,6 +370,7 @@ mod tests {
     #[async_trait]
     impl Line for Events {
         type New = ();
+        const IS_STAFF: bool = false;
 
         fn new_one(&mut self, (): &()) -> Result<(Seq, Option<Bytes>), Ended> {
             Err(Ended)

@@ -160,7 +160,7 @@ impl Events {
 #[async_trait]
 impl Line for Events {
     type New = Move;
-    const FOLDS: bool = true;
+    const IS_STAFF: bool = true;
 
     fn new_one(&mut self, new: &Move) -> Result<(Seq, Option<Bytes>), Ended> {
         Ok((new.seq, self.tell(new, &new.article)?))

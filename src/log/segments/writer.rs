@@ -407,8 +407,9 @@ impl Writer {
                 }
             }
             index.last.extend(group.last);
+            // Under the lock: whoever finds the newest on a subject must find it within the end.
+            self.shared.progress.send_modify(|progress| progress.end = newest.0);
         }
-        self.shared.progress.send_modify(|progress| progress.end = newest.0);
         self.pace.unclaimed = Some(newest);
         self.pace.unclaimed_since.get_or_insert_with(Instant::now);
     }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::FoldError;
 use super::step::{Step, advance, advance_by, body_bytes, erased, goes_on_wire, hash, leaf};
-use crate::log::{Content, Entry, Stream};
+use crate::log::{Content, Entry, Seq, Stream};
 use crate::merkle::Leaf;
 use crate::store::prepared::{Made, Prepared};
 use crate::store::recent::Recent;
@@ -38,6 +38,8 @@ pub struct Folder<'a> {
     aside: HashSet<Uuid>,
     /// The lines of the articles of which something in the present group was erased.
     lines: HashMap<Uuid, Line>,
+    /// Where it came upon what was erased already.
+    erased: HashSet<Seq>,
     /// The present event's digest, where it was understood: then its envelope needn't be read once more for its leaf.
     digest: Option<Option<event::Hash>>,
 }
@@ -58,6 +60,7 @@ impl<'a> Folder<'a> {
             kept: HashMap::new(),
             aside,
             lines: HashMap::new(),
+            erased: HashSet::new(),
             digest: None,
         })
     }
@@ -103,6 +106,8 @@ impl<'a> Folder<'a> {
         let erased: Vec<_> = entries.iter().map(erased).collect();
         // Only what was erased is replaced, of which nothing was made.
         self.lines = redacted::in_group(events, &mut entries).await?;
+        let gone = entries.iter().zip(&erased).filter(|(_, erased)| erased.is_some());
+        self.erased.extend(gone.map(|(entry, _)| entry.seq));
         self.apply(&entries, made, &erased, hash)?;
         Ok(())
     }
@@ -250,7 +255,8 @@ impl<'a> Folder<'a> {
                 }
             }
         }
-        self.store.may_hold_erased(entry.seq, line.standing)?;
+        let is_known = |seq: &Seq| *seq > entry.seq || self.erased.contains(seq);
+        self.store.may_hold_erased(line.standing || !line.replaced.iter().all(is_known))?;
         if let Some(stored) = state {
             self.take_event(entry, before, stored, event, group);
             group.redacted(id, entry.seq, snapshots);

@@ -282,8 +282,8 @@ impl House {
     }
 }
 
-/// How much more memory an instance may take for readers who take nothing, in bytes: what was before is read to 64 of
-/// the staff at a time, with articles of a MiB, and other things go on meanwhile.
+/// How much more memory an instance may take for readers who take nothing, in bytes: what was before is read to 32 of
+/// the staff at a time, with articles of a MiB by their words, and other things go on meanwhile.
 const MOST_FOR_IDLE_BYTES: u64 = (96 + 64 * 3) << 20;
 
 /// How long connections are cut half-way: each carries something in that time.
