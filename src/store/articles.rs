@@ -38,6 +38,9 @@ struct Head {
     updated: Time,
     fields: Fields,
     order: Vec<BlockId>,
+    /// How many claims and queries there are: sled may have lost a leaf with some and kept what points nowhere else.
+    claims: usize,
+    queries: usize,
     approvals: Vec<Approval>,
     submitted: bool,
     spiked: bool,
@@ -77,6 +80,8 @@ impl Head {
             updated: article.updated,
             fields: article.fields.clone(),
             order: article.blocks.iter().map(|block| block.id).collect(),
+            claims: article.claims.len(),
+            queries: article.queries.len(),
             approvals: article.approvals.clone(),
             submitted: article.submitted,
             spiked: article.spiked,
@@ -226,6 +231,12 @@ fn read_parts(shelf: &Shelf, place: Place, id: Uuid) -> Result<Stored, StoreErro
     }
     let missing = |what: &str| StoreError::Damaged(format!("article {id} lacks its {what}"));
     let head = head.ok_or_else(|| missing("head"))?;
+    if claims.len() != head.claims {
+        return Err(missing("claims"));
+    }
+    if queries.len() != head.queries {
+        return Err(missing("queries"));
+    }
     let order = head.order.iter().map(|block| blocks.remove(block).ok_or_else(|| missing("blocks")));
     let article = Article {
         id,

@@ -225,7 +225,8 @@ async fn a_log_that_lost_its_tail_is_found_out_though_an_article_is_set_aside() 
     assert!(copied.success());
     let one = service(folder.path()).await;
     assert_eq!(one.desk.halted(), None);
-    send(&one, "ana", &draft("Another story.")).await.unwrap();
+    let another = send(&one, "ana", &draft("Another story.")).await.unwrap();
+    one.store.folded(another.seq).await;
     one.stop().await;
     drop(one);
     std::fs::remove_dir_all(&log).unwrap();
@@ -233,6 +234,60 @@ async fn a_log_that_lost_its_tail_is_found_out_though_an_article_is_set_aside() 
     let one = opened(folder.path()).await;
     assert!(one.desk.halted().is_some_and(|why| why.contains("its tail is lost")));
     one.stop().await;
+}
+
+/// As sled gives old pages for new ones where its file is damaged: all of the article's keys that are kept under its state,
+/// and those of its queries alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_article_of_which_sled_gives_what_it_was_before_is_folded_anew_and_not_set_aside() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    let one = service(folder.path()).await;
+    let story = send(&one, "ana", &draft("One story.")).await.unwrap();
+    one.stop().await;
+    drop(one);
+    type Pairs = Vec<(sled::IVec, sled::IVec)>;
+    let pairs = |state: &Path| -> Pairs {
+        let db = sled::open(state).unwrap();
+        db.iter().map(Result::unwrap).filter(|(key, _)| key.first() == Some(&b'a')).collect()
+    };
+    let before = pairs(&state);
+    let ask =
+        || json!({"id": Uuid::new_v4(), "type": "ask", "article": story.article, "data": {"text": "Why?"}});
+    for is_query in [false, true] {
+        let one = service(folder.path()).await;
+        send(&one, "eva", &ask()).await.unwrap();
+        let asked = send(&one, "eva", &ask()).await.unwrap();
+        one.store.folded(asked.seq).await;
+        one.stop().await;
+        drop(one);
+        let after = pairs(&state);
+        let db = sled::open(&state).unwrap();
+        for (key, value) in after {
+            let was = before.iter().find(|(known, _)| *known == key).map(|(_, was)| was.clone());
+            let queries = key.get(key.len() - 5) == Some(&b'q');
+            match was {
+                None if queries => drop(db.remove(&key).unwrap()),
+                Some(was) if !is_query && was != value => drop(db.insert(&key, was).unwrap()),
+                _ => {}
+            }
+        }
+        drop(db);
+        let one = service(folder.path()).await;
+        let answered = loop {
+            match send(&one, "eva", &ask()).await {
+                Ok(answered) => break answered,
+                Err(problem) => assert_eq!(problem.code.status(), 503, "{problem:?}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        one.store.folded(answered.seq).await;
+        assert_eq!(one.store.aside(story.article).unwrap(), None);
+        let article = one.store.article(story.article).unwrap().unwrap().article;
+        assert_eq!(article.queries.len() as u32, article.version - 1);
+        one.check_fold().await.unwrap();
+        one.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -314,6 +369,7 @@ async fn a_later_edition_of_an_article_set_aside_stops_the_wire_rather_than_bein
     newer["type"] = json!("copydesk.article.illustrated");
     put(&*service.log, &one.article.to_string(), newer.to_string().into_bytes()).await;
     let (_, third) = published(&service, "A third story.").await;
+    service.store.folded(third).await;
     assert!(service.store.aside(one.article).unwrap().is_some_and(|aside| !aside.on_wire));
     sent(&service, third).await;
     assert_eq!(service.log.wire().end().await.unwrap(), 2, "what isn't for readers doesn't stop the wire");

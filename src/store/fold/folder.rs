@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::FoldError;
 use super::step::{Step, advance, advance_by, body_bytes, erased, goes_on_wire, hash, leaf};
-use crate::log::{Content, Entry, Seq, Stream};
+use crate::log::{Content, Entry, LogError, Seq, Stream};
 use crate::merkle::Leaf;
 use crate::store::prepared::{Made, Prepared};
 use crate::store::recent::Recent;
@@ -40,6 +40,8 @@ pub struct Folder<'a> {
     lines: HashMap<Uuid, Line>,
     /// Where it came upon what was erased already.
     erased: HashSet<Seq>,
+    /// What the present group set aside, and where.
+    doubted: Vec<(Uuid, Seq)>,
     /// The present event's digest, where it was understood: then its envelope needn't be read once more for its leaf.
     digest: Option<Option<event::Hash>>,
 }
@@ -61,6 +63,7 @@ impl<'a> Folder<'a> {
             aside,
             lines: HashMap::new(),
             erased: HashSet::new(),
+            doubted: Vec::new(),
             digest: None,
         })
     }
@@ -109,6 +112,12 @@ impl<'a> Folder<'a> {
         let gone = entries.iter().zip(&erased).filter(|(_, erased)| erased.is_some());
         self.erased.extend(gone.map(|(entry, _)| entry.seq));
         self.apply(&entries, made, &erased, hash)?;
+        for (article, seq) in std::mem::take(&mut self.doubted) {
+            if stands(events, article, seq).await? {
+                let why = format!("article {article} is not as its events left it");
+                return Err(StoreError::Damaged(why).into());
+            }
+        }
         Ok(())
     }
 
@@ -223,6 +232,7 @@ impl<'a> Folder<'a> {
             group.send(Outgoing { seq: entry.seq, article: id, version: 0 });
         }
         self.aside.insert(id);
+        self.doubted.push((id, entry.seq));
         position.aside += 1;
     }
 
@@ -351,6 +361,21 @@ impl<'a> Folder<'a> {
             all.insert(id);
         }
     }
+}
+
+/// Whether an article's own line folds up to a position, so that it is its state in sled that is wrong: of a damaged
+/// file sled may give an old page for a new one.
+async fn stands(events: &dyn Stream, article: Uuid, seq: Seq) -> Result<bool, LogError> {
+    let line = Line::read(events, article).await?;
+    let mut state: Option<Stored> = None;
+    for entry in line.entries.iter().filter(|entry| entry.seq <= seq) {
+        state = match advance(state.as_ref(), entry) {
+            Step::Event(stored, _) => Some(stored),
+            Step::Passed => state.map(|state| Stored { seq: entry.seq, ..state }),
+            Step::Aside { .. } => return Ok(false),
+        };
+    }
+    Ok(true)
 }
 
 /// The first thousand are listed; all are counted.
