@@ -19,12 +19,12 @@ use copydesk_article::redaction::{Erasing, OnTheWire, Standing};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::on_the_wire::message_of;
 use super::{At, Desk, Known, unavailable};
 use crate::evidence;
 use crate::log::{Content, Entry, LogError, Seq, Stream};
 use crate::store::StoreError;
 use crate::store::redacted::Line;
-use crate::wire::writer;
 
 /// How long erasing waits before it tries again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -75,7 +75,7 @@ impl Desk {
         let (mut last, mut after) = (String::new(), 0);
         for standing in line.iter().filter(|standing| standing.event.wire.is_some()) {
             // One that was erased is none of ours any more.
-            let entry = writer::message_of(&*wire, standing.seq, after).await.map_err(unavailable)?;
+            let entry = message_of(&*wire, standing.seq, after).await.map_err(unavailable)?;
             let Some(Entry { seq, content: Content::Message { body, .. }, .. }) = entry else { continue };
             after = seq;
             let Ok(ninjs) = serde_json::from_slice::<serde_json::Value>(&body) else { continue };

@@ -41,6 +41,7 @@ pub mod erasing;
 mod lanes;
 pub mod level;
 mod newsroom;
+pub mod on_the_wire;
 mod past;
 mod sealing;
 
@@ -230,6 +231,9 @@ impl Desk {
             return Ok(if again { Attempt::Again } else { Attempt::done(first) });
         }
         if let Some(why) = &known.aside {
+            if let Some(refused) = self.outside(actor, command, known) {
+                return Err(refused);
+            }
             let detail = format!("the article holds an event that this build doesn't understand ({why})");
             return Err(Problem::new(Code::SetAside, detail));
         }

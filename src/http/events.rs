@@ -86,6 +86,7 @@ pub(super) async fn history(
     wait_for_min_seq(&reader.desk, &params).await?;
     reader.sees(id)?;
     let line = Line::read(&*reader.desk.log().events(), id).await.map_err(unavailable)?;
+    reader.sees_line(id, &line.entries)?;
     let mut entries = line.entries;
     for entry in &mut entries {
         if let Content::Message { body, .. } = &mut entry.content

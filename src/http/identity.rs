@@ -10,6 +10,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use copydesk_article::article::Article;
+use copydesk_article::command::Data;
+use copydesk_article::event::{self, Read};
 use copydesk_article::ids::is_actor_name;
 use copydesk_article::newsroom::{Newsroom, Person, PersonKind, Role};
 use copydesk_article::problem::{Code, Problem};
@@ -19,6 +21,8 @@ use super::problem::Refusal;
 use super::then::unreadable;
 use super::{Gateway, no_such_route};
 use crate::desk::{Desk, Halt};
+use crate::log::{Content, Entry};
+use crate::store::Aside;
 use crate::tokens::Pass;
 
 /// Whose a bearer token is; none where nobody has it.
@@ -165,6 +169,28 @@ impl Reader {
         match stored.is_none_or(|stored| stored.article.may_be_seen_by(&self.actor, &self.person)) {
             true => Ok(()),
             false => Err(Problem::not_found()),
+        }
+    }
+
+    /// That nothing on an article's line since it was set aside may have restricted it: who may see it then can't be told
+    /// by this build, but for those who may see everything.
+    ///
+    /// # Errors
+    /// `not_found`, `log_unavailable`.
+    pub(super) fn sees_line(&self, article: Uuid, line: &[Entry]) -> Result<(), Problem> {
+        let restricts = |entry: &Entry| {
+            let Content::Message { body, .. } = &entry.content else { return false };
+            match event::read(&entry.subject, body) {
+                Read::Event(event) => matches!(event.data, Data::Restricted(_)),
+                Read::NotUnderstood { frozen, .. } => frozen.kind.starts_with("copydesk.article.restricted"),
+                _ => false,
+            }
+        };
+        let aside = self.desk.store().aside(article).map_err(unreadable)?;
+        let since = |aside: Aside| line.iter().any(|entry| entry.seq >= aside.seq && restricts(entry));
+        match aside.is_some_and(since) && !self.person.holds(&[Role::Chief, Role::Auditor]) {
+            true => Err(Problem::not_found()),
+            false => Ok(()),
         }
     }
 

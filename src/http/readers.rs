@@ -230,8 +230,17 @@ async fn answer(
     Ok(respond(headers, &answer.rendered, &answer.made))
 }
 
+/// What readers are shown.
+///
+/// # Errors
+/// `behind` while the wire is folded anew.
 pub(super) fn of(gateway: &Gateway) -> Result<&Readers, Problem> {
-    gateway.readers.as_ref().ok_or_else(no_such_route)
+    let readers = gateway.readers.as_ref().ok_or_else(no_such_route)?;
+    if !readers.editions.is_whole() {
+        let detail = "this instance is folding the wire anew: try again, or ask another";
+        return Err(Problem::new(Code::Behind, detail));
+    }
+    Ok(readers)
 }
 
 pub(super) fn unreadable(error: &store::Error) -> Problem {

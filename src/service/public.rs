@@ -19,15 +19,13 @@ use crate::config::Config;
 use crate::http::server::Entrance;
 use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
 use crate::log::jetstream::WireAlone;
-use crate::log::{Clock, LogError, Seq};
+use crate::log::{Clock, LogError};
 use crate::metrics::Metrics;
 use crate::nats;
 use crate::store::Store;
 
 /// How long the fold waits before it reads the wire again.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How often a process that starts looks how far the fold has come.
-const LOOK: Duration = Duration::from_millis(20);
 
 /// The wire, folded into the public state.
 #[derive(Clone)]
@@ -70,6 +68,7 @@ impl WireFold {
 
     async fn fold(&self) -> Result<Infallible, Halt> {
         let waits = |error: LogError| Halt::Waits(error.to_string());
+        self.editions.begin().await.map_err(waits)?;
         let tail = self.editions.wire().tail(self.editions.public().position().seq).await;
         let mut tail = tail.map_err(waits)?;
         self.progress.send_modify(|progress| progress.public_stopped = None);
@@ -80,13 +79,6 @@ impl WireFold {
             })?;
         }
         Err(Halt::Waits("the wire's tail ended".to_owned()))
-    }
-
-    /// Returns once everything up to a position is folded.
-    async fn folded(&self, seq: Seq) {
-        while self.editions.public().position().seq < seq {
-            self.clock.sleep(LOOK).await;
-        }
     }
 }
 
@@ -148,7 +140,7 @@ pub(super) async fn serve(
     let over = tokio::spawn(stop_once(store.given_up(), stop.clone()));
     let mut stopping = stop.subscribe();
     tokio::select! {
-        () = folding.folded(end) => gateway.health.set_caught_up(),
+        () = folding.editions.folded(end) => gateway.health.set_caught_up(),
         _ = stopping.wait_for(|stop| *stop) => {}
     }
     ready(&process_url)?;

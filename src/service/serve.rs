@@ -94,8 +94,15 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &book));
     let end = service.log.events().end().await?;
     let (store, health) = (Arc::clone(&service.store), Arc::clone(&gateway.health));
+    // Readers too see nothing before it is whole: folded anew from the wire's beginning, it would show for a while what was
+    // withdrawn since.
+    let wire_end = service.log.wire().end().await?;
+    let (editions, is_feed) = (service.editions.clone(), options.parts.contains(&Part::Feed));
     let mut catching_up = tokio::spawn(async move {
         store.folded(end).await;
+        if is_feed {
+            editions.folded(wire_end).await;
+        }
         health.set_caught_up();
     });
     tokio::select! {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::extract::State;
@@ -18,10 +20,12 @@ use crate::http::json_line::one_line;
 use crate::http::problem::Refusal;
 use crate::http::query::Params;
 use crate::http::{Gateway, readers};
-use crate::log::{Content, Entry, Seq, Stream, TAIL_GROUP};
+use crate::log::{Content, Entry, LogError, Seq, Stream, TAIL_GROUP};
 
 /// How many editions are kept for readers who are slow to take them: more than one group of the wire.
 const KEPT: usize = 2 * TAIL_GROUP;
+/// How often whoever waits looks how far the fold has come.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// An edition as every reader of the stream gets it.
 struct Frame {
@@ -42,6 +46,9 @@ pub struct Editions {
     public: Arc<Public>,
     wire: Arc<dyn Stream>,
     new: broadcast::Sender<Arc<Frame>>,
+    /// How far the wire was folded once, or was there when it was begun with: what is folded anew up to there is no news,
+    /// and until then it isn't whole.
+    known: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Editions {
@@ -53,7 +60,31 @@ impl fmt::Debug for Editions {
 impl Editions {
     /// Nobody follows yet.
     pub fn new(public: Arc<Public>, wire: Arc<dyn Stream>) -> Self {
-        Self { public, wire, new: broadcast::Sender::new(KEPT) }
+        Self { public, wire, new: broadcast::Sender::new(KEPT), known: Arc::default() }
+    }
+
+    /// The wire is about to be folded, from its beginning where nothing of it is: then nobody is shown anything of it
+    /// before its present end, for what was withdrawn since would be there for a while.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn begin(&self) -> Result<(), LogError> {
+        if self.public.position().seq == 0 {
+            self.known.fetch_max(self.wire.end().await?, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Whether what is folded is no older than what was shown before.
+    pub fn is_whole(&self) -> bool {
+        self.public.position().seq >= self.known.load(Ordering::Acquire)
+    }
+
+    /// Returns once everything up to a position is folded.
+    pub async fn folded(&self, seq: Seq) {
+        while self.public.position().seq < seq {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// What is folded of it.
@@ -72,13 +103,19 @@ impl Editions {
     /// As [`Public::apply`].
     pub fn show(&self, group: Vec<Entry>) -> Result<Applied, store::Error> {
         let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
-        self.public.apply_telling(&messages, |told| {
+        let known = self.known.load(Ordering::Acquire);
+        let applied = self.public.apply_telling(&messages, |told| {
+            if told.wire_seq <= known {
+                return;
+            }
             // Who comes to follow from here on finds it folded.
             if self.new.receiver_count() > 0 {
                 // Who followed may have gone meanwhile.
                 let _ = self.new.send(Arc::new(Frame::of(told)));
             }
-        })
+        })?;
+        self.known.fetch_max(self.public.position().seq, Ordering::AcqRel);
+        Ok(applied)
     }
 }
 
@@ -159,5 +196,42 @@ impl Line for Wire {
 
     fn folded(&self) -> Seq {
         self.editions.public.position().seq
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::memory::MemoryLog;
+    use crate::log::{Expect, Log, Message};
+
+    #[tokio::test]
+    async fn what_is_folded_anew_is_shown_once_it_is_as_far_as_it_was() {
+        let log = MemoryLog::new(4);
+        let wire = log.wire();
+        for end in 0..3 {
+            let (subject, id) = ("world".to_owned(), end.to_string());
+            let message = Message { subject, id, headers: Vec::new(), body: "{}".into() };
+            wire.try_append(&message, Expect::Stream(end)).await.unwrap();
+        }
+        let entry = async |seq| wire.get(seq).await.unwrap().unwrap();
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        let public = Arc::new(Public::open(&db, log.identity()).unwrap());
+        let editions = Editions::new(Arc::clone(&public), log.wire());
+        editions.begin().await.unwrap();
+        let mut whole = Vec::new();
+        for seq in 1..=3 {
+            whole.push(editions.is_whole());
+            editions.show(vec![entry(seq).await]).unwrap();
+        }
+        assert_eq!((whole, editions.is_whole()), (vec![false; 3], true));
+        // Damage was come upon, and it is folded anew: not shown before it has come as far, though nothing was begun yet.
+        public.clear().unwrap();
+        assert!(!editions.is_whole());
+        editions.begin().await.unwrap();
+        editions.show(vec![entry(1).await, entry(2).await]).unwrap();
+        assert!(!editions.is_whole());
+        editions.show(vec![entry(3).await]).unwrap();
+        assert!(editions.is_whole());
     }
 }

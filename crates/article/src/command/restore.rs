@@ -108,7 +108,11 @@ fn writers(article: &Article, then: &Article) -> BTreeSet<Arc<str>> {
     }
     let words = then.texts().flat_map(|text| text.writers().cloned());
     let fields = then.fields.0.values().map(|field| Arc::clone(&field.by));
-    words.chain(fields).chain(then.blocks.iter().map(|block| Arc::clone(&block.by))).collect()
+    let blocks = then.blocks.iter().flat_map(|block| [Some(&block.by), block.moved_by.as_ref()]);
+    // Who cut something has written by that.
+    let gone = then.deleted.values().map(|gone| &gone.by);
+    let others = then.writers.iter().chain(blocks.flatten()).chain(gone).cloned();
+    words.chain(fields).chain(others).collect()
 }
 
 impl Restored {
@@ -153,6 +157,18 @@ mod tests {
         assert_eq!(values(&then), values(&now));
         desk.ops("ana", json!([insert(None, "Newer.")]));
         assert_eq!(desk.ids()[0], "b5", "an id is never given twice");
+    }
+
+    #[test]
+    fn who_cut_something_before_the_edition_does_not_approve_the_cut_brought_back() {
+        let mut desk = Desk::drafted(&["He won.", "He denies it."]);
+        desk.ops("emil", json!([delete("b2")]));
+        desk.given("eva", restore(1));
+        desk.given("ana", json!({"type": "submit"}));
+        desk.given("carl", json!({"type": "approve"}));
+        desk.given("pia", json!({"type": "publish"}));
+        desk.given("eva", restore(2));
+        desk.refused("emil", json!({"type": "approve"}), Code::FourEyes);
     }
 
     #[test]

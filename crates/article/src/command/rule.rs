@@ -6,12 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
 use crate::change;
-use crate::claims::{self, ClaimField, ClaimState, Found, Place, Ruling, Verdict};
+use crate::claims::{self, Claim, ClaimField, ClaimState, Found, Place, Ruling, Verdict};
 use crate::event::{Event, Said};
 use crate::ids::{BlockId, ClaimId};
 use crate::json::Node;
 use crate::newsroom::Role;
-use crate::problem::{Conflict, Problem};
+use crate::problem::{Code, Conflict, Problem};
 use crate::words::Words;
 
 /// The data of `rule`.
@@ -91,6 +91,7 @@ impl Decide for Rule {
         let (quote, found) = match &self.quote {
             Some(quote) => {
                 let (quote, found) = claims::find_quoted(case.article, quote, self.place)?;
+                self.leaves(case, claim, &found)?;
                 (Some(quote).filter(|quote| *quote != claim.quote), found)
             }
             None => (None, claims::find_bound(case.article, claim)?),
@@ -111,6 +112,21 @@ impl Decide for Rule {
 }
 
 impl Rule {
+    /// New words are for where the claim's own are gone, or need another's eyes: who wrote those may not turn it to
+    /// others, and nobody one that was ruled wrong.
+    fn leaves(&self, case: &Case<'_>, claim: &Claim, found: &Found) -> Result<(), Problem> {
+        let Ok(bound) = claims::find_bound(case.article, claim) else { return Ok(()) };
+        if bound.sentence == found.sentence && bound.place == found.place {
+            return Ok(());
+        }
+        if claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse()) {
+            let detail =
+                format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
+            return Err(Problem::new(Code::VerdictAdverse, detail));
+        }
+        case.four_eyes(&bound.writers, "the sentence that the claim is on")
+    }
+
     /// A verdict is given on words seen: refused where the claim's sentence changed since `base`.
     fn sentence_unchanged(&self, case: &Case<'_>) -> Result<(), Problem> {
         let now = case.claim(self.claim)?;
@@ -219,6 +235,28 @@ mod tests {
                 "revision": 2, "by": "emil"}])
         );
         desk.given("chen", rule(2, data));
+    }
+
+    #[test]
+    fn a_claim_ruled_wrong_is_not_turned_to_other_words_while_its_own_stand() {
+        let mut desk = Desk::drafted(&["He won.", "She lost by ten votes."]);
+        desk.claim("He won");
+        desk.rule("c1", "inaccurate");
+        let away = json!({"claim": "c1", "verdict": "supported", "quote": "lost by ten votes"});
+        desk.refused("chen", rule(1, away.clone()), Code::VerdictAdverse);
+        desk.ops("emil", json!([delete("b1")]));
+        desk.given("chen", rule(2, away));
+    }
+
+    #[test]
+    fn who_wrote_a_claims_words_does_not_turn_it_to_others() {
+        let mut desk = Desk::drafted(&["He won.", "She lost by ten votes."]);
+        // A reporter, and a checker too.
+        desk.ops("cara", json!([replace("b1", "They drew.")]));
+        desk.claim("They drew");
+        let away = json!({"claim": "c1", "verdict": "supported", "quote": "lost by ten votes"});
+        desk.refused("cara", rule(2, away.clone()), Code::FourEyes);
+        desk.given("chen", rule(2, away));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::ids::BlockId;
 use crate::json::{Node, given};
 use crate::limits;
 use crate::problem::{Conflict, Problem};
-use crate::text::{self, BlockWarning, Content, Spans, Text, TextWarning, marks};
+use crate::text::{self, BlockWarning, Content, Spans, TextWarning, marks};
 use crate::words::{Shown, Words};
 
 /// A block as senders write it; which fields belong to which kind is checked by [`SentBlock::checked`].
@@ -81,10 +81,9 @@ impl SentBlock {
     pub fn checked(
         self,
         pointer: &str,
-        old: Option<&Content<Text>>,
+        old: Option<Content<Spans>>,
         dropped: &mut Vec<TextWarning>,
     ) -> Result<Content<Spans>, Problem> {
-        let old = old.map(|old| old.clone().map(|text| text.spans()));
         let kind = match (self.kind, &old) {
             (Some(kind), _) => kind,
             (None, Some(old)) => kind_of(old),

@@ -4,13 +4,16 @@ mod ops;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::ops::{Nothing, Op, SentOp, read_ops};
 use super::shape::{self, Body};
 use super::{Case, Data, Decide, Outcome, Right, within_limits};
-use crate::article::{Article, Broken};
+use crate::article::{Article, Block, Broken};
 use crate::bound;
 use crate::change::{self, Anchor, Change, Merge, Wanted};
 use crate::claims;
@@ -20,7 +23,7 @@ use crate::ids::BlockId;
 use crate::json::Node;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
-use crate::text::{self, TextWarning};
+use crate::text::{self, Content, Spans, TextWarning};
 use crate::words::debug_by_name;
 
 /// The data of `edit`.
@@ -174,6 +177,8 @@ impl Edit {
     ) -> Result<Vec<(String, Wanted)>, Problem> {
         let anchor = |after: Option<BlockId>| after.map_or(Anchor::Start, Anchor::Block);
         let mut made = 0;
+        // What earlier operations of the same command made of blocks: a field that isn't given stays as it then is.
+        let mut replaced: HashMap<BlockId, Content<Spans>> = HashMap::new();
         let wanted = |(at, op): (usize, &Op)| {
             let pointer = format!("/data/ops/{at}");
             let wanted = match op {
@@ -183,9 +188,10 @@ impl Edit {
                     Wanted::Insert { after: anchor(*after), content: content.clone() }
                 }
                 Op::Replace { block, sent } => {
-                    let old = base.block(*block).or_else(|| now.block(*block)).map(|block| &block.content);
+                    let there = || base.block(*block).or_else(|| now.block(*block));
+                    let spans = |block: &Arc<Block>| block.content.clone().map(|text| text.spans());
                     let mut from = Vec::new();
-                    let content = match old {
+                    let content = match replaced.remove(block).or_else(|| there().map(spans)) {
                         Some(old) => sent.clone().checked(&pointer, Some(old), &mut from)?,
                         None => {
                             let detail = format!("there is no block {block} at revision {}", base.revision);
@@ -193,6 +199,7 @@ impl Edit {
                         }
                     };
                     dropped.extend(from.into_iter().map(|one| (one, Some(Anchor::Block(*block)))));
+                    replaced.insert(*block, content.clone());
                     Wanted::Replace { block: *block, content }
                 }
                 Op::Delete { block } => Wanted::Delete { block: *block },

@@ -431,3 +431,15 @@ fn two_thousand_operations_on_two_thousand_blocks_are_decided_in_time() {
     desk.try_when("eva", json!({"type": "edit", "data": {"ops": ops}})).unwrap();
     assert!(start.elapsed().as_secs() < 20, "unoptimised, on a busy machine: {:?}", start.elapsed());
 }
+
+#[test]
+fn two_operations_on_a_block_in_one_command_keep_each_others_fields() {
+    let mut desk = Desk::drafted(&["One."]);
+    let image = json!({"kind": "image", "uri": "https://x.test/a.jpg", "caption": "Old", "credit": "C"});
+    desk.ops("ana", json!([{"op": "insert", "after": "b1", "block": image}]));
+    let caption = json!({"op": "replace", "block": "b2", "caption": "New"});
+    let credit = json!({"op": "replace", "block": "b2", "credit": "AP"});
+    desk.ops("ana", json!([caption, credit]));
+    let shown = serde_json::to_string(&desk.state().blocks[1].content).unwrap();
+    assert!(shown.contains("New") && shown.contains("AP") && !shown.contains("Old"), "{shown}");
+}
