@@ -49,9 +49,9 @@ const AHEAD: usize = 2;
 const CATCHING_UP: usize = 1024;
 /// How many of the staff may: they keep what they fold on the way, a few megabytes each.
 const FOLDING: usize = 32;
-/// How long one of the public has their turn at most: who takes a little now and then would keep it for as long as they
-/// like.
-const LONGEST_TURN: Duration = Duration::from_secs(30);
+/// How long a reader has their turn before another has one, and they wait for the next: who takes nothing, or a little now
+/// and then, would keep it for as long as they like.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
 /// How often a reader hears something, so that neither side takes the other for gone.
 const BEAT: Duration = Duration::from_secs(15);
 /// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
@@ -97,7 +97,7 @@ struct Ended;
 
 /// A stream of the log as a reader may see it.
 #[async_trait]
-trait Line: Send + 'static {
+trait Line: Send + Sync + 'static {
     /// What is new, as it comes to all.
     type New: Clone + Send + 'static;
     /// Whether it is for staff: they have places of their own, and keep what they fold on the way through what was before.
@@ -115,8 +115,10 @@ trait Line: Send + 'static {
     /// How far the stream is folded: what stands further on comes as something new.
     fn folded(&self) -> Seq;
 
-    /// What was before is told: from here on there is only what is new, or the past once more.
-    fn past_is_told(&mut self) {}
+    /// What to do once a reader's turn is over, whether or not they go on: throw away what they keep.
+    fn at_the_end_of_a_turn(&self) -> impl FnOnce() + Send + 'static {
+        || {}
+    }
 }
 
 /// What was before, as it is read.
@@ -124,7 +126,6 @@ struct Past {
     entries: BoxStream<'static, Result<Option<Entry>, LogError>>,
     /// Where the reader's turn comes from, and the turn once they have it.
     turns: Arc<Semaphore>,
-    longest_turn: Duration,
     turn: Option<Own<()>>,
 }
 
@@ -141,11 +142,7 @@ impl Past {
     /// One by one, and not in the log's groups: those are megabytes.
     fn new<L: Line>(line: &L, range: RangeInclusive<Seq>, followers: &Followers) -> Self {
         let (entries, reading) = (line.entries(), Arc::clone(&followers.reading));
-        let (turns, longest_turn) = match L::IS_STAFF {
-            // What they keep is theirs until they have it all.
-            true => (&followers.folding, Duration::MAX),
-            false => (&followers.catching_up, LONGEST_TURN),
-        };
+        let turns = if L::IS_STAFF { &followers.folding } else { &followers.catching_up };
         let read = move |seq| {
             let (entries, reading) = (Arc::clone(&entries), Arc::clone(&reading));
             // On a task of its own: of a reader who takes nothing nobody would go on with it, and it would keep its
@@ -160,19 +157,19 @@ impl Past {
         Self {
             entries: stream::iter(range).map(read).buffered(AHEAD).boxed(),
             turns: Arc::clone(turns),
-            longest_turn,
             turn: None,
         }
     }
 
     /// The next entry; none at the end.
-    async fn next(&mut self) -> Option<Result<Option<Entry>, LogError>> {
-        if self.turn.is_none() {
+    async fn next<L: Line>(&mut self, line: &L) -> Option<Result<Option<Entry>, LogError>> {
+        if self.turn.as_ref().is_none_or(|turn| turn.0.is_finished()) {
             // Never closed.
             let turn = Arc::clone(&self.turns).acquire_owned().await;
-            let longest = self.longest_turn;
+            let end = line.at_the_end_of_a_turn();
             self.turn = Some(Own(tokio::spawn(async move {
-                tokio::time::sleep(longest).await;
+                tokio::time::sleep(LONGEST_TURN).await;
+                end();
                 drop(turn);
             })));
         }
@@ -263,7 +260,7 @@ impl<L: Line> Follower<L> {
                 biased;
                 () = told_to_close(&mut self.closing) => return Err(Ended),
                 () = is_nobodys(&mut self.pass) => return Err(Ended),
-                old = next_old(&mut self.past), if is_reading => Came::Old(old),
+                old = next_old(&mut self.past, &self.line), if is_reading => Came::Old(old),
                 new = self.new.recv(), if !is_reading => Came::New(new),
                 _ = self.beat.tick() => return Ok(Bytes::from_static(HEARTBEAT)),
             };
@@ -284,7 +281,7 @@ impl<L: Line> Follower<L> {
             }
             None => {
                 self.past = None;
-                self.line.past_is_told();
+                self.line.at_the_end_of_a_turn()();
                 Ok(())
             }
             // The reader comes back and goes on where this ended.
@@ -314,9 +311,9 @@ impl<L: Line> Follower<L> {
 }
 
 /// The next of what was before; none at its end.
-async fn next_old(past: &mut Option<Past>) -> Option<Result<Option<Entry>, LogError>> {
+async fn next_old<L: Line>(past: &mut Option<Past>, line: &L) -> Option<Result<Option<Entry>, LogError>> {
     match past {
-        Some(past) => past.next().await,
+        Some(past) => past.next(line).await,
         None => None,
     }
 }
@@ -401,7 +398,7 @@ mod tests {
         let (line, followers) = (Events(log.events()), Followers::default());
         let mut idle: Vec<Past> = (0..200).map(|_| Past::new(&line, 1..=2, &followers)).collect();
         for past in &mut idle {
-            let _ = futures::poll!(std::pin::pin!(past.next()));
+            let _ = futures::poll!(std::pin::pin!(past.next(&line)));
         }
         let long = Duration::from_secs(20);
         let all = tokio::time::timeout(long, followers.reading.acquire_many(READING as u32)).await;

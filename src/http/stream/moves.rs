@@ -1,7 +1,7 @@
 //! `GET /v1/stream`: what moves at the desk, for staff. Never words: who did what to which article, and how it stands.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use axum::extract::State;
@@ -65,7 +65,7 @@ pub(in crate::http) async fn stream(
         article,
         assignee: params.get("assignee").map(str::to_owned),
         section: params.get("section").map(str::to_owned),
-        past: Articles::default(),
+        past: Arc::default(),
         desk: Arc::clone(&reader.desk),
         reader,
     };
@@ -81,7 +81,7 @@ struct Events {
     section: Option<String>,
     reader: Reader,
     desk: Arc<Desk>,
-    past: Articles,
+    past: Arc<Mutex<Articles>>,
 }
 
 /// Articles as they were after the last event that was read of the past.
@@ -109,6 +109,10 @@ impl Articles {
 }
 
 impl Events {
+    fn kept(&self) -> MutexGuard<'_, Articles> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the reader is told of an event, if anything: what they asked for and may see, as people, roles and
     /// restrictions are now.
     fn tell(&self, moved: &Move, now: &Article) -> Result<Option<Bytes>, Ended> {
@@ -141,9 +145,10 @@ impl Events {
         else {
             return Ok(None);
         };
-        let known = self.past.get(id).filter(|known| known.article.version + 1 == event.articleversion);
+        let known = self.kept().get(id).cloned();
+        let known = known.filter(|known| known.article.version + 1 == event.articleversion);
         let before = match (known, event.articleversion) {
-            (Some(known), _) => Some(known.clone()),
+            (Some(known), _) => Some(known),
             (None, 1) => None,
             (None, version) => {
                 let before = self.desk.as_it_was(id, At::Version(version - 1), 0).await.map_err(|_| Ended)?;
@@ -152,7 +157,7 @@ impl Events {
         };
         let Step::Event(stored, event) = advance(before.as_ref(), entry) else { return Ok(None) };
         let moved = Move::of(&event, &stored);
-        self.past.keep(stored);
+        self.kept().keep(stored);
         Ok(Some(moved))
     }
 }
@@ -189,7 +194,8 @@ impl Line for Events {
         self.desk.store().position().seq
     }
 
-    fn past_is_told(&mut self) {
-        self.past = Articles::default();
+    fn at_the_end_of_a_turn(&self) -> impl FnOnce() + Send + 'static {
+        let past = Arc::clone(&self.past);
+        move || *past.lock().unwrap_or_else(PoisonError::into_inner) = Articles::default()
     }
 }
