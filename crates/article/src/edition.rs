@@ -163,6 +163,13 @@ impl Edition {
         json!({ "fields": self.fields, "blocks": blocks, "notes": self.notes })
     }
 
+    /// The same without marks: blocks as their plain texts.
+    pub fn plain_form(&self) -> serde_json::Value {
+        let plain = |block: &Content<Spans>| block.clone().map(|spans| crate::text::plain_spans(&spans));
+        let blocks: Vec<_> = self.blocks.iter().map(plain).collect();
+        json!({ "fields": self.fields, "blocks": blocks, "notes": self.notes })
+    }
+
     /// `editiondigest`: SHA-256 of the RFC 8785 form of [`public_form`](Self::public_form).
     pub fn digest(&self) -> Hash {
         canonical_hash(&self.public_form())

@@ -243,7 +243,7 @@ pub(crate) fn find(case: &Case<'_>, words: &str, versions: Option<&BTreeSet<u32>
     if !folded.is_some_and(|folded| same_text(&folded, case.article)) {
         return Err(needed());
     }
-    let holding = erasing.wire.iter().filter(|message| holds(&message.body, words));
+    let holding = erasing.wire.iter().filter(|message| published(&message.body, words));
     found.wire = holding.map(|message| ErasedMessage { seq: message.seq, sha256: message.sha256 }).collect();
     Ok(found)
 }
@@ -298,7 +298,9 @@ fn standing(article: &Article, erasing: &Erasing, words: &str) -> Result<(), Pro
         let detail = format!("the words stand in block {}: edit it first", block.id);
         return Err(Problem::new(Code::WrongStage, detail));
     }
-    if erasing.newest.as_ref().is_some_and(|edition| holds(&edition.public_form(), words)) {
+    // What readers have is never erased: nobody could show or send it again.
+    let is_out = erasing.wire.last().is_some_and(|message| published(&message.body, words));
+    if is_out || erasing.newest.as_ref().is_some_and(|edition| holds(&edition.plain_form(), words)) {
         let detail = "readers have the words in the newest edition: publish one without them, or withdraw it";
         return Err(Problem::new(Code::WrongStatus, detail));
     }
@@ -370,6 +372,67 @@ pub fn holds(value: &Value, words: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// Members of a message of the wire, at its top, whose values are no words.
+const NO_WORDS_ON_WIRE: &[&str] = &[
+    "uri",
+    "standard",
+    "type",
+    "representationType",
+    "pubStatus",
+    "version",
+    "firstCreated",
+    "versionCreated",
+    "language",
+];
+
+/// Whether a message of the wire holds the words: as they stand, between marks of its XHTML, or in an address.
+fn published(ninjs: &Value, words: &str) -> bool {
+    let members = ninjs.as_object().into_iter().flatten();
+    members
+        .filter(|(name, _)| !NO_WORDS_ON_WIRE.contains(&name.as_str()))
+        .any(|(_, value)| shows(value, words))
+}
+
+fn shows(value: &Value, words: &str) -> bool {
+    match value {
+        Value::String(text) => {
+            let forms = || [unescaped(text), unescaped(&without_tags(text)), decoded(text)];
+            text.contains(words)
+                || (text.contains(['<', '&', '%']) && forms().iter().any(|form| form.contains(words)))
+        }
+        Value::Array(items) => items.iter().any(|item| shows(item, words)),
+        Value::Object(members) => members.values().any(|member| shows(member, words)),
+        _ => false,
+    }
+}
+
+/// XHTML's text alone.
+fn without_tags(xhtml: &str) -> String {
+    let mut parts = xhtml.split('<');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| text + part.split_once('>').map_or(part, |(_, after)| after))
+}
+
+/// Text without XML's own escapes.
+fn unescaped(text: &str) -> String {
+    let plain =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#34;", "\""), ("&apos;", "'"), ("&#39;", "'")];
+    let text = plain.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain));
+    text.replace("&amp;", "&")
+}
+
+/// An address without its percent-encoding (RFC 3986, 2.1).
+fn decoded(address: &str) -> String {
+    let hex = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let (mut bytes, mut rest) = (Vec::with_capacity(address.len()), address.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        let encoded = after.get(..2).filter(|_| *first == b'%').and_then(hex);
+        bytes.push(encoded.unwrap_or(*first));
+        rest = encoded.and(after.get(2..)).unwrap_or(after);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Puts the mark in the place of the words, wherever they stand; whether they stood anywhere.
@@ -463,6 +526,25 @@ mod tests {
             replaced(arabic, "محمد"),
             json!({"blocks": [[run("قال █████", "ana"), run(" علي", "eva")]], "note": MARK})
         );
+    }
+
+    #[test]
+    fn words_are_found_on_the_wire_whatever_carries_them() {
+        let ninjs = json!({
+            "uri": "urn:uuid:x", "version": "17", "versionCreated": "2026-11-17T10:00:00Z", "by": "Jane Roe",
+            "bodies": [
+                {"contentType": "text/plain", "value": "Mr John Doe said so."},
+                {"contentType": "application/xhtml+xml",
+                 "value": "<div><p>Of <em>M</em>ax &amp; Moritz</p><img src=\"a\" alt=\"A &quot;cat&quot;\" /></div>"},
+            ],
+            "associations": [{"name": "image", "by": "The agency", "uri": "https://x.test/Mary%20Major.jpg"}],
+        });
+        for words in ["Jane Roe", "John Doe", "Max & Moritz", "A \"cat\"", "The agency", "Mary Major"] {
+            assert!(published(&ninjs, words), "{words}");
+        }
+        for words in ["17", "2026-11", "urn:uuid", "John Roe"] {
+            assert!(!published(&ninjs, words), "{words}");
+        }
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub use attribute::attribute;
 pub use block::{Content, Kind};
 pub use href::{image_uri, link_href};
 pub use run::{Run, Text};
+pub(crate) use spans::plain as plain_spans;
 pub use spans::{Span, Spans};
 pub use taken::{BlockWarning, Refused, TextWarning, is_blank, plain_line};
 
