@@ -245,6 +245,8 @@ async fn words_go_from_an_embedded_log_and_from_every_file() {
     is_redacted(&service, article, NAME).await;
     let public = Arc::clone(&service.public);
     until("the public side", || public.newest(article).unwrap().map(drop)).await;
+    let at = public.position();
+    assert_eq!((at.missed, at.foreign), (0, 0), "what was erased on the wire is none that is missing");
     service.stop().await;
     drop(service);
     for words in [NAME, ARABIC] {
