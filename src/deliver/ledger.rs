@@ -62,23 +62,25 @@ pub struct Queue {
     /// When that first failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
-    /// Not before this is it tried again.
+    /// Not before this is it tried again; where they are parked, not before this is anything tried to see whether the
+    /// receiver is back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<DateTime<Utc>>,
     /// Why it failed last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<Why>,
-    /// Whether they are not tried any more.
+    /// Whether they are not tried any more, but for one at a time where there is no room for anything else.
     #[serde(default)]
     pub parked: bool,
 }
 
 impl Queue {
+    /// Whether the pause after its last attempt is over.
     fn is_due(&self, now: DateTime<Utc>) -> bool {
         // No pause is that long: the clock was set back since.
         let set_back =
             |next: DateTime<Utc>| next - now > TimeDelta::from_std(2 * LONGEST_PAUSE).unwrap_or(PATIENCE);
-        !self.parked && self.next.is_none_or(|next| next <= now || set_back(next))
+        self.next.is_none_or(|next| next <= now || set_back(next))
     }
 
     /// From the beginning: as if nothing had been tried.
@@ -150,14 +152,29 @@ impl Ledger {
         if self.gone.is_some() {
             return Vec::new();
         }
-        let free = self.queues.iter().filter(|(article, q)| q.is_due(now) && !on_their_way.contains(article));
-        let due = free.filter_map(|(article, queue)| {
+        let first = |article: &Uuid, queue: &Queue| {
             let seq = *queue.waiting.front()?;
             Some(Due { article: *article, seq, is_retry: queue.attempts > 0 })
-        });
-        let mut due: Vec<Due> = due.collect();
+        };
+        if self.is_stuck() {
+            if !on_their_way.is_empty() || !self.queues.values().all(|queue| queue.is_due(now)) {
+                return Vec::new();
+            }
+            // The one that was tried longest ago: the receiver may be back and never take another.
+            let longest_ago = self.queues.iter().min_by_key(|(_, queue)| (queue.next, queue.waiting.front()));
+            return longest_ago.and_then(|(article, queue)| first(article, queue)).into_iter().collect();
+        }
+        let free = self.queues.iter().filter(|(article, q)| !q.parked && !on_their_way.contains(article));
+        let due = free.filter(|(_, queue)| queue.is_due(now));
+        let mut due: Vec<Due> = due.filter_map(|(article, queue)| first(article, queue)).collect();
         due.sort_by_key(|due| due.seq);
         due
+    }
+
+    /// Whether so much is parked that nothing new can come, by which it would be seen that the receiver is back. Then
+    /// one message is tried after each longest pause.
+    fn is_stuck(&self) -> bool {
+        !self.has_room() && self.queues.values().all(|queue| queue.parked)
     }
 
     /// When the next message is due that has nothing on its way; none where nothing waits.
@@ -166,8 +183,12 @@ impl Ledger {
         if self.gone.is_some() {
             return None;
         }
+        let next = |queue: &Queue| queue.next.unwrap_or(DateTime::UNIX_EPOCH);
+        if self.is_stuck() {
+            return self.queues.values().map(next).max().filter(|_| on_their_way.is_empty());
+        }
         let free = self.queues.iter().filter(|(article, q)| !q.parked && !on_their_way.contains(article));
-        free.map(|(_, queue)| queue.next.unwrap_or(DateTime::UNIX_EPOCH)).min()
+        free.map(|(_, queue)| next(queue)).min()
     }
 
     /// The first message of an article was taken. A receiver that is back from being down is tried with everything at
@@ -207,8 +228,8 @@ impl Ledger {
         }
     }
 
-    /// The first message of an article was not taken. `jitter` is drawn from 0 to 1. True where the article's
-    /// messages are parked now.
+    /// The first message of an article was not taken. `jitter` is drawn from 0 to 1. True where that parks the
+    /// article's messages.
     pub fn failed(&mut self, article: Uuid, seq: Seq, why: Why, now: DateTime<Utc>, jitter: f64) -> bool {
         self.failures = self.failures.saturating_add(1);
         let Some(queue) = self.queues.get_mut(&article) else { return false };
@@ -218,10 +239,12 @@ impl Ledger {
         queue.attempts = queue.attempts.saturating_add(1);
         queue.why = Some(why);
         let since = *queue.since.get_or_insert(now);
-        queue.parked = now - since >= PATIENCE;
-        let pause = pause(queue.attempts).mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
-        queue.next = (!queue.parked).then(|| now + TimeDelta::from_std(pause).unwrap_or(PATIENCE));
-        queue.parked
+        let was_parked = queue.parked;
+        queue.parked = was_parked || now - since >= PATIENCE;
+        let pause = if queue.parked { LONGEST_PAUSE } else { pause(queue.attempts) };
+        let pause = pause.mul_f64(0.75 + jitter.clamp(0.0, 1.0) / 2.0);
+        queue.next = Some(now + TimeDelta::from_std(pause).unwrap_or(PATIENCE));
+        queue.parked && !was_parked
     }
 }
 
@@ -413,6 +436,57 @@ mod tests {
             }
             prop_assert!(ledger.queues.is_empty());
         }
+    }
+
+    /// Everything that there is room for is parked, one article each; and when the last was.
+    fn full_of_parked() -> (Ledger, DateTime<Utc>) {
+        let (mut ledger, mut seq, mut now) = (Ledger::beginning(0), 0, noon());
+        while ledger.has_room() {
+            while ledger.has_room() {
+                seq += 1;
+                ledger.read(seq, Some(id(seq.into())));
+            }
+            let new = due(&ledger, now, &[]);
+            for at in [now, now + PATIENCE] {
+                for seq in &new {
+                    ledger.failed(id((*seq).into()), *seq, Why::Unreachable, at, 0.5);
+                }
+            }
+            now += PATIENCE;
+        }
+        assert_eq!(ledger.counts(), (0, 2000));
+        (ledger, now)
+    }
+
+    #[test]
+    fn where_all_that_there_is_room_for_is_parked_one_is_tried_now_and_then() {
+        let (mut ledger, mut now) = full_of_parked();
+        let (pause, idle) = (TimeDelta::from_std(LONGEST_PAUSE).unwrap(), BTreeSet::new());
+        // Written down by a build that knew of no such attempts, it goes on at once.
+        let mut old = ledger.clone();
+        old.queues.values_mut().for_each(|queue| queue.next = None);
+        assert_eq!((due(&old, now, &[]), old.next_due(&idle)), (vec![1], Some(DateTime::UNIX_EPOCH)));
+        // One refuses, and the next pause's attempt is another's: the first may be refused for good.
+        for seq in [1, 2, 3] {
+            assert!(due(&ledger, now, &[]).is_empty());
+            assert_eq!(ledger.next_due(&idle), Some(now + pause));
+            now += pause;
+            assert_eq!((due(&ledger, now, &[]), ledger.next_due(&idle)), (vec![seq], Some(now)));
+            let busy = BTreeSet::from([id(seq.into())]);
+            assert!(ledger.due(now, &busy).is_empty() && ledger.next_due(&busy).is_none(), "one at a time");
+            let parks = ledger.failed(id(seq.into()), seq, Why::Unreachable, now, 0.5);
+            assert!(!parks && ledger.counts() == (0, 2000), "it was parked before");
+        }
+        // A clock that was set back.
+        assert_eq!(due(&ledger, now - TimeDelta::days(1), &[]), [4]);
+        // It is back, and all of it was parked while nothing was taken.
+        now += pause;
+        ledger.taken(id(4), 4, now);
+        assert_eq!((due(&ledger, now, &[]).len(), ledger.counts()), (1999, (1999, 0)));
+        // A receiver that said it is gone isn't asked.
+        let (mut gone, now) = full_of_parked();
+        gone.gone = Some("x".into());
+        assert_eq!((due(&gone, now + pause, &[]), gone.next_due(&idle)), (vec![], None));
     }
 
     #[test]

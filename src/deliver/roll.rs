@@ -192,7 +192,7 @@ impl Taker {
                 Some(Taking {
                     attempts: of_first.then_some(queue.attempts),
                     since: queue.since.filter(|_| of_first),
-                    next: queue.next.filter(|_| of_first && !is_off),
+                    next: queue.next.filter(|_| of_first && !is_off && !queue.parked),
                     why: queue.why.filter(|_| of_first),
                     ..bare(&known.name, "webhook", state)
                 })

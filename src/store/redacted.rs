@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
+use copydesk_article::command::{Data, confirm_redaction::Redacted};
 use copydesk_article::event::{self, Event, Read};
 use copydesk_article::ids::parse_uuid;
 use copydesk_article::redaction::replacements;
@@ -72,6 +73,14 @@ impl Line {
     /// The entry at a position.
     pub fn at(&self, seq: Seq) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.seq == seq)
+    }
+
+    /// The events that say what was erased, with their positions.
+    pub fn redactions(&self) -> impl Iterator<Item = (Seq, Box<Redacted>)> {
+        self.entries.iter().filter_map(|entry| match redacting(entry)?.data {
+            Data::Redacted(redacted) => Some((entry.seq, redacted)),
+            _ => None,
+        })
     }
 }
 

@@ -69,7 +69,9 @@ mod tests {
             let mut headers = sent.headers;
             headers.push(("Nats-Msg-Id".into(), sent.id));
             let received =
-                WireMessage { seq: 5, subject: sent.subject, headers, body: sent.body }.read().unwrap();
+                WireMessage { seq: 5, subject: sent.subject, headers, body: sent.body, erased: false }
+                    .read()
+                    .unwrap();
             assert_eq!((received.article, received.edition, received.kind), (edition.article, 2, read_as));
             assert_eq!((received.event, received.log_seq, received.count), (Uuid::from_u128(9), 40, 3));
             let note = received.ninjs.notes().pop().unwrap();

@@ -17,6 +17,7 @@ use copydesk::service::{Part, Service, open_embedded_log};
 use copydesk::store::Store;
 use copydesk_article::newsroom::{Person, Role};
 use copydesk_article::problem::Code;
+use futures::FutureExt;
 use futures::stream::BoxStream;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -244,6 +245,8 @@ async fn words_go_from_an_embedded_log_and_from_every_file() {
     is_redacted(&service, article, NAME).await;
     let public = Arc::clone(&service.public);
     until("the public side", || public.newest(article).unwrap().map(drop)).await;
+    let at = public.position();
+    assert_eq!((at.missed, at.foreign), (0, 0), "what was erased on the wire is none that is missing");
     service.stop().await;
     drop(service);
     for words in [NAME, ARABIC] {
@@ -293,6 +296,41 @@ async fn a_state_that_was_cleared_in_its_place_may_hold_the_words_and_a_new_one_
     let (store, _) = Store::open(&new, 8 << 20).unwrap();
     folded(&store).await;
     assert!(!folders[2].path().join("state.holds-erased").exists());
+    service.stop().await;
+}
+
+/// The service erases while somebody verifies: the redaction came after the events' end was taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_erased_while_a_log_is_verified_is_rightly_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = over(Arc::new(MemoryLog::new(5)), folder.path()).await;
+    let article = story(&service).await;
+    let (log, key) = (Arc::new(MemoryLog::new(6)), service.audit.key().verifier());
+    let copied = async |from: Arc<dyn Stream>, to: Arc<dyn Stream>| {
+        for seq in to.end().await.unwrap() + 1..=from.end().await.unwrap() {
+            let entry = from.get(seq).await.unwrap().unwrap();
+            let Content::Message { headers, body } = entry.content else { panic!("erased") };
+            let message = Message { subject: entry.subject, id: format!("m{seq}"), headers, body };
+            to.try_append(&message, Expect::Stream(seq - 1)).await.unwrap();
+        }
+    };
+    copied(service.log.events(), log.events()).await;
+    copied(service.log.wire(), log.wire()).await;
+    let named = found(&*log.wire(), NAME).await;
+    send(&service, "carl", &redact(article, NAME)).await.unwrap();
+    let answer = send(&service, "eva", &confirm(article, NAME)).await.unwrap();
+    service.store.folded(answer.seq).await;
+    let sources = Sources { log: log.clone(), store: None, key, against: Vec::new() };
+    let mut is_read = false;
+    let report = verify(&sources, |_, _| {
+        if !std::mem::replace(&mut is_read, true) {
+            // The memory's log never waits.
+            copied(service.log.events(), log.events()).now_or_never().unwrap();
+            named.iter().for_each(|seq| log.wire().erase(*seq).now_or_never().unwrap().unwrap());
+        }
+    });
+    let report = report.await.unwrap();
+    assert!(is_read && report.holds() && named.len() == 1, "{report:#?}");
     service.stop().await;
 }
 

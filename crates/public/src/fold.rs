@@ -13,7 +13,7 @@ use crate::filter::Marks;
 use crate::message::{Kind, Received};
 
 /// Changed whenever the same wire would fold to another state; state of another version is folded anew.
-pub const FOLD_VERSION: u32 = 2;
+pub const FOLD_VERSION: u32 = 3;
 
 /// How long a withdrawn article stays in feeds as its notice.
 pub const WITHDRAWN_STAYS: TimeDelta = TimeDelta::days(30);

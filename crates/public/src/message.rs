@@ -23,6 +23,8 @@ pub struct WireMessage {
     pub headers: Vec<(String, String)>,
     /// The ninjs.
     pub body: Bytes,
+    /// Whether it was erased by law: then headers and body are empty. Not set where it was deleted in any other way.
+    pub erased: bool,
 }
 
 /// What an edition is.
@@ -86,12 +88,18 @@ pub struct Received {
     pub body: Bytes,
 }
 
-/// A message that was not understood, or is none of ours.
+/// A message that was not understood, is none of ours, or was erased.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unread {
     /// It bears no header of ours.
     #[error("wire message {seq} bears no header of ours")]
     Foreign {
+        /// Its position in the wire.
+        seq: u64,
+    },
+    /// It was erased by law. Whether it was ours nothing says any more.
+    #[error("wire message {seq} was erased")]
+    Erased {
         /// Its position in the wire.
         seq: u64,
     },
@@ -120,6 +128,9 @@ impl WireMessage {
     /// # Errors
     /// [`Unread`].
     pub fn read(&self) -> Result<Received, Unread> {
+        if self.erased {
+            return Err(Unread::Erased { seq: self.seq });
+        }
         if !self.headers.iter().any(|(name, _)| name.to_ascii_lowercase().starts_with(OURS)) {
             return Err(Unread::Foreign { seq: self.seq });
         }
@@ -258,6 +269,7 @@ pub(crate) mod tests {
                 header("Copydesk-Kind", kind.name().into()),
             ],
             body: body.to_string().into(),
+            erased: false,
         }
     }
 
@@ -287,6 +299,8 @@ pub(crate) mod tests {
         let mut message = sample();
         message.headers = vec![("Nats-Msg-Id".into(), "x".into())];
         assert_eq!(message.read(), Err(Unread::Foreign { seq: 1 }));
+        message.erased = true;
+        assert_eq!(message.read(), Err(Unread::Erased { seq: 1 }));
     }
 
     #[test]

@@ -28,6 +28,16 @@ pub struct Position {
     pub not_understood: u64,
     /// Messages of ours that should have come before the last one and didn't.
     pub missed: u64,
+    /// Messages erased by law since the last of ours that says how many the wire has. Each is taken for one of ours: of
+    /// one that was foreign nothing says so any more, and it hides at most one message that is missing from between
+    /// the same two of ours. After the next of ours everything that is missing is counted again.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) erased: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Position {
@@ -42,14 +52,16 @@ impl Position {
             foreign: 0,
             not_understood: 0,
             missed: 0,
+            erased: 0,
         }
     }
 
-    /// Notes how many messages the wire says it has. Where it says more than one more than before, some didn't
-    /// come: a withdrawal may be among them.
+    /// Notes how many messages the wire says it has. Where it says more than one more than before and were
+    /// erased, some didn't come: a withdrawal may be among them.
     pub(crate) fn counts(&mut self, count: u64) {
         if count > self.count {
-            self.missed += count - self.count - 1;
+            let erased = std::mem::take(&mut self.erased);
+            self.missed += (count - self.count - 1).saturating_sub(erased);
             self.count = count;
         }
     }

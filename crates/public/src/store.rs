@@ -298,6 +298,7 @@ impl Public {
                 next.foreign += 1;
                 did.foreign += 1;
             }
+            Err(Unread::Erased { .. }) => next.erased += 1,
             Err(unread) => {
                 next.not_understood += 1;
                 if let Unread::NotUnderstood { article, edition, count, .. } = &unread {

@@ -234,7 +234,7 @@ impl Worker {
             None => 0,
         };
         let redacted_until = match &given.line {
-            Some(line) => redacted_until.max(last_redaction(line)),
+            Some(line) => redacted_until.max(line.redactions().map(|(seq, _)| seq).max().unwrap_or_default()),
             None => redacted_until,
         };
         if given.erased.is_some() {
@@ -284,15 +284,6 @@ impl Worker {
         }
         self.folded.articles.insert(id, after);
     }
-}
-
-/// Where the last redaction of a line stands.
-fn last_redaction(line: &redacted::Line) -> Seq {
-    let redactions = line.entries.iter().filter(|entry| {
-        let Content::Message { body, .. } = &entry.content else { return false };
-        matches!(event::read(&entry.subject, body), Read::Event(event) if matches!(event.data, Data::Redacted(_)))
-    });
-    redactions.map(|entry| entry.seq).max().unwrap_or_default()
 }
 
 /// The article as its line folds up to a position, what was erased replaced.

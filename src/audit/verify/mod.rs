@@ -168,6 +168,9 @@ pub(super) struct Expected {
 /// [`LogError`] where the log can't be read to its end.
 pub async fn verify(sources: &Sources<'_>, mut told: impl FnMut(u64, u64)) -> Result<Report, LogError> {
     let mut report = Report::default();
+    // In this order, for the service may run: a message on the wire follows its event and the checkpoint that it names,
+    // and a checkpoint the events that it is over.
+    let wire_end = sources.log.wire().end().await?;
     let signed = checkpoints(sources, &mut report).await?;
     let end = sources.log.events().end().await?;
     let readings = end.div_ceil(EVENTS_A_READING).max(1);
@@ -178,7 +181,7 @@ pub async fn verify(sources: &Sources<'_>, mut told: impl FnMut(u64, u64)) -> Re
     }
     expected.sort_by_key(|edition: &Expected| edition.seq);
     report.editions = expected.len() as u64;
-    wire::compare(&*sources.log, &expected, &signed, &mut report).await?;
+    wire::compare(&*sources.log, wire_end, &expected, &signed, &mut report).await?;
     Ok(report)
 }
 

@@ -1,16 +1,26 @@
 //! The wire, held against the editions that were derived.
 
+use std::collections::hash_map::Entry as MapEntry;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use futures::StreamExt;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use super::{About, AllSigned, Expected, Fault, Report};
-use crate::log::{Content, Entry, Headers, Log, LogError};
+use crate::log::{Content, Entry, Headers, Log, LogError, Seq, Stream};
+use crate::merkle::Hash;
+use crate::store::redacted::Line;
 
-/// Each message must be of the next edition, complete and as this build renders it.
+/// Each message must be of the next edition, complete and as this build renders it. `known` is where the wire ended before
+/// the events' end was taken: what stands up to there is of events that were read. What came since is held against the
+/// editions that are left, and where none is, it is of events that came since, too.
 pub(super) async fn compare(
     log: &dyn Log,
+    known: Seq,
     expected: &[Expected],
     signed: &AllSigned,
     report: &mut Report,
@@ -18,12 +28,18 @@ pub(super) async fn compare(
     let wire = log.wire();
     let end = wire.end().await?;
     let mut tail = wire.tail(0).await?;
-    let mut editions = expected.iter();
+    let mut editions = expected.iter().peekable();
+    let mut redactions = Redactions::of(log);
+    // Messages that came since may name checkpoints that did, too.
+    let none_signed = AllSigned::new();
     let mut at = 0;
-    while at < end {
+    'wire: while at < end {
         let Some(group) = tail.next().await else { break };
         for entry in group?.into_iter().filter(|entry| entry.seq <= end) {
             at = entry.seq;
+            if at > known && editions.peek().is_none() {
+                break 'wire;
+            }
             if let Content::Message { headers, .. } = &entry.content
                 && header(headers, "Copydesk-Event").is_none()
             {
@@ -35,7 +51,14 @@ pub(super) async fn compare(
                 report.found(About::Wire, Some(at), "it is of no edition in the log");
                 continue;
             };
-            if let Err(what) = fits(&entry, edition, report.wire, signed) {
+            let signed = if at <= known { signed } else { &none_signed };
+            let mut held = fits(&entry, edition, report.wire, signed);
+            if let (Ok(()), Content::Erased { sha256: Some(sha256) }) = (&held, &entry.content)
+                && !redactions.name(edition.article, at, sha256).await?
+            {
+                held = Err("it was erased, and no redaction names it".to_owned());
+            }
+            if let Err(what) = held {
                 let article = Some(edition.article);
                 report.fault(Fault { about: About::Wire, seq: Some(at), article, what });
             }
@@ -48,6 +71,32 @@ pub(super) async fn compare(
             .push(format!("the wire lacks the last {missing} editions: the service sends them when it runs"));
     }
     Ok(())
+}
+
+/// What the redactions of articles name on the wire. They are read when a message turns out to be erased, and not before:
+/// the event that names it was appended first, though maybe after the events' end was taken.
+struct Redactions {
+    events: Arc<dyn Stream>,
+    by_article: HashMap<Uuid, HashSet<(Seq, Hash)>>,
+}
+
+impl Redactions {
+    fn of(log: &dyn Log) -> Self {
+        Self { events: log.events(), by_article: HashMap::new() }
+    }
+
+    /// Whether a redaction of this article names the message at this position, by the hash that is left of it.
+    async fn name(&mut self, article: Uuid, seq: Seq, sha256: &Hash) -> Result<bool, LogError> {
+        let named = match self.by_article.entry(article) {
+            MapEntry::Occupied(known) => known.into_mut(),
+            MapEntry::Vacant(place) => {
+                let line = Line::read(&*self.events, article).await?;
+                let named = line.redactions().flat_map(|(_, redacted)| redacted.wire);
+                place.insert(named.map(|message| (message.seq, message.sha256.0)).collect())
+            }
+        };
+        Ok(named.contains(&(seq, *sha256)))
+    }
 }
 
 fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {

@@ -121,11 +121,12 @@ impl Editions {
 
 /// A message of the wire as the public side takes it.
 fn wire_message(entry: Entry) -> WireMessage {
-    let (headers, body) = match entry.content {
-        Content::Message { headers, body } => (headers, body),
-        Content::Erased { .. } => (Vec::new(), Bytes::new()),
+    let (headers, body, erased) = match entry.content {
+        Content::Message { headers, body } => (headers, body, false),
+        // What was deleted behind the service's back is missing.
+        Content::Erased { sha256 } => (Vec::new(), Bytes::new(), sha256.is_some()),
     };
-    WireMessage { seq: entry.seq, subject: entry.subject, headers, body }
+    WireMessage { seq: entry.seq, subject: entry.subject, headers, body, erased }
 }
 
 /// `GET /stream`

@@ -285,6 +285,7 @@ pub fn wire_message(bytes: &[u8]) {
         subject: "world".to_owned(),
         headers: headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         body: body.as_bytes().to_vec().into(),
+        erased: false,
     };
     if let Ok(received) = message.read() {
         let _ = received.ninjs.notes();

@@ -10,6 +10,7 @@ use copydesk::log::memory::MemoryLog;
 use copydesk::log::segments::Options;
 use copydesk::log::{Content, Expect, Log, Message, Stream};
 use copydesk::service::open_embedded_log;
+use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::{done, publish};
@@ -70,13 +71,40 @@ async fn fill(stream: Arc<dyn Stream>, messages: &[Message]) {
 }
 
 impl Left {
-    async fn report(&self, events: &[Message], wire: &[Message], checkpoints: &[Message]) -> Report {
+    async fn sources(
+        &self,
+        events: &[Message],
+        wire: &[Message],
+        checkpoints: &[Message],
+    ) -> Sources<'static> {
         let log: Arc<dyn Log> = Arc::new(MemoryLog::new(7));
         fill(log.events(), events).await;
         fill(log.wire(), wire).await;
         fill(log.stream("checkpoints").await.unwrap(), checkpoints).await;
-        let sources = Sources { log, store: None, key: self.key.clone(), against: Vec::new() };
-        verify(&sources, |_, _| {}).await.unwrap()
+        Sources { log, store: None, key: self.key.clone(), against: Vec::new() }
+    }
+
+    async fn report(&self, events: &[Message], wire: &[Message], checkpoints: &[Message]) -> Report {
+        verify(&self.sources(events, wire, checkpoints).await, |_, _| {}).await.unwrap()
+    }
+
+    /// What is found of a log to which these are appended while its events are read.
+    async fn while_read(&self, sources: Sources<'_>, events: &[Message], wire: &[Message]) -> Report {
+        let mut is_read = false;
+        let report = verify(&sources, |_, _| {
+            if !std::mem::replace(&mut is_read, true) {
+                for (stream, messages) in [(sources.log.events(), events), (sources.log.wire(), wire)] {
+                    for message in messages {
+                        let end = stream.end().now_or_never().unwrap().unwrap();
+                        let appended = stream.try_append(message, Expect::Stream(end)).now_or_never();
+                        appended.unwrap().unwrap();
+                    }
+                }
+            }
+        });
+        let report = report.await.unwrap();
+        assert!(is_read);
+        report
     }
 
     /// What is found where one event's JSON is another.
@@ -183,6 +211,43 @@ async fn every_change_to_a_log_is_found_where_it_is() {
     assert_eq!(found(&report), ["wire 5: it is of no edition in the log"]);
     let report = left.report(&left.events, &left.wire[..3], &[]).await;
     assert!(report.holds() && report.notes[0].contains("lacks the last 1 edition"), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_published_while_a_log_is_verified_is_no_fault() {
+    let left = left().await;
+    // The last event was the withdrawal.
+    let sources = left.sources(&left.events[..12], &left.wire[..3], &[]).await;
+    let report = left.while_read(sources, &left.events[12..], &left.wire[3..]).await;
+    assert_eq!(found(&report), Vec::<String>::new());
+    assert_eq!((report.events, report.wire, report.notes.len()), (12, 3, 0), "{:?}", report.notes);
+
+    // Its event was there, and it came onto the wire with a checkpoint signed meanwhile.
+    let mut late = left.wire[3].clone();
+    late.headers.retain(|(name, _)| !name.starts_with("Copydesk-Checkpoint"));
+    late.headers.push(("Copydesk-Checkpoint-Size".to_owned(), "14".to_owned()));
+    let sources = left.sources(&left.events, &left.wire[..3], &left.checkpoints).await;
+    let report = left.while_read(sources, &[], &[late]).await;
+    assert_eq!(found(&report), Vec::<String>::new());
+    assert_eq!((report.wire, report.notes.len()), (4, 0), "{:?}", report.notes);
+
+    // What was on the wire before is of no event that came since; nor may what comes be anything at all.
+    let sources = left.sources(&left.events[..12], &left.wire, &[]).await;
+    let report = left.while_read(sources, &left.events[12..], &[]).await;
+    assert_eq!(found(&report), ["wire 4: it is of no edition in the log"]);
+    let sources = left.sources(&left.events, &left.wire[..3], &[]).await;
+    let report = left.while_read(sources, &[], &left.wire[..1]).await;
+    is_in(&found(&report), "wire 4: its Copydesk-Seq is 5, and should be 13");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_erased_from_the_wire_that_no_redaction_names_is_found() {
+    let left = left().await;
+    let sources = left.sources(&left.events, &left.wire, &left.checkpoints).await;
+    sources.log.wire().erase(2).await.unwrap();
+    let report = verify(&sources, |_, _| {}).await.unwrap();
+    assert_eq!(found(&report), ["wire 2: it was erased, and no redaction names it"]);
+    assert!(report.faults[0].article.is_some());
 }
 
 fn run(arguments: &[&str]) -> Output {

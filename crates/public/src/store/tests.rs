@@ -84,6 +84,34 @@ fn messages_that_did_not_come_are_counted() {
     assert_eq!((public.position().count, public.position().missed), (4, 2));
 }
 
+fn erased(seq: u64) -> WireMessage {
+    WireMessage { seq, subject: String::new(), headers: Vec::new(), body: Bytes::new(), erased: true }
+}
+
+fn counted(seq: u64, count: u64) -> WireMessage {
+    let mut message = edition(seq, u128::from(seq), 1, Kind::First, 8);
+    let of_count = message.headers.iter_mut().find(|(name, _)| name == "Copydesk-Count");
+    of_count.unwrap().1 = count.to_string();
+    message
+}
+
+#[test]
+fn what_was_erased_by_law_is_no_miss_and_everything_else_that_is_not_there_is() {
+    let missed = |group: &[WireMessage]| {
+        let public = Public::open(&db(), WIRE).unwrap();
+        assert_eq!(public.apply(group).unwrap().foreign, 0);
+        (public.position().missed, public.position().foreign)
+    };
+    assert_eq!(missed(&[erased(1), counted(2, 2), erased(3), erased(4), counted(5, 5)]), (0, 0));
+    // A repeat says nothing of what came between.
+    assert_eq!(missed(&[counted(1, 1), erased(2), counted(3, 1), counted(4, 3)]), (0, 0));
+    // One was erased and one is gone.
+    assert_eq!(missed(&[counted(1, 1), erased(2), counted(4, 4)]), (1, 0));
+    // What was erased was foreign: one that is gone there isn't seen, one that is gone later is.
+    assert_eq!(missed(&[counted(1, 1), erased(2), counted(3, 3), counted(4, 5)]), (1, 0));
+    assert_eq!(missed(&[counted(1, 1), erased(2), counted(3, 2), counted(4, 4)]), (1, 0));
+}
+
 #[test]
 fn the_same_wire_is_taken_up_again_and_another_is_folded_anew() {
     let db = db();
@@ -157,6 +185,7 @@ fn wire() -> impl Strategy<Value = Vec<WireMessage>> {
                     .headers
                     .retain(|(name, _)| !["Copydesk-Edition", "Nats-Msg-Id"].contains(&name.as_str())),
                 4 => message.body = "no JSON".into(),
+                5 => message = erased(seq),
                 _ => {}
             }
             message
