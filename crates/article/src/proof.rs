@@ -1,6 +1,8 @@
 //! Deriving again what an event says of itself: that its id is its command's, and that what went out was decided by an
 //! open gate (promise 6).
 
+use std::collections::HashSet;
+
 use crate::article::Article;
 use crate::command::Data;
 use crate::edition::{Edition, words_digest};
@@ -67,10 +69,34 @@ pub fn faults<'a>(
     if !shut.is_empty() {
         faults.push(format!("its gate was shut: {}", shut.join(", ")));
     }
-    if derivable(&gate.waived) != derivable(&proof.waived) {
+    if derivable(&named_in_proof(gate.waived)) != derivable(&named_in_proof(proof.waived.clone())) {
         faults.push("the reasons that were waived aren't those that it names".to_owned());
     }
     faults
+}
+
+/// How many waived reasons a proof names: at some 140 bytes each they leave an event room for the rest.
+const NAMED_MAX: usize = 3_000;
+
+/// The waived reasons that a publication's proof names, in the gate's order: sentences that carry no claim once for each
+/// place, as a waiver lifts them; where there are still more than an event has room for, the first of those that can be
+/// derived again, then the first of the others.
+///
+/// An edition could never go out otherwise, and a scheduled one would never be held either: its gate is open.
+pub(crate) fn named_in_proof(waived: Vec<Reason>) -> Vec<Reason> {
+    let is_derivable = |reason: &Reason| reason.code != ReasonCode::Unclaimed;
+    let mut derivable = waived.iter().filter(|reason| is_derivable(reason)).count().min(NAMED_MAX);
+    let mut others = NAMED_MAX - derivable;
+    let mut places = HashSet::new();
+    let mut is_named = |reason: &Reason| {
+        let room = if is_derivable(reason) { &mut derivable } else { &mut others };
+        if *room == 0 || (!is_derivable(reason) && !places.insert(key(reason))) {
+            return false;
+        }
+        *room -= 1;
+        true
+    };
+    waived.into_iter().filter(|reason| is_named(reason)).collect()
 }
 
 /// A reason without its words for people, which may be put otherwise by another build.
@@ -87,4 +113,32 @@ fn key(reason: &Reason) -> String {
         key.push_str(&part);
     }
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reason(code: ReasonCode, block: usize) -> Reason {
+        let block = format!("b{block}").parse().unwrap();
+        Reason { block: Some(block), ..Reason::new(code, "") }
+    }
+
+    #[test]
+    fn a_proof_names_what_can_be_derived_first_and_the_others_once_for_each_place() {
+        let many = |code, number: usize| (1..=number).map(move |at| reason(code, at));
+        let (unclaimed, images) = (ReasonCode::Unclaimed, ReasonCode::ImageIncomplete);
+        let twice: Vec<Reason> =
+            many(unclaimed, 2).chain(many(unclaimed, 2)).chain(many(images, 1)).collect();
+        let once: Vec<Reason> = many(unclaimed, 2).chain(many(images, 1)).collect();
+        assert_eq!(named_in_proof(twice), once, "in the gate's order");
+
+        let all = many(unclaimed, NAMED_MAX).chain(many(images, NAMED_MAX - 1)).collect();
+        let named = named_in_proof(all);
+        assert_eq!(named.len(), NAMED_MAX);
+        assert_eq!(named.iter().filter(|one| one.code == images).count(), NAMED_MAX - 1);
+        assert_eq!(named_in_proof(named.clone()), named, "the same again");
+        let too_many = named_in_proof(many(images, NAMED_MAX + 1).collect());
+        assert_eq!(too_many, many(images, NAMED_MAX).collect::<Vec<_>>());
+    }
 }

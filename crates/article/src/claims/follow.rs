@@ -8,20 +8,29 @@
 //! What became of a sentence that is no longer there is read off a diff of its block, sentence by sentence: where
 //! others stand in its place it was touched, where none do it is gone. A measure of likeness alone was tried on
 //! paper first: it calls a wholly reworded falsehood gone, and the gate would open over it. In doubt, stale.
+//!
+//! What is looked through for all claims together has a ceiling, by size, so that every instance finds the same: past
+//! it, what stands in a claim's place is taken as it comes, and no claim is gone.
 
-use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeSet, HashMap};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::search::{field_text, occurrences, places, whole_sentences};
+use super::search::{field_text, occurrences, places, whole_within};
 use super::{Claim, ClaimField, ClaimMove, ClaimState, Place};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
-use crate::text::{Text, align, sentences};
+use crate::text::align::Counted;
+use crate::text::{EXACT_LEN, Text, sentences};
 use crate::words::Words;
+
+/// How many bytes of sentences may be looked through for what became of claims, all claims of an article together: a
+/// hundred claims on a text of the greatest size rewritten whole, or two thousand on one of thirty kilobytes.
+const LOOKED_THROUGH_MAX: usize = 64 * 1024 * 1024;
 
 /// The places whose words differ between two states of an article.
 fn touched(before: &Article, after: &Article) -> BTreeSet<Place> {
@@ -51,6 +60,11 @@ fn touched(before: &Article, after: &Article) -> BTreeSet<Place> {
 
 /// What a change of the text makes of the claims: only what differs is returned.
 pub fn follow(before: &Article, after: &Article) -> Vec<ClaimMove> {
+    follow_within(LOOKED_THROUGH_MAX, before, after)
+}
+
+/// The same with another ceiling, in bytes.
+pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> Vec<ClaimMove> {
     if before.claims.is_empty() {
         return Vec::new();
     }
@@ -72,28 +86,61 @@ pub fn follow(before: &Article, after: &Article) -> Vec<ClaimMove> {
         old: Plain::of(before),
         new: Plain::of(after),
         touched: &touched,
+        left: Cell::new(most),
         fresh: OnceCell::new(),
+        replaced: RefCell::default(),
+        stood: OnceCell::new(),
+        stands: OnceCell::new(),
     };
     claims.into_iter().filter_map(|claim| follower.moved(claim)).collect()
 }
 
-/// The plain texts of an article's places, each made when it is first asked for.
+/// A plain text, and where its sentences stand once that is asked for.
+struct Segmented {
+    plain: String,
+    bounds: OnceCell<Vec<Range<usize>>>,
+}
+
+impl Segmented {
+    fn bounds(&self, language: &str) -> &[Range<usize>] {
+        self.bounds.get_or_init(|| sentences::bounds(&self.plain, language))
+    }
+}
+
+/// A sentence, and its words counted once that is asked for.
+struct Sentence {
+    text: String,
+    counted: OnceCell<Counted>,
+}
+
+impl Sentence {
+    fn counted(&self) -> &Counted {
+        self.counted.get_or_init(|| Counted::of(&self.text))
+    }
+}
+
+/// A sentence where it stands.
+type Placed = (Place, Rc<Sentence>);
+
+/// The plain texts of an article's places and their sentences, each made when it is first asked for.
 struct Plain<'a> {
     article: &'a Article,
-    texts: RefCell<HashMap<Place, Rc<[String]>>>,
+    texts: RefCell<HashMap<Place, Rc<[Segmented]>>>,
+    sentences: RefCell<HashMap<Place, Rc<[Rc<Sentence>]>>>,
 }
 
 impl<'a> Plain<'a> {
     fn of(article: &'a Article) -> Self {
-        Self { article, texts: RefCell::default() }
+        Self { article, texts: RefCell::default(), sentences: RefCell::default() }
     }
 
-    fn at(&self, place: Place) -> Rc<[String]> {
+    fn at(&self, place: Place) -> Rc<[Segmented]> {
+        let segmented = |text: &Text| Segmented { plain: text.plain(), bounds: OnceCell::new() };
         let made = || match place {
-            Place::Field(field) => field_text(self.article, field).map(Text::plain).into_iter().collect(),
+            Place::Field(field) => field_text(self.article, field).map(segmented).into_iter().collect(),
             Place::Block(id) => {
                 let block = self.article.block(id).into_iter();
-                block.flat_map(|block| block.content.texts()).map(Text::plain).collect()
+                block.flat_map(|block| block.content.texts()).map(segmented).collect()
             }
         };
         Rc::clone(self.texts.borrow_mut().entry(place).or_insert_with(made))
@@ -101,18 +148,25 @@ impl<'a> Plain<'a> {
 
     /// In how many texts of a place these words stand whole.
     fn standing(&self, sentence: &str, place: Place) -> usize {
-        let whole = |text: &&String| whole_sentences(text, sentence, self.article.language()).is_some();
+        let language = self.article.language();
+        let whole =
+            |text: &&Segmented| whole_within(&text.plain, sentence, || text.bounds(language)).is_some();
         self.at(place).iter().filter(whole).count()
     }
 
-    fn sentences(&self, place: Place) -> Vec<String> {
-        let in_text = |text: &String| -> Vec<String> {
-            let bounds = sentences::bounds(text, self.article.language());
-            bounds.into_iter().filter_map(|range| text.get(range).map(str::to_owned)).collect()
+    fn sentences(&self, place: Place) -> Rc<[Rc<Sentence>]> {
+        let language = self.article.language();
+        let in_text = |text: &Segmented| -> Vec<Rc<Sentence>> {
+            let words = text.bounds(language).iter().filter_map(|range| text.plain.get(range.clone()));
+            words.map(|text| Rc::new(Sentence { text: text.to_owned(), counted: OnceCell::new() })).collect()
         };
-        self.at(place).iter().flat_map(in_text).collect()
+        let made = || self.at(place).iter().flat_map(in_text).collect();
+        Rc::clone(self.sentences.borrow_mut().entry(place).or_insert_with(made))
     }
 }
+
+/// A stretch of a place's old sentences, and the stretch of new ones that stands in its place.
+type Replaced = (Range<usize>, Range<usize>);
 
 struct Follower<'a> {
     before: &'a Article,
@@ -120,8 +174,15 @@ struct Follower<'a> {
     old: Plain<'a>,
     new: Plain<'a>,
     touched: &'a BTreeSet<Place>,
-    /// The sentences of touched places that are new there, found once for all claims.
-    fresh: OnceCell<Vec<(Place, String)>>,
+    /// How many bytes may still be looked through.
+    left: Cell<usize>,
+    /// The sentences of touched places that are new there, found once for all claims, and their bytes.
+    fresh: OnceCell<(Vec<Placed>, usize)>,
+    /// What was replaced in each place.
+    replaced: RefCell<HashMap<Place, Rc<[Replaced]>>>,
+    /// Where each block stood, and where each stands.
+    stood: OnceCell<HashMap<BlockId, usize>>,
+    stands: OnceCell<HashMap<BlockId, usize>>,
 }
 
 impl Follower<'_> {
@@ -174,72 +235,144 @@ impl Follower<'_> {
         if there(&place) > 0 { Some(place) } else { self.touched.iter().find(new_there).copied() }
     }
 
+    /// Whether so many bytes may still be looked through; they are counted then.
+    fn may_look_through(&self, bytes: usize) -> bool {
+        let left = self.left.get().checked_sub(bytes);
+        left.inspect(|left| self.left.set(*left)).is_some()
+    }
+
     /// What became of a sentence that is no longer there: what stands in its place, or the sentence most like it
-    /// among those that are new where something changed, for one both moved and touched.
+    /// among those that are new where something changed, for one both moved and touched. Past the ceiling the first
+    /// of these is taken unread, nearest first.
     fn instead(&self, claim: &Claim) -> Option<(Place, String)> {
         const ALIKE: f64 = 0.5;
-        let alike = |sentence: &str| align::likeness(&claim.sentence, sentence);
-        let mut best: Option<(f64, Place, String)> = None;
-        for (place, sentence) in self.in_its_place(claim) {
-            let likeness = alike(&sentence);
-            if best.as_ref().is_none_or(|(most, ..)| likeness > *most) {
-                best = Some((likeness, place, sentence));
+        let in_its_place = self.in_its_place(claim);
+        let (fresh, fresh_bytes) = self.fresh();
+        let bytes = claim.sentence.len() + bytes_of(&in_its_place) + fresh_bytes;
+        if !self.may_look_through(bytes) {
+            let near = fresh.iter().find(|(place, _)| *place == claim.place);
+            let taken = in_its_place.first().or(near).or(fresh.first());
+            return taken.map(|(place, sentence)| (*place, sentence.text.clone()));
+        }
+        let words = Counted::of(&claim.sentence);
+        let mut best: Option<(f64, &Placed)> = None;
+        for placed in &in_its_place {
+            let likeness = words.likeness(placed.1.counted());
+            if best.is_none_or(|(most, _)| likeness > most) {
+                best = Some((likeness, placed));
             }
         }
-        for (place, sentence) in self.fresh() {
-            let quoted = occurrences(sentence, &claim.quote).next().is_some();
-            let likeness = if quoted { 1.0 } else { alike(sentence) };
-            if likeness >= ALIKE && best.as_ref().is_none_or(|(most, ..)| likeness > *most) {
-                best = Some((likeness, *place, sentence.clone()));
+        for placed in fresh {
+            let sentence = &placed.1;
+            // A search reads the words that it looks for, however short the text.
+            let quoted = claim.quote.len() <= sentence.text.len()
+                && occurrences(&sentence.text, &claim.quote).next().is_some();
+            let likeness = if quoted { 1.0 } else { words.likeness(sentence.counted()) };
+            if likeness >= ALIKE && best.is_none_or(|(most, _)| likeness > most) {
+                best = Some((likeness, placed));
             }
         }
-        best.map(|(_, place, sentence)| (place, sentence))
+        best.map(|(_, (place, sentence))| (*place, sentence.text.clone()))
     }
 
     /// What stands where the claim's sentence stood, by a diff of its texts sentence by sentence; where its block
     /// went and new ones stand between its neighbours, their sentences.
-    fn in_its_place(&self, claim: &Claim) -> Vec<(Place, String)> {
+    fn in_its_place(&self, claim: &Claim) -> Vec<Placed> {
         if let Place::Block(id) = claim.place
             && self.after.block(id).is_none()
         {
             return self.between_its_neighbours(id);
         }
         let (old, new) = (self.old.sentences(claim.place), self.new.sentences(claim.place));
-        let within = |s: &String| claim.sentence.contains(s.as_str());
+        let within = |sentence: &Rc<Sentence>| claim.sentence.contains(sentence.text.as_str());
         let mut instead = Vec::new();
-        for op in capture_diff_slices(Algorithm::Myers, &old, &new) {
-            if let DiffOp::Replace { .. } = op
-                && old.get(op.old_range()).is_some_and(|gone| gone.iter().any(within))
-            {
-                instead.extend_from_slice(new.get(op.new_range()).unwrap_or_default());
+        for (gone, made) in self.replaced(claim.place).iter() {
+            // Past the ceiling whatever was replaced may be what the claim stood in.
+            let was_there = !self.may_look_through(gone.len().saturating_mul(claim.sentence.len()))
+                || old.get(gone.clone()).is_some_and(|gone| gone.iter().any(within));
+            if was_there {
+                let made = new.get(made.clone()).unwrap_or_default();
+                instead.extend(made.iter().map(|sentence| (claim.place, Rc::clone(sentence))));
             }
         }
-        instead.into_iter().map(|sentence| (claim.place, sentence)).collect()
+        instead
     }
 
-    fn between_its_neighbours(&self, id: BlockId) -> Vec<(Place, String)> {
+    fn replaced(&self, place: Place) -> Rc<[Replaced]> {
+        let made = || {
+            let (old, new) = (self.old.sentences(place), self.new.sentences(place));
+            let old: Vec<&str> = old.iter().map(|sentence| sentence.text.as_str()).collect();
+            let new: Vec<&str> = new.iter().map(|sentence| sentence.text.as_str()).collect();
+            replaced(&old, &new).into()
+        };
+        Rc::clone(self.replaced.borrow_mut().entry(place).or_insert_with(made))
+    }
+
+    fn between_its_neighbours(&self, id: BlockId) -> Vec<Placed> {
         let (before, after) = (&self.before.blocks, &self.after.blocks);
-        let Some(at) = before.iter().position(|block| block.id == id) else { return Vec::new() };
-        let position = |id: BlockId| after.iter().position(|block| block.id == id);
-        let start = before.iter().take(at).rev().find_map(|block| position(block.id)).map_or(0, |at| at + 1);
-        let end = before.iter().skip(at + 1).find_map(|block| position(block.id)).unwrap_or(after.len());
+        let stood = self.stood.get_or_init(|| positions(before));
+        let stands = self.stands.get_or_init(|| positions(after));
+        let Some(at) = stood.get(&id).copied() else { return Vec::new() };
+        let position = |block: &Arc<Block>| stands.get(&block.id).copied();
+        let start = before.iter().take(at).rev().find_map(position).map_or(0, |at| at + 1);
+        let end = before.iter().skip(at + 1).find_map(position).unwrap_or(after.len());
         let between = after.get(start..end).unwrap_or_default().iter();
-        let made = between.filter(|block| self.before.block(block.id).is_none());
-        made.flat_map(|block| {
+        let made = between.filter(|block| !stood.contains_key(&block.id));
+        let mut instead = Vec::new();
+        for block in made {
             let place = Place::Block(block.id);
-            self.new.sentences(place).into_iter().map(move |sentence| (place, sentence))
-        })
-        .collect()
+            instead.extend(self.new.sentences(place).iter().map(|sentence| (place, Rc::clone(sentence))));
+        }
+        instead
     }
 
-    fn fresh(&self) -> &[(Place, String)] {
-        self.fresh.get_or_init(|| {
-            let fresh = |place: &Place| {
-                let (place, old) = (*place, self.old.sentences(*place).into_iter().collect::<BTreeSet<_>>());
-                let new = self.new.sentences(place).into_iter();
-                new.filter(move |sentence| !old.contains(sentence)).map(move |sentence| (place, sentence))
-            };
-            self.touched.iter().flat_map(fresh).collect()
-        })
+    fn fresh(&self) -> (&[Placed], usize) {
+        let (fresh, bytes) = self.fresh.get_or_init(|| {
+            let mut fresh = Vec::new();
+            for place in self.touched {
+                let old = self.old.sentences(*place);
+                let old: HashSet<&str> = old.iter().map(|sentence| sentence.text.as_str()).collect();
+                let new = self.new.sentences(*place);
+                let new = new.iter().filter(|sentence| !old.contains(sentence.text.as_str()));
+                fresh.extend(new.map(|sentence| (*place, Rc::clone(sentence))));
+            }
+            let bytes = bytes_of(&fresh);
+            (fresh, bytes)
+        });
+        (fresh, *bytes)
     }
+}
+
+fn bytes_of(sentences: &[Placed]) -> usize {
+    sentences.iter().map(|(_, sentence)| sentence.text.len()).sum()
+}
+
+fn positions(blocks: &[Arc<Block>]) -> HashMap<BlockId, usize> {
+    blocks.iter().enumerate().map(|(at, block)| (block.id, at)).collect()
+}
+
+/// The stretches in whose place others stand. Of more sentences than can be diffed exactly, all from the first that
+/// differs to the last are one stretch: in doubt, touched.
+fn replaced(old: &[&str], new: &[&str]) -> Vec<Replaced> {
+    if old.len() + new.len() <= EXACT_LEN {
+        return replaced_exactly(old, new);
+    }
+    let head = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let (old, new) = (old.get(head..).unwrap_or_default(), new.get(head..).unwrap_or_default());
+    let tail = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let old = old.get(..old.len() - tail).unwrap_or_default();
+    let new = new.get(..new.len() - tail).unwrap_or_default();
+    let stretches = if old.len() + new.len() <= EXACT_LEN {
+        replaced_exactly(old, new)
+    } else {
+        vec![(0..old.len(), 0..new.len())]
+    };
+    let placed = |range: Range<usize>| range.start + head..range.end + head;
+    stretches.into_iter().map(|(old, new)| (placed(old), placed(new))).collect()
+}
+
+fn replaced_exactly(old: &[&str], new: &[&str]) -> Vec<Replaced> {
+    let ops = capture_diff_slices(Algorithm::Myers, old, new).into_iter();
+    let replaced = ops.filter(|op| matches!(op, DiffOp::Replace { .. }));
+    replaced.map(|op| (op.old_range(), op.new_range())).collect()
 }

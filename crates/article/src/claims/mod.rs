@@ -3,6 +3,8 @@
 //! A claim is bound to the words of one sentence (or of several, where its quote runs over them). `search` finds
 //! the words that someone quotes; [`follow()`] says what a change of the text made of the claims.
 
+#[cfg(test)]
+mod cost_test;
 mod follow;
 mod sealing;
 mod search;

@@ -140,12 +140,24 @@ fn sentence_around(plain: &str, range: &Range<usize>, language: &str) -> Range<u
 
 /// Where a sentence, or a run of them, stands whole in a text: from the start of a sentence to the end of one.
 pub(super) fn whole_sentences(plain: &str, sentence: &str, language: &str) -> Option<Range<usize>> {
+    whole_within(plain, sentence, || sentences::bounds(plain, language))
+}
+
+/// The same, `bounds` giving where the text's sentences stand, in order. They are only asked for where the words are
+/// in the text at all.
+pub(super) fn whole_within<B: AsRef<[Range<usize>]>>(
+    plain: &str,
+    sentence: &str,
+    bounds: impl FnOnce() -> B,
+) -> Option<Range<usize>> {
     if sentence.is_empty() || !plain.contains(sentence) {
         return None;
     }
-    let bounds = sentences::bounds(plain, language);
+    let bounds = bounds();
+    let bounds = bounds.as_ref();
     plain.match_indices(sentence).map(|(at, _)| at..at + sentence.len()).find(|range| {
-        bounds.iter().any(|b| b.start == range.start) && bounds.iter().any(|b| b.end == range.end)
+        bounds.binary_search_by_key(&range.start, |b| b.start).is_ok()
+            && bounds.binary_search_by_key(&range.end, |b| b.end).is_ok()
     })
 }
 

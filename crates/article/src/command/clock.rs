@@ -14,6 +14,7 @@ use crate::bound;
 use crate::event::{Event, Hex, Said, Time};
 use crate::gate::{Reason, ReasonCode, gate};
 use crate::json::{self, Node};
+use crate::limits;
 use crate::newsroom::{ActorKind, Newsroom};
 use crate::problem::{Code, Problem};
 use crate::workflow;
@@ -74,19 +75,23 @@ pub fn carry_out(article: &Article, context: &Context<'_>) -> Result<Decision, P
     conclude(Some(article), &author, context, article, outcome)
 }
 
-/// Why what is scheduled can't go out now.
+/// Why what is scheduled can't go out now: no more reasons than an event has room for. /gate has every one.
 fn in_the_way(article: &Article, context: &Context<'_>, schedule: &workflow::Schedule) -> Vec<Reason> {
     let mut reasons = holds(article, context.newsroom, context.now);
+    // What the gate doesn't say is only said here, and is kept.
+    let mut of_the_hour = Vec::new();
     let rules = context.newsroom.rules_for(article.section());
     let grace = TimeDelta::minutes(i64::from(rules.grace_minutes));
     if context.now - schedule.at > grace {
         let detail = format!("its hour passed more than {} minutes ago", rules.grace_minutes);
-        reasons.push(Reason::new(ReasonCode::Late, detail));
+        of_the_hour.push(Reason::new(ReasonCode::Late, detail));
     }
     // The core refuses whatever would make an edition too big, so this only ever holds what an older build let by.
     if bound::edition_fits(article).is_err() {
-        reasons.push(Reason::new(ReasonCode::TooLong, "the edition would be too big for the wire"));
+        of_the_hour.push(Reason::new(ReasonCode::TooLong, "the edition would be too big for the wire"));
     }
+    reasons.truncate(limits::WARNINGS - of_the_hour.len());
+    reasons.append(&mut of_the_hour);
     reasons
 }
 
@@ -195,6 +200,48 @@ mod tests {
         let held = desk.clock().unwrap();
         assert_eq!(&*desk.accept(held).kind, "copydesk.article.held");
         assert_eq!(desk.state().held.as_ref().unwrap().reasons[0].code, ReasonCode::Late);
+    }
+
+    /// A paragraph of so many sentences with a figure: more than an event could name one by one.
+    fn figures() -> String {
+        (0..6_000).map(|at| format!("He won {at} votes. ")).collect()
+    }
+
+    #[test]
+    fn what_has_too_much_in_its_way_for_one_event_is_held_all_the_same() {
+        let mut desk = Desk::drafted(&[&figures()]);
+        desk.approved();
+        desk.given("pia", json!({"type": "publish", "data": {"at": HOUR}}));
+        desk.newsroom.set.rules.coverage = crate::newsroom::Coverage::Hold;
+        desk.now = HOUR.parse::<Time>().unwrap() + TimeDelta::minutes(16);
+        assert_eq!(desk.gate().len(), 6_000, "the gate names every one");
+        let held = desk.clock().unwrap();
+        assert_eq!(&*desk.accept(held).kind, "copydesk.article.held");
+        let held = desk.state().held.clone().unwrap();
+        assert_eq!(held.reasons.len(), limits::WARNINGS);
+        assert_eq!(held.reasons[0].code, ReasonCode::Unclaimed);
+        assert_eq!(held.reasons.last().unwrap().code, ReasonCode::Late, "what only this event says");
+    }
+
+    #[test]
+    fn what_had_too_much_waived_for_one_event_goes_out_all_the_same() {
+        let mut desk = Desk::drafted(&[&figures(), "Words.", "It took 12 days. It cost 12 lives."]);
+        desk.newsroom.set.rules.coverage = crate::newsroom::Coverage::Hold;
+        let lifted = json!([{"code": "unclaimed"}, {"code": "not_approved"}]);
+        desk.given("carl", json!({"type": "waive", "data": {"reasons": lifted, "reason": "The hour."}}));
+        desk.given("pia", json!({"type": "publish", "data": {"at": HOUR}}));
+        desk.now = HOUR.parse().unwrap();
+        let out = desk.clock().unwrap();
+        let event = desk.accept(out).clone();
+        let Data::Published(published) = &event.data else { panic!("{}", event.kind) };
+        let waived = published.proof.waived.iter();
+        let waived: Vec<_> =
+            waived.map(|one| (one.code.name(), one.block.map(|id| id.to_string()))).collect();
+        let in_block = |id: &str| ("unclaimed", Some(id.to_owned()));
+        assert_eq!(waived, [("not_approved", None), in_block("b1"), in_block("b3")], "once for each block");
+        let (before, after) = (&desk.states[desk.states.len() - 2], desk.state());
+        let faults = crate::proof::faults(Some(before), &event, after, true, |_| Some(&desk.newsroom));
+        assert!(faults.is_empty(), "{faults:?}");
     }
 
     #[test]

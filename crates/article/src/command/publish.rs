@@ -19,6 +19,7 @@ use crate::json::Node;
 use crate::limits;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
+use crate::proof::named_in_proof;
 use crate::words::Words;
 use crate::workflow::Schedule;
 
@@ -211,7 +212,7 @@ pub(super) fn out(article: &Article, context: &Context<'_>, edition: &Edition) -
         version: article.version,
         verdicts: verdicts_digest(article),
         approvals: approvals.map(|approval| approval.version).collect(),
-        waived: gate(article, context.newsroom, context.now).waived,
+        waived: named_in_proof(gate(article, context.newsroom, context.now).waived),
         newsroom: context.newsroom.version,
     };
     let data = Published {

@@ -47,9 +47,31 @@ pub fn blocks(old: &[&Content<Text>], new: &[Content<Spans>]) -> Vec<Option<usiz
 
 /// How alike two plain texts are by their words, whatever their order: 0 (none shared) to 1 (all).
 pub fn likeness(a: &str, b: &str) -> f64 {
-    let (a, b) = (counted(a), counted(b));
-    let shared: usize = a.iter().map(|(word, count)| (*count).min(*b.get(word).unwrap_or(&0))).sum();
-    dice(shared, a.values().sum(), b.values().sum())
+    Counted::of(a).likeness(&Counted::of(b))
+}
+
+/// The words of a plain text, counted once to be compared with those of many.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    counts: HashMap<Box<str>, usize>,
+    all: usize,
+}
+
+impl Counted {
+    /// Counts the words of a text.
+    pub(crate) fn of(text: &str) -> Self {
+        let counts = counted(text).into_iter().map(|(word, count)| (word.into(), count));
+        let counts: HashMap<Box<str>, usize> = counts.collect();
+        Self { all: counts.values().sum(), counts }
+    }
+
+    /// As [`likeness`]; takes as many steps as the text with fewer words has words.
+    pub(crate) fn likeness(&self, other: &Self) -> f64 {
+        let (few, many) = if self.counts.len() <= other.counts.len() { (self, other) } else { (other, self) };
+        let in_both =
+            few.counts.iter().map(|(word, count)| (*count).min(*many.counts.get(word).unwrap_or(&0)));
+        dice(in_both.sum(), self.all, other.all)
+    }
 }
 
 fn dice(shared: usize, a: usize, b: usize) -> f64 {

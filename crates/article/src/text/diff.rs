@@ -13,7 +13,7 @@ use std::hash::Hash;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 /// How many elements, of both sides together, are diffed exactly.
-const EXACT_LEN: usize = 2_000;
+pub(crate) const EXACT_LEN: usize = 2_000;
 
 /// Pairs of indices of elements that stay, rising on both sides.
 pub(super) fn matches<T: Eq + Hash>(old: &[T], new: &[T]) -> Vec<(usize, usize)> {

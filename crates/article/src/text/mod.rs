@@ -36,6 +36,7 @@ mod taken;
 
 pub use attribute::attribute;
 pub use block::{Content, Kind};
+pub(crate) use diff::EXACT_LEN;
 pub use href::{image_uri, link_href};
 pub use run::{Run, Text};
 pub(crate) use spans::plain as plain_spans;

@@ -1,0 +1,128 @@
+//! What following claims costs at most: by size, whatever the words.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use super::follow::follow_within;
+use super::{Claim, ClaimMove, ClaimState, Place, follow};
+use crate::article::Article;
+use crate::command::testing::Desk;
+use crate::ids::ClaimId;
+
+/// Unoptimised and on a busy machine; what is guarded against takes minutes.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+fn drafted(texts: &[String]) -> Desk {
+    Desk::drafted(&texts.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The article of these texts, each quote claimed.
+fn claimed(texts: &[String], quotes: &[&str]) -> Article {
+    let mut desk = drafted(texts);
+    for quote in quotes {
+        desk.claim(quote);
+    }
+    desk.state().clone()
+}
+
+/// A sentence of so many words, all of them others, and no stop before its end.
+fn endless(word: &str, words: usize) -> String {
+    (0..words).map(|at| format!("{word}{at} ")).collect::<String>() + "ends."
+}
+
+fn sentences(word: &str, number: usize) -> String {
+    (0..number).map(|at| format!("{word}{at}. ")).collect::<String>().trim_end().to_owned()
+}
+
+/// What became of the claims, as long as it doesn't take for ever.
+fn followed(before: Article, texts: &[String]) -> Vec<ClaimMove> {
+    let after = drafted(texts).state().clone();
+    let (done, answer) = mpsc::channel();
+    thread::spawn(move || done.send(follow(&before, &after)));
+    answer.recv_timeout(DEADLINE).expect("claims are followed in time")
+}
+
+#[test]
+fn a_claim_on_a_sentence_without_end_follows_among_thirty_thousand_new_ones() {
+    let before = claimed(&[endless("a", 15_000), sentences("B", 20_000)], &["a7 a8"]);
+    let moved = followed(before, &[endless("x", 10), sentences("Y", 20_000)]);
+    assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
+    assert_eq!(moved[0].sentence.as_deref(), Some(&*endless("x", 10)), "what stands in its place");
+}
+
+#[test]
+fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_are_others() {
+    let before = claimed(&[sentences("B", 30_000)], &["B7."]);
+    let moved = followed(before, &[sentences("Y", 30_000)]);
+    assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
+    assert!(moved[0].sentence.as_deref().is_some_and(|sentence| sentence.starts_with('Y')));
+}
+
+#[test]
+fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_stand_elsewhere() {
+    let before = claimed(&[sentences("B", 30_000)], &["B7."]);
+    let all = sentences("B", 30_000).replace("B7.", "Y7.");
+    let back: Vec<&str> = all.split(' ').rev().collect();
+    let moved = followed(before, &[back.join(" ")]);
+    assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
+}
+
+#[test]
+fn as_many_claims_as_there_may_be_follow_in_one_long_paragraph() {
+    let mut before = claimed(&[sentences("B", 8_000)], &["B0."]);
+    let first = Arc::clone(before.claims.values().next().unwrap());
+    for at in 1..2_000 {
+        let id: ClaimId = format!("c{}", at + 1).parse().unwrap();
+        let sentence = format!("B{at}.");
+        let claim =
+            Claim { id, quote: sentence.as_str().into(), sentence: sentence.into(), ..(*first).clone() };
+        Arc::make_mut(&mut before.claims).insert(id, Arc::new(claim));
+    }
+    let moved = followed(before, &[sentences("B", 8_000).replace("B7.", "Seven. B7,")]);
+    assert!(moved.iter().all(|moved| moved.state == ClaimState::Unruled));
+    assert_eq!(moved[0].claim.to_string(), "c8", "the others stand whole");
+}
+
+#[test]
+fn in_a_long_paragraph_too_what_is_taken_out_is_gone_and_what_is_replaced_is_not() {
+    let before = claimed(&[sentences("B", 3_000)], &["B7.", "B800."]);
+    let moved = followed(before, &[sentences("B", 3_000).replace("B7. ", "").replace("B800.", "Yes.")]);
+    assert_eq!((moved[0].state, moved[1].state), (ClaimState::Gone, ClaimState::Unruled));
+    assert_eq!(moved[1].sentence.as_deref(), Some("Yes."));
+}
+
+/// The words of each, and where it stands now.
+fn now(before: &Article, moved: &[ClaimMove]) -> Vec<(ClaimState, Place, String)> {
+    let one = |moved: &ClaimMove| {
+        let claim = &before.claims[&moved.claim];
+        let sentence = moved.sentence.as_ref().unwrap_or(&claim.sentence);
+        (moved.state, moved.place.unwrap_or(claim.place), sentence.to_string())
+    };
+    moved.iter().map(one).collect()
+}
+
+#[test]
+fn past_the_ceiling_what_stands_in_its_place_is_taken_and_nothing_is_gone() {
+    let texts = ["One came. Two went. Three stayed.", "Four slept."].map(str::to_owned);
+    let before = claimed(&texts, &["Two went", "Four slept"]);
+    let changed = ["One came. Nobody knows. Two went away. Three stayed.", "Four slept."].map(str::to_owned);
+    let taken_out = ["One came. Three stayed.", "Five woke. Four sleep."].map(str::to_owned);
+    let blocks: Vec<Place> =
+        drafted(&texts).state().blocks.iter().map(|block| Place::Block(block.id)).collect();
+    let (b1, b2) = (blocks[0], blocks[1]);
+    let unruled = |place, sentence: &str| (ClaimState::Unruled, place, sentence.to_owned());
+
+    let after = drafted(&changed).state().clone();
+    assert_eq!(now(&before, &follow(&before, &after)), [unruled(b1, "Two went away.")], "the likest");
+    let bytes: usize = "Two went.".len() * 2 + "Nobody knows.Two went away.".len() * 2;
+    assert_eq!(follow_within(bytes, &before, &after), follow(&before, &after), "to the byte");
+    assert_eq!(now(&before, &follow_within(bytes - 1, &before, &after)), [unruled(b1, "Nobody knows.")]);
+    assert_eq!(now(&before, &follow_within(0, &before, &after)), [unruled(b1, "Nobody knows.")]);
+
+    let after = drafted(&taken_out).state().clone();
+    let gone = (ClaimState::Gone, b1, "Two went.".to_owned());
+    assert_eq!(now(&before, &follow(&before, &after)), [gone, unruled(b2, "Four sleep.")]);
+    let in_doubt = [unruled(b2, "Five woke."), unruled(b2, "Five woke.")];
+    assert_eq!(now(&before, &follow_within(0, &before, &after)), in_doubt);
+}
