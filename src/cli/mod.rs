@@ -195,7 +195,7 @@ impl std::error::Error for Misuse {}
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let json = cli.global.json;
+    let (json, is_look) = (cli.global.json, cli.verb.is_look());
     let mut screen = Screen::stdout(json);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
@@ -208,7 +208,9 @@ pub fn main() -> ExitCode {
     match ended {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::Refused) => ExitCode::from(1),
-        Err(error) if reader_is_gone(&error) => ExitCode::SUCCESS,
+        Err(error) if reader_is_gone(&error) && is_look => ExitCode::SUCCESS,
+        // What it was to say is not known to be good.
+        Err(error) if reader_is_gone(&error) => ExitCode::from(1),
         Err(error) => {
             // With --json a refusal is an answer as any other.
             if let Some(refused) = error.downcast_ref::<Refused>().filter(|_| json)
@@ -219,6 +221,28 @@ pub fn main() -> ExitCode {
             let _ = screen.flush();
             failed(&error)
         }
+    }
+}
+
+impl Verb {
+    /// Whether it does nothing but show what there is: then it is done once nobody reads on.
+    fn is_look(&self) -> bool {
+        matches!(
+            self,
+            Verb::Board(_)
+                | Verb::Show(_)
+                | Verb::History(_)
+                | Verb::Diff(_)
+                | Verb::Gate(_)
+                | Verb::Feed(_)
+                | Verb::Replay(_)
+                | Verb::Deliveries(_)
+                | Verb::Report(_)
+                | Verb::Schema(_)
+                | Verb::AuditKey(_)
+                | Verb::Demo(_)
+                | Verb::Completions { .. }
+        )
     }
 }
 

@@ -67,6 +67,10 @@ impl Report {
                 std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
                 let cant = || format!("{} can't be written", file.display());
                 let mut file = options.open(file).with_context(cant)?;
+                // One that was there before keeps its mode otherwise.
+                #[cfg(unix)]
+                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600))
+                    .with_context(cant)?;
                 std::io::Write::write_all(&mut file, &written).with_context(cant)?;
             }
         }

@@ -97,7 +97,11 @@ impl Doors {
             Proxies::At(_) if !self.believes(peer) => Some(address.into()),
             Proxies::At(networks) => {
                 let is_proxy = |address: &IpAddr| networks.iter().any(|network| network.has(*address));
-                client(headers, is_proxy).map(Household::from)
+                match client(headers, is_proxy) {
+                    Ok(known) => known.map(Household::from),
+                    // Whoever adds a header of their own is counted all the same, with others who do.
+                    Err(Disagree) => Some(address.into()),
+                }
             }
         }
     }
@@ -127,9 +131,12 @@ impl Doors {
     }
 }
 
-/// The client that the proxies name: of those they passed it on for, the last that isn't one of them. Where both
-/// headers are there and differ, one of them came from the client itself, and neither is believed.
-fn client(headers: &HeaderMap, is_proxy: impl Fn(&IpAddr) -> bool) -> Option<IpAddr> {
+/// Both headers are there and differ: one of them came from the client itself, and neither is believed.
+#[derive(Debug)]
+struct Disagree;
+
+/// The client that the proxies name: of those they passed it on for, the last that isn't one of them.
+fn client(headers: &HeaderMap, is_proxy: impl Fn(&IpAddr) -> bool) -> Result<Option<IpAddr>, Disagree> {
     let last = |chain: Vec<Option<IpAddr>>| {
         // What can't be read ends the chain: anything before it could have been made up.
         let known = chain.into_iter().rev().map_while(|address| address);
@@ -153,9 +160,10 @@ fn client(headers: &HeaderMap, is_proxy: impl Fn(&IpAddr) -> bool) -> Option<IpA
     let plain = values("x-forwarded-for").map(|list| list.iter().map(|item| address(item)).collect());
     let standard = values("forwarded").map(|list| list.iter().map(|item| forwarded_for(item)).collect());
     match (plain.map(last), standard.map(last)) {
-        (Some(one), None) | (None, Some(one)) => one,
-        (Some(one), Some(other)) if one == other => one,
-        _ => None,
+        (None, None) => Ok(None),
+        (Some(one), None) | (None, Some(one)) => Ok(one),
+        (Some(one), Some(other)) if one == other => Ok(one),
+        _ => Err(Disagree),
     }
 }
 
@@ -186,7 +194,7 @@ mod tests {
             headers.append(*name, value.parse().unwrap());
         }
         let is_proxy = |address: &IpAddr| proxies.iter().any(|network| network.has(*address));
-        client(&headers, is_proxy).map(|address| address.to_string())
+        client(&headers, is_proxy).ok().flatten().map(|address| address.to_string())
     }
 
     #[test]
@@ -220,6 +228,13 @@ mod tests {
         assert_eq!(doors.household(peer("10.0.0.7"), &headers), household("192.0.2.1"));
         assert_eq!(doors.household(peer("10.0.0.8"), &headers), household("10.0.0.8"));
         assert_eq!(doors.household(peer("10.0.0.7"), &HeaderMap::new()), None);
+        let mut both = headers.clone();
+        both.insert("forwarded", "for=6.6.6.6".parse().unwrap());
+        assert_eq!(
+            doors.household(peer("10.0.0.7"), &both),
+            household("10.0.0.7"),
+            "it is counted with its like"
+        );
         assert_eq!(Doors::default().household(peer("10.0.0.7"), &headers), household("10.0.0.7"));
         let unknown = Doors::new(Proxies::Unknown, None, Rates::default());
         assert_eq!(unknown.household(peer("10.0.0.7"), &headers), None);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use copydesk_public::{Public, Site};
 use futures::{FutureExt, StreamExt};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, watch};
 
 use super::doors;
@@ -88,6 +88,7 @@ pub(super) async fn serve(
     config: &Config,
     entrance: Entrance,
     stop: watch::Sender<bool>,
+    mut hangups: Signal,
     told: &AtomicBool,
 ) -> anyhow::Result<()> {
     let (process_url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
@@ -128,7 +129,6 @@ pub(super) async fn serve(
         vitals: http::Vitals::default(),
     });
     let end = folding.editions.wire().end().await?;
-    let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
     let tls = entrance.tls.clone();
     let hearing = tokio::spawn(async move {
         while hangups.recv().await.is_some() {

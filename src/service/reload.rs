@@ -4,8 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use super::serve::open_log;
 use crate::config::Config;
@@ -54,8 +53,7 @@ pub(super) struct Reloading {
 impl Reloading {
     /// Reads the file again at each SIGHUP, for as long as the process lives, and the certificate that it named at the
     /// start. What is wrong with either is said, and nothing changes then.
-    pub(super) async fn at_each_hangup(self) -> anyhow::Result<()> {
-        let mut hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
+    pub(super) async fn at_each_hangup(self, mut hangups: Signal) {
         while hangups.recv().await.is_some() {
             read_again(self.tls.as_deref());
             let Some(file) = &self.file else {
@@ -72,7 +70,6 @@ impl Reloading {
                 Err(error) => tracing::error!(error = format!("{error:#}"), "SIGHUP: nothing was changed"),
             }
         }
-        Ok(())
     }
 
     async fn again(&self, file: &Path) -> anyhow::Result<Reloaded> {

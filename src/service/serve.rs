@@ -55,11 +55,13 @@ pub struct ServeOptions {
 pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     log_to_stderr();
     let (stop, told) = stop_signal()?;
+    // From here on it ends nothing: what it asks for is done once there is a newsroom to change.
+    let hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;
     let listen = config.http.listen;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("can't listen on {listen}"))?;
     let entrance = Entrance { listener, tls: doors::tls(&config.http)? };
     if Part::is_feed_alone(&options.parts) {
-        return super::public::serve(&config, entrance, stop, &told).await;
+        return super::public::serve(&config, entrance, stop, hangups, &told).await;
     }
     let (url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let opening = async { open(&config, open_log(&config).await?).await };
@@ -81,9 +83,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         tls: entrance.tls.clone(),
     };
     let hearing = async move {
-        if let Err(error) = reloading.at_each_hangup().await {
-            tracing::warn!(%error, "a changed file isn't taken while this runs");
-        }
+        reloading.at_each_hangup(hangups).await;
     };
     let keeping = [tokio::spawn(Arc::clone(&book).keep()), tokio::spawn(hearing)];
     let site = Site {

@@ -202,3 +202,20 @@ fn what_stood_at_a_moment_is_folded_from_the_events_alone() {
     desk.run(&format!("replay --state --article {article} --until 1 {at}")).failed(1);
     desk.run(&format!("replay --state --actor ana {at}")).failed(2);
 }
+
+#[test]
+fn what_nobody_reads_on_is_done_where_it_only_shows_and_not_known_good_where_it_judges() {
+    let mut serving = house();
+    told(&serving);
+    serving.terminate();
+    let data = serving.data();
+    let unread = |arguments: &[&str]| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let mut copydesk = std::process::Command::new(env!("CARGO_BIN_EXE_copydesk"));
+        copydesk.args(arguments).args(["--data", data.to_str().unwrap()]);
+        copydesk.stdout(writer).stderr(std::process::Stdio::null()).status().unwrap().code()
+    };
+    assert_eq!(unread(&["board"]), Some(0));
+    assert_eq!(unread(&["verify"]), Some(1));
+}

@@ -1,5 +1,7 @@
 //! From a document to blocks.
 
+use std::borrow::Cow;
+
 use pulldown_cmark::{CodeBlockKind, CowStr, Event, HeadingLevel, LinkType, Options, Parser, Tag, TagEnd};
 
 use super::super::block::Content;
@@ -41,39 +43,66 @@ pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<BlockWarning>), Refus
     Ok((blocks, reader.warnings))
 }
 
-/// Keeps `[AP]: correction` from being read as the address "correction", and lost.
-fn words_kept(doc: &str) -> std::borrow::Cow<'_, str> {
+/// How often a document is read for definitions that are none: each time brings out those whose labels were there before.
+const READINGS: usize = 8;
+
+/// Keeps `[AP]: correction` from being read as the address "correction" of a link, and lost: what no address follows is
+/// words.
+fn words_kept(doc: &str) -> Cow<'_, str> {
+    let mut kept = Cow::Borrowed(doc);
     if !doc.contains("]:") {
-        return doc.into();
+        return kept;
     }
-    let mut kept = String::with_capacity(doc.len() + 16);
-    for line in doc.split_inclusive('\n') {
-        let start = line.find(|c: char| !c.is_ascii_digit() && !" \t>-*+.)".contains(c)).unwrap_or(0);
-        let (markers, rest) = line.split_at(start);
-        kept.push_str(markers);
-        let address = rest
-            .strip_prefix('[')
-            .and_then(after_label)
-            .and_then(|rest| rest.strip_prefix(':')?.split_ascii_whitespace().next());
-        if address.is_some_and(|address| !address.trim_end_matches('.').contains([':', '/', '#', '.', '<'])) {
-            kept.push('\\');
+    for _ in 0..READINGS {
+        let parser = Parser::new_ext(&kept, Options::empty());
+        let definitions = parser.reference_definitions().iter();
+        let words = definitions.filter(|(_, definition)| !is_address(&definition.dest));
+        let mut starts: Vec<usize> = words.map(|(_, definition)| definition.span.start).collect();
+        if starts.is_empty() {
+            return kept;
         }
-        kept.push_str(rest);
+        starts.sort_unstable();
+        kept = Cow::Owned(escaped(&kept, starts));
     }
-    kept.into()
+    // Whoever sends so many of one label means no addresses.
+    let mut starts = Vec::new();
+    let mut at = 0;
+    for line in kept.split_inclusive('\n') {
+        starts.extend(
+            line.find(|c: char| !c.is_ascii_digit() && !" \t>-*+.)".contains(c)).map(|start| at + start),
+        );
+        at += line.len();
+    }
+    starts.retain(|start| kept.get(*start..).is_some_and(|rest| rest.starts_with('[')));
+    Cow::Owned(escaped(&kept, starts))
 }
 
-/// What comes after the bracket that closes a label.
-fn after_label(label: &str) -> Option<&str> {
-    let mut escaped = false;
-    for (at, c) in label.char_indices() {
-        match c {
-            ']' if !escaped => return label.get(at + 1..),
-            '[' if !escaped => return None,
-            c => escaped = c == '\\' && !escaped,
-        }
+/// With a backslash before the bracket at each of these places.
+fn escaped(doc: &str, starts: Vec<usize>) -> String {
+    let mut escaped = String::with_capacity(doc.len() + starts.len());
+    let mut done = 0;
+    for start in starts {
+        let Some(bracket) = doc.get(start..).and_then(|rest| rest.find('[')) else { continue };
+        escaped.push_str(doc.get(done..start + bracket).unwrap_or_default());
+        escaped.push('\\');
+        done = start + bracket;
     }
-    None
+    escaped.push_str(doc.get(done..).unwrap_or_default());
+    escaped
+}
+
+/// Whether a definition's destination is meant as an address, one that links may have or not.
+fn is_address(destination: &str) -> bool {
+    let is_scheme = |scheme: &str| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    };
+    let has_scheme =
+        destination.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty());
+    has_scheme
+        || destination.starts_with(['/', '#', '?'])
+        || destination.starts_with("./")
+        || destination.starts_with("../")
 }
 
 #[derive(Default)]

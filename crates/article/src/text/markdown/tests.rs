@@ -106,6 +106,18 @@ fn what_has_no_kind_of_its_own_is_paragraphs_with_every_word() {
         "p [AP]: correction\np [Note]: Wait.\nq [X]: y\np a(z https://x.org) a(Q https://x.org)"
     );
     assert_eq!(
+        shown("[Time]: 10:30\n\n[Photo]: AP/Getty\n\n[Score]: 3.5"),
+        "p [Time]: 10:30\np [Photo]: AP/Getty\np [Score]: 3.5"
+    );
+    assert_eq!(shown("[Reporter]:\nWhy?\n\n[Smith]:\nNo.\n"), "p [Reporter]: Why?\np [Smith]: No.");
+    assert_eq!(shown("[AP\nagain]: correction"), "p [AP again]: correction");
+    assert_eq!(
+        shown("```\n[AP]: correction\n```\n\n<div>\n[AP]: no\n</div>"),
+        "p [AP]: correction\np [AP]: no"
+    );
+    let same = "[AP]: one\n\n".repeat(20);
+    assert_eq!(shown(&same).matches("[AP]: one").count(), 20, "of one label none is lost");
+    assert_eq!(
         shown("&amp; &copy; &#233; &lt;b&gt; [^1]\n\n<https://x.org/?a&b> <ana@example.org>"),
         "p & © é <b> [^1]\np a(https://x.org/?a&b https://x.org/?a&b) a(ana@example.org mailto:ana@example.org)"
     );
