@@ -335,7 +335,7 @@ impl Store {
             None => None,
         };
         let opened = if position.is_some() { Opened::Found } else { Opened::Empty };
-        let is_new = tree.is_empty();
+        let is_new = position.is_none() && tree.is_empty();
         if position.is_none() && !is_new {
             // What a crash left of a store that was being cleared.
             tree.clear()?;
