@@ -274,13 +274,17 @@ async fn an_article_of_which_sled_gives_what_it_was_before_is_folded_anew_and_no
         }
         drop(db);
         let one = service(folder.path()).await;
-        let answered = loop {
-            match send(&one, "eva", &ask()).await {
-                Ok(answered) => break answered,
-                Err(problem) => assert_eq!(problem.code.status(), 503, "{problem:?}"),
+        let asking = async {
+            loop {
+                match send(&one, "eva", &ask()).await {
+                    Ok(answered) => break answered,
+                    Err(problem) => assert_eq!(problem.code.status(), 503, "{problem:?}"),
+                }
+                tokio::task::yield_now().await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         };
+        let long = std::time::Duration::from_secs(30);
+        let answered = tokio::time::timeout(long, asking).await.expect("it is folded anew");
         one.store.folded(answered.seq).await;
         assert_eq!(one.store.aside(story.article).unwrap(), None);
         let article = one.store.article(story.article).unwrap().unwrap().article;
