@@ -248,7 +248,7 @@ async fn an_article_of_which_sled_gives_what_it_was_before_is_folded_anew_and_no
     drop(one);
     type Pairs = Vec<(sled::IVec, sled::IVec)>;
     let pairs = |state: &Path| -> Pairs {
-        let db = sled::open(state).unwrap();
+        let db = sled::open(state).unwrap().open_tree("fold").unwrap();
         db.iter().map(Result::unwrap).filter(|(key, _)| key.first() == Some(&b'a')).collect()
     };
     let before = pairs(&state);
@@ -262,16 +262,19 @@ async fn an_article_of_which_sled_gives_what_it_was_before_is_folded_anew_and_no
         one.stop().await;
         drop(one);
         let after = pairs(&state);
-        let db = sled::open(&state).unwrap();
+        let db = sled::open(&state).unwrap().open_tree("fold").unwrap();
+        let mut spoilt = 0;
         for (key, value) in after {
             let was = before.iter().find(|(known, _)| *known == key).map(|(_, was)| was.clone());
             let queries = key.get(key.len() - 5) == Some(&b'q');
             match was {
                 None if queries => drop(db.remove(&key).unwrap()),
                 Some(was) if !is_query && was != value => drop(db.insert(&key, was).unwrap()),
-                _ => {}
+                _ => continue,
             }
+            spoilt += 1;
         }
+        assert!(spoilt > 0, "an old page was given");
         drop(db);
         let one = service(folder.path()).await;
         let asking = async {
