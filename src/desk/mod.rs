@@ -452,7 +452,7 @@ impl Desk {
             }
             Settled::Written(seq) => {
                 *known = before;
-                known.stored = Some(Stored { article, seq });
+                known.stored = Some(Stored::new(article, seq));
                 known.seq = seq;
                 known.commands.insert(event.command, seq);
                 self.answered.fetch_max(seq, Ordering::Relaxed);

@@ -55,7 +55,7 @@ impl Desk {
             return Ok(Some(present.article));
         }
         let snapshot = self.store.snapshot(article, last.version).map_err(unreadable)?;
-        let mut state = snapshot.map(|article| Stored { article, seq: 0 });
+        let mut state = snapshot.map(|article| Stored::new(article, 0));
         let from = state.as_ref().map_or(0, |state| state.article.version);
         let line = self.redacted_line(article).await?;
         for event in events.iter().filter(|event| event.version > from && event.version <= last.version) {

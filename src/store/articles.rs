@@ -4,9 +4,13 @@
 //! article in one value would be written whole for every word. So [`PACKED`] parts that are numbered one after the other share a
 //! key, and only packs in which an event changed something are written: parts of the state are shared ([`Arc`]), so a
 //! part that is the same one was not changed.
+//!
+//! Of a damaged file sled may give an old page for a new one, in which everything checks. So a pack says with which
+//! state it was written, and the head has a checksum over what its packs say: an old pack beside a new head, one that is
+//! missing and one that was taken out are all noticed.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use copydesk_article::article::{Approval, Article, Block, EditionRecord, Query, Tombstone};
 use copydesk_article::claims::Claim;
@@ -38,9 +42,8 @@ struct Head {
     updated: Time,
     fields: Fields,
     order: Vec<BlockId>,
-    /// How many claims and queries there are: sled may have lost a leaf with some and kept what points nowhere else.
-    claims: usize,
-    queries: usize,
+    /// [`checksum`] of its packs.
+    packs: u32,
     approvals: Vec<Approval>,
     submitted: bool,
     spiked: bool,
@@ -70,7 +73,7 @@ struct Head {
 }
 
 impl Head {
-    fn of(stored: &Stored) -> Self {
+    fn of(stored: &Stored, packs: &[Pack]) -> Self {
         let article = &stored.article;
         Self {
             seq: stored.seq,
@@ -80,8 +83,7 @@ impl Head {
             updated: article.updated,
             fields: article.fields.clone(),
             order: article.blocks.iter().map(|block| block.id).collect(),
-            claims: article.claims.len(),
-            queries: article.queries.len(),
+            packs: checksum(packs),
             approvals: article.approvals.clone(),
             submitted: article.submitted,
             spiked: article.spiked,
@@ -120,6 +122,37 @@ fn key(article: Place, tag: u8, number: u32) -> Vec<u8> {
     article.key(&[tag, a, b, c, d])
 }
 
+/// A pack's tag and number, and the `seq` of the state that it was written with.
+type Pack = (u8, u32, Seq);
+
+/// The packs of a state as they are in sled, ordered by tag and number, once the state is in a batch. Clones of the
+/// state share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Packs(Arc<OnceLock<Vec<Pack>>>);
+
+impl Packs {
+    fn known(&self) -> &[Pack] {
+        self.0.get().map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// CRC-32C of packs, ordered by tag and number.
+fn checksum(packs: &[Pack]) -> u32 {
+    packs.iter().fold(0, |sum, (tag, number, seq)| {
+        let sum = crc32c::crc32c_append(sum, &[*tag]);
+        let sum = crc32c::crc32c_append(sum, &number.to_be_bytes());
+        crc32c::crc32c_append(sum, &seq.to_be_bytes())
+    })
+}
+
+/// What a key of [`KEY_BYTES`] ends with.
+fn tag_and_number(key: &[u8]) -> (u8, u32) {
+    match key.get(PLACE_BYTES..) {
+        Some(&[tag, a, b, c, d]) => (tag, u32::from_be_bytes([a, b, c, d])),
+        _ => (0, 0),
+    }
+}
+
 /// Parts by their packs, in each by their numbers, which begin with 1.
 fn packs<'a, T>(parts: impl Iterator<Item = (u32, &'a Arc<T>)>) -> BTreeMap<u32, Vec<&'a Arc<T>>> {
     let mut parts: Vec<_> = parts.collect();
@@ -131,26 +164,45 @@ fn packs<'a, T>(parts: impl Iterator<Item = (u32, &'a Arc<T>)>) -> BTreeMap<u32,
     packs
 }
 
-/// Writes the packs in which a part is another one than it was, and takes out those of which nothing is left.
-fn write_packs<'a, T: Serialize + 'a>(
-    shelf: &Shelf,
-    batch: &mut Batch,
-    (article, tag): (Place, u8),
-    was: impl Iterator<Item = (u32, &'a Arc<T>)>,
-    now: impl Iterator<Item = (u32, &'a Arc<T>)>,
-) -> Result<(), StoreError> {
-    let mut was = packs(was);
-    for (number, now) in packs(now) {
-        let was = was.remove(&number).unwrap_or_default();
-        let same = |(was, now): (&&Arc<T>, &&Arc<T>)| Arc::ptr_eq(was, now);
-        if was.len() != now.len() || !was.iter().zip(&now).all(same) {
-            write(shelf, batch, &key(article, tag, number), &encode(&now)?);
+/// A state that is being written over another.
+struct Rewrite<'a> {
+    shelf: &'a Shelf,
+    batch: &'a mut Batch,
+    place: Place,
+    /// The packs that are in sled.
+    old: &'a [Pack],
+    seq: Seq,
+    /// The packs that will be.
+    new: Vec<Pack>,
+}
+
+impl Rewrite<'_> {
+    /// Writes the packs in which a part is another one than it was, and takes out those of which nothing is left.
+    fn packs<'a, T: Serialize + 'a>(
+        &mut self,
+        tag: u8,
+        was: impl Iterator<Item = (u32, &'a Arc<T>)>,
+        now: impl Iterator<Item = (u32, &'a Arc<T>)>,
+    ) -> Result<(), StoreError> {
+        let mut was = packs(was);
+        for (number, now) in packs(now) {
+            let was = was.remove(&number).unwrap_or_default();
+            let same = |(was, now): (&&Arc<T>, &&Arc<T>)| Arc::ptr_eq(was, now);
+            let known = self.old.binary_search_by_key(&(tag, number), |(tag, number, _)| (*tag, *number));
+            let known = known.ok().and_then(|at| self.old.get(at)).copied();
+            self.new.push(match known {
+                Some(known) if was.len() == now.len() && was.iter().zip(&now).all(same) => known,
+                _ => {
+                    write(self.shelf, self.batch, &key(self.place, tag, number), &encode(&(self.seq, now))?);
+                    (tag, number, self.seq)
+                }
+            });
         }
+        for number in was.into_keys() {
+            remove(self.shelf, self.batch, &key(self.place, tag, number));
+        }
+        Ok(())
     }
-    for number in was.into_keys() {
-        remove(shelf, batch, &key(article, tag, number));
-    }
-    Ok(())
 }
 
 fn blocks(article: &Article) -> impl Iterator<Item = (u32, &Arc<Block>)> {
@@ -177,10 +229,16 @@ pub(super) fn write_article(
 ) -> Result<(), StoreError> {
     let (was, now) = (old.map(|old| &*old.article), &*new.article);
     let place = Place::of(now);
-    write(shelf, batch, &key(place, tag::HEAD, 0), &encode(&Head::of(new))?);
-    write_packs(shelf, batch, (place, tag::BLOCK), was.into_iter().flat_map(blocks), blocks(now))?;
-    write_packs(shelf, batch, (place, tag::CLAIM), was.into_iter().flat_map(claims), claims(now))?;
-    write_packs(shelf, batch, (place, tag::QUERY), was.into_iter().flat_map(queries), queries(now))
+    let old = old.map(|old| old.packs.known()).unwrap_or_default();
+    let mut rewrite = Rewrite { shelf, batch, place, old, seq: new.seq, new: Vec::new() };
+    rewrite.packs(tag::BLOCK, was.into_iter().flat_map(blocks), blocks(now))?;
+    rewrite.packs(tag::CLAIM, was.into_iter().flat_map(claims), claims(now))?;
+    rewrite.packs(tag::QUERY, was.into_iter().flat_map(queries), queries(now))?;
+    let packs = rewrite.new;
+    write(shelf, batch, &key(place, tag::HEAD, 0), &encode(&Head::of(new, &packs))?);
+    // A clone of the state before has them already where only its `seq` is another: then no pack is.
+    let _ = new.packs.0.set(packs);
+    Ok(())
 }
 
 /// Reads an article.
@@ -206,36 +264,42 @@ fn read_parts(shelf: &Shelf, place: Place, id: Uuid) -> Result<Stored, StoreErro
     let mut blocks: HashMap<BlockId, Arc<Block>> = HashMap::new();
     let mut claims = BTreeMap::new();
     let mut queries = BTreeMap::new();
+    let mut packs: Vec<Pack> = Vec::new();
     for entry in shelf.scan(place.as_bytes()) {
         let (at, value) = entry?;
         if at.len() != KEY_BYTES {
             continue;
         }
         let bytes = whole(shelf, &at, &value)?;
-        match at.get(PLACE_BYTES).copied().unwrap_or_default() {
-            tag::HEAD => head = Some(decode(&bytes)?),
+        let (tag, number) = tag_and_number(&at);
+        let seq = match tag {
+            tag::HEAD => {
+                head = Some(decode(&bytes)?);
+                continue;
+            }
             tag::BLOCK => {
-                let pack: Vec<Arc<Block>> = decode(&bytes)?;
+                let (seq, pack): (Seq, Vec<Arc<Block>>) = decode(&bytes)?;
                 blocks.extend(pack.into_iter().map(|block| (block.id, block)));
+                seq
             }
             tag::CLAIM => {
-                let pack: Vec<Arc<Claim>> = decode(&bytes)?;
+                let (seq, pack): (Seq, Vec<Arc<Claim>>) = decode(&bytes)?;
                 claims.extend(pack.into_iter().map(|claim| (claim.id, claim)));
+                seq
             }
             tag::QUERY => {
-                let pack: Vec<Arc<Query>> = decode(&bytes)?;
+                let (seq, pack): (Seq, Vec<Arc<Query>>) = decode(&bytes)?;
                 queries.extend(pack.into_iter().map(|query| (query.id, query)));
+                seq
             }
             _ => return Err(StoreError::Damaged(format!("an unknown part of article {id}"))),
-        }
+        };
+        packs.push((tag, number, seq));
     }
     let missing = |what: &str| StoreError::Damaged(format!("article {id} lacks its {what}"));
     let head = head.ok_or_else(|| missing("head"))?;
-    if claims.len() != head.claims {
-        return Err(missing("claims"));
-    }
-    if queries.len() != head.queries {
-        return Err(missing("queries"));
+    if checksum(&packs) != head.packs {
+        return Err(StoreError::Damaged(format!("parts of article {id} are not those of its head")));
     }
     let order = head.order.iter().map(|block| blocks.remove(block).ok_or_else(|| missing("blocks")));
     let article = Article {
@@ -267,7 +331,11 @@ fn read_parts(shelf: &Shelf, place: Place, id: Uuid) -> Result<Stored, StoreErro
         proposed: head.proposed,
         redactions: head.redactions,
     };
-    Ok(Stored { article: Arc::new(article), seq: head.seq })
+    Ok(Stored {
+        article: Arc::new(article),
+        seq: head.seq,
+        packs: Packs(Arc::new(OnceLock::from(packs))),
+    })
 }
 
 #[cfg(test)]
@@ -304,7 +372,7 @@ mod tests {
     fn rewritten(db: &sled::Db, old: Option<&Stored>, article: Article) -> (Stored, usize) {
         let shelf = Shelf::new(db, b'a');
         let before: BTreeMap<_, _> = db.iter().map(Result::unwrap).collect();
-        let new = Stored { article: Arc::new(article), seq: old.map_or(1, |old| old.seq + 1) };
+        let new = Stored::new(article.into(), old.map_or(1, |old| old.seq + 1));
         let mut batch = Batch::default();
         write_article(&shelf, &mut batch, old, &new).unwrap();
         db.apply_batch(batch).unwrap();
@@ -341,5 +409,41 @@ mod tests {
         Arc::make_mut(&mut changed.queries).clear();
         rewritten(&db, Some(&was), changed);
         assert_eq!(db.len(), 1, "a head alone");
+    }
+
+    #[test]
+    fn an_old_value_beside_new_ones_is_noticed_whichever_it_is() {
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        let shelf = Shelf::new(&db, b'a');
+        let mut text = article((1..=20).map(|id| block(id, "as it was")).collect());
+        Arc::make_mut(&mut text.queries).extend((1..=20).map(|id| query(id, "Who says so?")));
+        let (was, _) = rewritten(&db, None, text.clone());
+        let old: BTreeMap<_, _> = db.iter().map(Result::unwrap).collect();
+
+        // As many parts as before, with as many packs: one other, one new, one gone.
+        text.blocks[2] = block(3, "as it is");
+        text.blocks[19] = block(25, "as it is");
+        let queries = Arc::make_mut(&mut text.queries);
+        queries.insert(query(9, "").0, query(9, "Who else?").1);
+        (17..=20).for_each(|id| drop(queries.remove(&query(id, "").0)));
+        queries.extend((25..=28).map(|id| query(id, "Since when?")));
+        let (now, _) = rewritten(&db, Some(&was), text);
+        let new: BTreeMap<_, _> = db.iter().map(Result::unwrap).collect();
+
+        let others = old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key));
+        let others: Vec<_> = others.collect::<std::collections::BTreeSet<_>>().into_iter().collect();
+        assert_eq!(others.len(), 1 + 3 + 3, "a head, packs of blocks, packs of queries");
+        let put = |key, value: Option<&sled::IVec>| match value {
+            Some(value) => db.insert(key, value).map(drop),
+            None => db.remove(key).map(drop),
+        };
+        for key in others {
+            put(key, old.get(key)).unwrap();
+            let read = read_article(&shelf, Place::of(&now.article), now.article.id);
+            assert!(matches!(read, Err(StoreError::Damaged(_))), "{key:?}: {read:?}");
+            put(key, new.get(key)).unwrap();
+        }
+        let read = read_article(&shelf, Place::of(&now.article), now.article.id).unwrap().unwrap();
+        assert_eq!(read.article, now.article);
     }
 }

@@ -59,7 +59,7 @@ use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 6;
+pub const FOLD_VERSION: u32 = 7;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;
@@ -128,6 +128,14 @@ pub struct Stored {
     pub article: Arc<Article>,
     /// The last position on its subject, foreign messages included.
     pub seq: Seq,
+    packs: articles::Packs,
+}
+
+impl Stored {
+    /// An article as the entry at `seq` left it.
+    pub fn new(article: Arc<Article>, seq: Seq) -> Self {
+        Self { article, seq, packs: articles::Packs::default() }
+    }
 }
 
 /// Why an article is set aside.

@@ -152,7 +152,7 @@ impl Events {
             (None, 1) => None,
             (None, version) => {
                 let before = self.desk.as_it_was(id, At::Version(version - 1), 0).await.map_err(|_| Ended)?;
-                before.map(|article| Stored { article, seq: 0 })
+                before.map(|article| Stored::new(article, 0))
             }
         };
         let Step::Event(stored, event) = advance(before.as_ref(), entry) else { return Ok(None) };

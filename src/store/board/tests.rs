@@ -64,7 +64,7 @@ fn article(id: u128, updated: i64, traits: u32) -> Article {
 }
 
 fn stored(article: Article) -> Stored {
-    Stored { article: Arc::new(article), seq: 1 }
+    Stored::new(Arc::new(article), 1)
 }
 
 /// Folds articles as they now are into the store.

@@ -191,7 +191,7 @@ impl<'a> Folder<'a> {
         }
         let state = self.load(id)?;
         if let Some(decided) = self.decided(id, state.as_ref(), entry) {
-            let stored = Stored { article: decided.article, seq: entry.seq };
+            let stored = Stored::new(decided.article, entry.seq);
             self.take_event(entry, state, stored, &decided.event, group);
             return Ok(());
         }

@@ -50,7 +50,7 @@ pub(crate) fn advance(state: Option<&Stored>, entry: &Entry) -> Step {
 pub(super) fn advance_by(state: Option<&Stored>, entry: &Entry, read: Read) -> Step {
     match read {
         Read::Event(event) => match Article::evolve(state.map(|state| &*state.article), &event) {
-            Ok(article) => Step::Event(Stored { article: Arc::new(article), seq: entry.seq }, event),
+            Ok(article) => Step::Event(Stored::new(Arc::new(article), entry.seq), event),
             Err(broken) => Step::Aside { why: broken.to_string(), on_wire: event.wire.is_some() },
         },
         Read::NotUnderstood { frozen, why } => {
