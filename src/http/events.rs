@@ -245,10 +245,9 @@ fn stored(entry: &Entry) -> Option<Bytes> {
         }
         Content::Erased { sha256 } => {
             let sha256 = sha256.map(hex::encode);
-            let place = json!({
-                "seq": entry.seq, "subject": entry.subject, "time": entry.time, "erased": true, "sha256": sha256,
-            });
-            Some(place.to_string().into())
+            let place =
+                json!({ "subject": entry.subject, "time": entry.time, "erased": true, "sha256": sha256 });
+            Some(with_seq(entry.seq, place.to_string().as_bytes())?.into())
         }
     }
 }

@@ -331,11 +331,7 @@ fn read_parts(shelf: &Shelf, place: Place, id: Uuid) -> Result<Stored, StoreErro
         proposed: head.proposed,
         redactions: head.redactions,
     };
-    Ok(Stored {
-        article: Arc::new(article),
-        seq: head.seq,
-        packs: Packs(Arc::new(OnceLock::from(packs))),
-    })
+    Ok(Stored { article: Arc::new(article), seq: head.seq, packs: Packs(Arc::new(OnceLock::from(packs))) })
 }
 
 #[cfg(test)]

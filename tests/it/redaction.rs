@@ -510,6 +510,21 @@ fn the_command_line_erases_on_the_word_of_two_and_leaves_no_file_with_the_words(
     );
     let (_, replayed) = copydesk(&["replay"]);
     assert!(replayed.contains(r#""erased":true"#) && !replayed.contains(NAME), "{replayed}");
+    // Folded from the events alone it is the same, before the redaction and after it.
+    let drafted = history["events"][0]["seq"].to_string();
+    let times = history["events"].as_array().unwrap().iter().map(|event| event["time"].as_str().unwrap());
+    for time in times {
+        let value = |arguments: &[&str]| -> Value {
+            let (code, said) = copydesk(&[arguments, &["--json"]].concat());
+            assert_eq!(code, 0, "{said}");
+            serde_json::from_str(&said).unwrap()
+        };
+        let folded = value(&["replay", "--state", "--article", &id, "--until", time]);
+        assert_eq!(folded, value(&["show", &id, "--time", time]));
+        assert_eq!(folded, value(&["replay", "--state", "--until", time]));
+    }
+    let (code, first) = copydesk(&["replay", "--state", "--article", &id, "--until", &drafted]);
+    assert!(code == 0 && first.contains("█████"), "{first}");
 }
 
 /// The real binary, killed at some moment around the confirmation: sent again it is answered, and nothing is left.
