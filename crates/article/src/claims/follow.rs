@@ -262,10 +262,12 @@ impl Follower<'_> {
                 best = Some((likeness, placed));
             }
         }
+        let says = says_something(&claim.quote);
         for placed in fresh {
             let sentence = &placed.1;
             // A search reads the words that it looks for, however short the text.
-            let quoted = claim.quote.len() <= sentence.text.len()
+            let quoted = says
+                && claim.quote.len() <= sentence.text.len()
                 && occurrences(&sentence.text, &claim.quote).next().is_some();
             let likeness = if quoted { 1.0 } else { words.likeness(sentence.counted()) };
             if likeness >= ALIKE && best.is_none_or(|(most, _)| likeness > most) {
@@ -341,6 +343,12 @@ impl Follower<'_> {
         });
         (fresh, *bytes)
     }
+}
+
+/// Whether a quote has words that tell its sentence from others: what is left of it where it was erased by law stands
+/// wherever anything was, as punctuation does.
+fn says_something(quote: &str) -> bool {
+    quote.chars().any(char::is_alphanumeric)
 }
 
 fn bytes_of(sentences: &[Placed]) -> usize {

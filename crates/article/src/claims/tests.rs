@@ -172,6 +172,19 @@ fn the_same_sentence_elsewhere_is_not_what_became_of_this_one() {
     assert_eq!((desk.claimed("c1").0, desk.claimed("c1").1.as_str()), (Ruled, "b2"));
 }
 
+/// A claim whose quote was erased stays with what became of its sentence: others have the same mark in them.
+#[test]
+fn a_quote_that_says_nothing_is_not_looked_for_elsewhere() {
+    for quote in ["█████", "–"] {
+        let at = |words: &str| words.replace('*', quote);
+        let mut desk = Desk::ruled(&[&at("The minister * left today."), "A word."], quote, "supported");
+        let elsewhere = replace("b2", &at("Ten towns * are under water."));
+        desk.ops("emil", json!([replace("b1", "The minister, he said, left today."), elsewhere]));
+        let touched = (Stale, "b1".to_owned(), "The minister, he said, left today.".to_owned());
+        assert_eq!(desk.claimed("c1"), touched, "{quote}");
+    }
+}
+
 #[test]
 fn a_stale_verdict_stands_again_when_the_old_words_do() {
     let mut desk = won();
