@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
-use super::{About, Expected, FAULTS_TOLD, Fault, Newsrooms};
+use super::{About, Derived, Expected, FAULTS_TOLD, Fault, Newsrooms};
 use crate::log::{Content, Entry, Seq};
 use crate::merkle::Hash;
 use crate::store::{fold, redacted};
@@ -197,6 +197,9 @@ impl Worker {
                 Read::Event(event) => self.event(given, id, &event),
                 Read::NotUnderstood { frozen, why } => {
                     self.lines.insert(id, Line::Broken);
+                    if frozen.wire.is_some() {
+                        self.goes_out(entry, id, frozen.id, None);
+                    }
                     self.note(format!(
                         "the event at {} is of another build ({}: {why}): only its bytes were verified",
                         entry.seq, frozen.kind
@@ -229,7 +232,12 @@ impl Worker {
     fn event(&mut self, given: &Given, id: Uuid, event: &Event) {
         let entry = &given.entry;
         let redacted_until = match self.lines.get(&id) {
-            Some(Line::Broken) => return,
+            Some(Line::Broken) => {
+                if event.wire.is_some() {
+                    self.goes_out(entry, id, event.id, None);
+                }
+                return;
+            }
             Some(Line::Folds { redacted_until }) => *redacted_until,
             None => 0,
         };
@@ -254,6 +262,9 @@ impl Worker {
             Err(broken) => {
                 self.lines.insert(id, Line::Broken);
                 self.folded.articles.remove(&id);
+                if event.wire.is_some() {
+                    self.goes_out(entry, id, event.id, None);
+                }
                 self.fault(entry, format!("it doesn't follow the article's line: {broken}"));
                 return;
             }
@@ -270,19 +281,23 @@ impl Worker {
         if event.wire.is_some()
             && let Some(edition) = Edition::of(&after)
         {
-            let rendered =
-                words_known.then(|| message(&edition, event.id, entry.seq, 0, None).ok()).flatten();
-            self.folded.expected.push(Expected {
-                seq: entry.seq,
-                article: id,
-                event: event.id,
+            // What was erased since may have been no word of this edition.
+            let is_whole = words_known || event.editiondigest == Some(edition.digest());
+            let rendered = is_whole.then(|| message(&edition, event.id, entry.seq, 0, None).ok()).flatten();
+            let derived = Derived {
                 home: edition.home.to_string(),
                 edition: edition.number,
                 kind: edition.kind.name(),
                 body: rendered.map(|message| Sha256::digest(&message.body).into()),
-            });
+            };
+            self.goes_out(entry, id, event.id, Some(derived));
         }
         self.folded.articles.insert(id, after);
+    }
+
+    /// A message of the wire is to be of this event, whatever became of the article.
+    fn goes_out(&mut self, entry: &Entry, article: Uuid, event: Uuid, derived: Option<Derived>) {
+        self.folded.expected.push(Expected { seq: entry.seq, article, event, derived });
     }
 }
 

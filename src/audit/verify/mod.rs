@@ -155,10 +155,17 @@ pub(super) struct Expected {
     seq: Seq,
     article: Uuid,
     event: Uuid,
+    /// What it is, where this build can fold its event.
+    derived: Option<Derived>,
+}
+
+/// What is known of an edition.
+#[derive(Debug, Clone)]
+struct Derived {
     home: String,
     edition: u32,
     kind: &'static str,
-    /// SHA-256 of the message's body; none where this build can't render it.
+    /// SHA-256 of the message's body; none where words of it were erased, so that it can't be rendered.
     body: Option<Hash>,
 }
 

@@ -10,12 +10,13 @@ use futures::StreamExt;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{About, AllSigned, Expected, Fault, Report};
+use super::{About, AllSigned, Derived, Expected, Fault, Report};
 use crate::log::{Content, Entry, Headers, Log, LogError, Seq, Stream};
 use crate::merkle::Hash;
 use crate::store::redacted::Line;
 
-/// Each message must be of the next edition, complete and as this build renders it. `known` is where the wire ended before
+/// Each message must be of the next edition, complete and as this build renders it. It says which it is of, so one that is
+/// missing, doubled or strange is no fault of those after it. `known` is where the wire ended before
 /// the events' end was taken: what stands up to there is of events that were read. What came since is held against the
 /// editions that are left, and where none is, it is of events that came since, too.
 pub(super) async fn compare(
@@ -28,7 +29,7 @@ pub(super) async fn compare(
     let wire = log.wire();
     let end = wire.end().await?;
     let mut tail = wire.tail(0).await?;
-    let mut editions = expected.iter().peekable();
+    let mut next = 0;
     let mut redactions = Redactions::of(log);
     // Messages that came since may name checkpoints that did, too.
     let none_signed = AllSigned::new();
@@ -37,7 +38,7 @@ pub(super) async fn compare(
         let Some(group) = tail.next().await else { break };
         for entry in group?.into_iter().filter(|entry| entry.seq <= end) {
             at = entry.seq;
-            if at > known && editions.peek().is_none() {
+            if at > known && next == expected.len() {
                 break 'wire;
             }
             if let Content::Message { headers, .. } = &entry.content
@@ -47,10 +48,27 @@ pub(super) async fn compare(
                 continue;
             }
             report.wire += 1;
-            let Some(edition) = editions.next() else {
+            let found = which(&entry, expected, next);
+            let Some((place, edition)) = found.and_then(|place| Some((place, expected.get(place)?))) else {
                 report.found(About::Wire, Some(at), "it is of no edition in the log");
                 continue;
             };
+            for missing in expected.get(next..place).unwrap_or_default() {
+                let what = format!("before it the edition of the event at {} is missing", missing.seq);
+                let article = Some(missing.article);
+                report.fault(Fault { about: About::Wire, seq: Some(at), article, what });
+            }
+            if place < next {
+                let what = format!("the edition of the event at {} stands further up already", edition.seq);
+                report.fault(Fault {
+                    about: About::Wire,
+                    seq: Some(at),
+                    article: Some(edition.article),
+                    what,
+                });
+                continue;
+            }
+            next = place + 1;
             let signed = if at <= known { signed } else { &none_signed };
             let mut held = fits(&entry, edition, report.wire, signed);
             if let (Ok(()), Content::Erased { sha256: Some(sha256) }) = (&held, &entry.content)
@@ -64,7 +82,7 @@ pub(super) async fn compare(
             }
         }
     }
-    let missing = editions.count();
+    let missing = expected.len() - next;
     if missing > 0 {
         report
             .notes
@@ -103,6 +121,17 @@ fn header<'a>(headers: &'a Headers, name: &str) -> Option<&'a str> {
     headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
+/// Which edition a message says that it is of, by its event's position or else its id; the next one where it can't say.
+fn which(entry: &Entry, expected: &[Expected], next: usize) -> Option<usize> {
+    let Content::Message { headers, .. } = &entry.content else { return Some(next) };
+    let seq = header(headers, "Copydesk-Seq").and_then(|seq| seq.parse::<Seq>().ok());
+    let by_seq = seq.and_then(|seq| expected.binary_search_by_key(&seq, |edition| edition.seq).ok());
+    by_seq.or_else(|| {
+        let event: Uuid = header(headers, "Copydesk-Event")?.parse().ok()?;
+        expected.get(next).filter(|edition| edition.event == event).map(|_| next)
+    })
+}
+
 fn fits(entry: &Entry, edition: &Expected, count: u64, signed: &AllSigned) -> Result<(), String> {
     let hash = match &entry.content {
         Content::Message { headers, body } => {
@@ -113,8 +142,10 @@ fn fits(entry: &Entry, edition: &Expected, count: u64, signed: &AllSigned) -> Re
             };
             said("Copydesk-Seq", &edition.seq.to_string())?;
             said("Copydesk-Event", &edition.event.to_string())?;
-            said("Copydesk-Edition", &edition.edition.to_string())?;
-            said("Copydesk-Kind", edition.kind)?;
+            if let Some(derived) = &edition.derived {
+                said("Copydesk-Edition", &derived.edition.to_string())?;
+                said("Copydesk-Kind", derived.kind)?;
+            }
             said("Copydesk-Count", &count.to_string())?;
             let [size, root] =
                 ["Size", "Root"].map(|part| header(headers, &format!("Copydesk-Checkpoint-{part}")));
@@ -125,17 +156,19 @@ fn fits(entry: &Entry, edition: &Expected, count: u64, signed: &AllSigned) -> Re
                     return Err("it names a checkpoint that was never signed".to_owned());
                 }
             }
-            if entry.subject != edition.home {
-                return Err(format!("it is on {}, and should be on {}", entry.subject, edition.home));
+            if let Some(home) = edition.derived.as_ref().map(|derived| &derived.home)
+                && entry.subject != *home
+            {
+                return Err(format!("it is on {}, and should be on {home}", entry.subject));
             }
             Some(Sha256::digest(body).into())
         }
         Content::Erased { sha256 } => *sha256,
     };
-    match (hash, edition.body) {
-        (None, _) => Err("it was deleted behind the service's back".to_owned()),
-        (Some(hash), Some(body)) if hash != body => {
-            Err(format!("it isn't edition {} as it was decided", edition.edition))
+    let Some(hash) = hash else { return Err("it was deleted behind the service's back".to_owned()) };
+    match &edition.derived {
+        Some(Derived { edition, body: Some(body), .. }) if hash != *body => {
+            Err(format!("it isn't edition {edition} as it was decided"))
         }
         _ => Ok(()),
     }
