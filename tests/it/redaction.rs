@@ -334,6 +334,43 @@ async fn what_is_erased_while_a_log_is_verified_is_rightly_gone() {
     service.stop().await;
 }
 
+/// What a redaction left as it was on the wire may not be another text since.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_edition_that_lost_no_word_is_still_held_to_its_bytes() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = over(Arc::new(MemoryLog::new(5)), folder.path()).await;
+    let article = story(&service).await;
+    for command in [("carl", redact(article, NAME)), ("eva", confirm(article, NAME))] {
+        let answer = send(&service, command.0, &command.1).await.unwrap();
+        service.store.folded(answer.seq).await;
+    }
+    is_redacted(&service, article, NAME).await;
+    service.stop().await;
+    for (word, other, faults) in [("somebody", "somebody", 0), ("somebody", "everybody", 1)] {
+        let log = Arc::new(MemoryLog::new(6));
+        for (from, to) in [(service.log.events(), log.events()), (service.log.wire(), log.wire())] {
+            for seq in 1..=from.end().await.unwrap() {
+                let entry = from.get(seq).await.unwrap().unwrap();
+                let (headers, body, erased) = match entry.content {
+                    Content::Message { headers, body } => (headers, body, None),
+                    Content::Erased { sha256 } => (Vec::new(), "{}".into(), sha256),
+                };
+                let forged = String::from_utf8(body.to_vec()).unwrap().replace(word, other);
+                let body = if headers.is_empty() { body } else { forged.into() };
+                let message = Message { subject: entry.subject, id: format!("m{seq}"), headers, body };
+                to.try_append(&message, Expect::Stream(seq - 1)).await.unwrap();
+                if let Some(sha256) = erased {
+                    to.erase_as(seq, sha256).await.unwrap();
+                }
+            }
+        }
+        let key = service.audit.key().verifier();
+        let report =
+            verify(&Sources { log, store: None, key, against: Vec::new() }, |_, _| {}).await.unwrap();
+        assert_eq!(report.faults.len(), faults, "{report:#?}");
+    }
+}
+
 /// Killed after the event was written and before anything was erased: another instance finishes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crash_left_is_erased_by_whoever_comes_next() {

@@ -177,6 +177,14 @@ async fn every_change_to_a_log_is_found_where_it_is() {
     is_in(&found(&report), "checkpoint ");
     assert!(found(&report)[0].contains("signed over 13 events; the log has 12"), "{:?}", found(&report));
 
+    // Of an edition that another build decided, or that doesn't follow its article's line, the message is known all the
+    // same, and so are all after it.
+    let other = left.with_event(9, |event| event["type"] = json!("copydesk.article.published.v2")).await;
+    assert_eq!(other, Vec::<String>::new());
+    let faults = left.with_event(9, |event| event["articleversion"] = json!(77)).await;
+    is_in(&faults, "event 9: it doesn't follow the article's line");
+    assert_eq!(faults.len(), 1, "{faults:?}");
+
     // The wire.
     let mut wire = left.wire.clone();
     wire[1].body = Bytes::from(String::from_utf8_lossy(&wire[1].body).replace("holds", "broke").into_bytes());
