@@ -211,14 +211,17 @@ async fn answer(
             match find() {
                 Some(answer) => Ok(answer),
                 None => {
-                    let readers = readers.clone();
+                    let these = readers.clone();
                     let rendering = tokio::task::spawn_blocking(move || {
                         // Held to the end, even if whoever asked has gone away.
                         let _turn = turn;
-                        let (answers, now) = (&readers.rendered.answers, readers.clock.now());
-                        answers.get(readers.editions.public(), &key, encoding, now, || render(&readers))
+                        let (answers, now) = (&these.rendered.answers, these.clock.now());
+                        answers.get(these.editions.public(), &key, encoding, now, || render(&these))
                     });
-                    finished(rendering).await?
+                    let answer = finished(rendering).await?;
+                    // It may have been cleared on the way.
+                    has_whole(readers)?;
+                    answer
                 }
             }
         }
@@ -236,11 +239,12 @@ async fn answer(
 /// `behind` while the wire is folded anew.
 pub(super) fn of(gateway: &Gateway) -> Result<&Readers, Problem> {
     let readers = gateway.readers.as_ref().ok_or_else(no_such_route)?;
-    if !readers.editions.is_whole() {
-        let detail = "this instance is folding the wire anew: try again, or ask another";
-        return Err(Problem::new(Code::Behind, detail));
-    }
-    Ok(readers)
+    has_whole(readers).map(|()| readers)
+}
+
+fn has_whole(readers: &Readers) -> Result<(), Problem> {
+    let detail = "this instance is folding the wire anew: try again, or ask another";
+    readers.editions.is_whole().then_some(()).ok_or_else(|| Problem::new(Code::Behind, detail))
 }
 
 pub(super) fn unreadable(error: &store::Error) -> Problem {

@@ -73,10 +73,18 @@ impl WireFold {
         let mut tail = tail.map_err(waits)?;
         self.progress.send_modify(|progress| progress.public_stopped = None);
         while let Some(group) = tail.next().await {
-            self.editions.show(group.map_err(waits)?).map_err(|error| match error {
-                copydesk_public::Error::Lost(why) => Halt::Lost(why),
-                error => Halt::Waits(error.to_string()),
-            })?;
+            let Err(error) = self.editions.show(group.map_err(waits)?) else { continue };
+            let why = error.to_string();
+            if let copydesk_public::Error::Damaged(_) = error {
+                let editions = self.editions.clone();
+                let mended = tokio::task::spawn_blocking(move || editions.public().mend()).await;
+                match mended {
+                    Err(gone) => return Err(Halt::Lost(gone.to_string())),
+                    Ok(Err(copydesk_public::Error::Lost(why))) => return Err(Halt::Lost(why)),
+                    Ok(Ok(()) | Err(_)) => {}
+                }
+            }
+            return Err(Halt::Waits(why));
         }
         Err(Halt::Waits("the wire's tail ended".to_owned()))
     }

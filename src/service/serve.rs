@@ -38,6 +38,9 @@ const BEGAN_ANEW: &str = "COPYDESK_BEGAN_ANEW";
 /// that can't be folded, must not keep the desk from its work for more than a moment a minute.
 const ANEW_APART: Duration = Duration::from_secs(60);
 
+/// How long the desk waits for what readers get, once it has all of its own.
+const READERS_PATIENCE: Duration = Duration::from_secs(5);
+
 /// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
 #[derive(Debug, Clone)]
 pub struct ServeOptions {
@@ -94,14 +97,14 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &book));
     let end = service.log.events().end().await?;
     let (store, health) = (Arc::clone(&service.store), Arc::clone(&gateway.health));
-    // Readers too see nothing before it is whole: folded anew from the wire's beginning, it would show for a while what was
-    // withdrawn since.
+    // Readers are told `behind` until theirs is whole. Mostly that takes a moment, which nobody need notice; a wire that can't
+    // be folded is no reason to take no commands.
     let wire_end = service.log.wire().end().await?;
     let (editions, is_feed) = (service.editions.clone(), options.parts.contains(&Part::Feed));
     let mut catching_up = tokio::spawn(async move {
         store.folded(end).await;
         if is_feed {
-            editions.folded(wire_end).await;
+            let _ = tokio::time::timeout(READERS_PATIENCE, editions.folded(wire_end)).await;
         }
         health.set_caught_up();
     });

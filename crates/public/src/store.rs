@@ -101,8 +101,10 @@ pub struct Public {
     position: RwLock<Position>,
     /// Counts what was written since this process opened it.
     generation: AtomicU64,
-    /// Whether a reader came upon damage, so that the next [`apply`](Public::apply) clears the state.
+    /// Whether somebody came upon damage, so that nothing is folded until the state is [cleared](Public::mend).
     damaged: AtomicBool,
+    /// The position's `seq`; 0 from when damage keeps it from being folded on.
+    folded: AtomicU64,
 }
 
 const POSITION: &[u8] = b"position";
@@ -124,9 +126,13 @@ impl Public {
             position: RwLock::new(Position::start(identity)),
             generation: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
+            folded: AtomicU64::new(0),
         };
         match public.check(identity) {
-            Ok(position) => *public.write() = position,
+            Ok(position) => {
+                public.folded.store(position.seq, Ordering::Release);
+                *public.write() = position;
+            }
             Err(Error::Damaged(_)) => public.clear()?,
             Err(error) => return Err(error),
         }
@@ -136,6 +142,12 @@ impl Public {
     /// How far the wire is folded.
     pub fn position(&self) -> Position {
         self.read().clone()
+    }
+
+    /// How far the wire is folded, without waiting for what is being written; 0 from when damage keeps it from being folded
+    /// on until it is folded anew.
+    pub fn folded(&self) -> u64 {
+        self.folded.load(Ordering::Acquire)
     }
 
     /// A number that is another whenever what readers are shown may be: what was read after it was asked for is at
@@ -149,6 +161,8 @@ impl Public {
     /// # Errors
     /// [`Error::Sled`].
     pub fn clear(&self) -> Result<(), Error> {
+        // Before readers wait for it: who then comes is told that there is nothing.
+        self.folded.store(0, Ordering::Release);
         let mut position = self.write();
         self.generation.fetch_add(1, Ordering::Release);
         // First what says how far: a crash on the way leaves state without it, which is cleared on opening.
@@ -171,7 +185,11 @@ impl Public {
     /// damaged it has been cleared: after any error, the wire is to be read again from after
     /// [`position`](Self::position).
     pub fn apply(&self, messages: &[WireMessage]) -> Result<Applied, Error> {
-        self.apply_telling(messages, |_| {})
+        let applied = self.apply_telling(messages, |_| {});
+        if let Err(Error::Damaged(_)) = applied {
+            self.mend()?;
+        }
+        applied
     }
 
     /// The same, and tells of each edition and withdrawal as [`told`](Self::told) does. It is told before it is written
@@ -179,7 +197,7 @@ impl Public {
     /// nothing that was rendered before holds. Where it can't be written, the same may be told again.
     ///
     /// # Errors
-    /// As [`apply`](Self::apply).
+    /// As [`apply`](Self::apply), but what is damaged stays so until it is [cleared](Self::mend).
     pub fn apply_telling(
         &self,
         messages: &[WireMessage],
@@ -190,13 +208,23 @@ impl Public {
             false => self.apply_all(messages, &mut tell),
         };
         if let Err(Error::Damaged(_)) = came_upon {
-            self.clear().map_err(|error| match error {
-                Error::Damaged(why) => Error::Lost(why),
-                error => error,
-            })?;
-            self.damaged.store(false, Ordering::Release);
+            self.folded.store(0, Ordering::Release);
+            self.damaged.store(true, Ordering::Release);
         }
         came_upon
+    }
+
+    /// Clears what is damaged, which takes seconds where there is much of it.
+    ///
+    /// # Errors
+    /// [`Error::Sled`], [`Error::Lost`].
+    pub fn mend(&self) -> Result<(), Error> {
+        self.clear().map_err(|error| match error {
+            Error::Damaged(why) => Error::Lost(why),
+            error => error,
+        })?;
+        self.damaged.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Notes damage that a reader came upon. The state can't be cleared there and then: the writer would go on
@@ -254,6 +282,7 @@ impl Public {
                 }
             }
             self.save(&next, &touched, &did.changed)?;
+            self.folded.store(next.seq, Ordering::Release);
             *position = next;
             self.generation.fetch_add(1, Ordering::Release);
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -46,9 +46,11 @@ pub struct Editions {
     public: Arc<Public>,
     wire: Arc<dyn Stream>,
     new: broadcast::Sender<Arc<Frame>>,
-    /// How far the wire was folded once, or was there when it was begun with: what is folded anew up to there is no news,
-    /// and until then it isn't whole.
+    /// How far the wire was folded once, or was there when it was first begun with: what is folded anew up to there is no
+    /// news, and until then it isn't whole. What stands further on was never told, and is, however often it is begun with.
     known: Arc<AtomicU64>,
+    /// Whether it was.
+    begun: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Editions {
@@ -60,29 +62,30 @@ impl fmt::Debug for Editions {
 impl Editions {
     /// Nobody follows yet.
     pub fn new(public: Arc<Public>, wire: Arc<dyn Stream>) -> Self {
-        Self { public, wire, new: broadcast::Sender::new(KEPT), known: Arc::default() }
+        Self { public, wire, new: broadcast::Sender::new(KEPT), known: Arc::default(), begun: Arc::default() }
     }
 
-    /// The wire is about to be folded, from its beginning where nothing of it is: then nobody is shown anything of it
-    /// before its present end, for what was withdrawn since would be there for a while.
+    /// The wire is about to be folded. Before its end as it is the first time nobody is shown anything of it: what was
+    /// withdrawn since would be there for a while.
     ///
     /// # Errors
     /// [`LogError`].
     pub async fn begin(&self) -> Result<(), LogError> {
-        if self.public.position().seq == 0 {
+        if !self.begun.load(Ordering::Acquire) {
             self.known.fetch_max(self.wire.end().await?, Ordering::AcqRel);
+            self.begun.store(true, Ordering::Release);
         }
         Ok(())
     }
 
     /// Whether what is folded is no older than what was shown before.
     pub fn is_whole(&self) -> bool {
-        self.public.position().seq >= self.known.load(Ordering::Acquire)
+        self.begun.load(Ordering::Acquire) && self.public.folded() >= self.known.load(Ordering::Acquire)
     }
 
     /// Returns once everything up to a position is folded.
     pub async fn folded(&self, seq: Seq) {
-        while self.public.position().seq < seq {
+        while self.public.folded() < seq {
             tokio::time::sleep(LOOK).await;
         }
     }
@@ -100,7 +103,7 @@ impl Editions {
     /// Folds a group of the wire's messages, and tells those who follow.
     ///
     /// # Errors
-    /// As [`Public::apply`].
+    /// As [`Public::apply_telling`].
     pub fn show(&self, group: Vec<Entry>) -> Result<Applied, store::Error> {
         let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
         let known = self.known.load(Ordering::Acquire);
@@ -114,7 +117,7 @@ impl Editions {
                 let _ = self.new.send(Arc::new(Frame::of(told)));
             }
         })?;
-        self.known.fetch_max(self.public.position().seq, Ordering::AcqRel);
+        self.known.fetch_max(self.public.folded(), Ordering::AcqRel);
         Ok(applied)
     }
 }
@@ -156,6 +159,8 @@ pub(in crate::http) async fn stream(
         }
         None => None,
     };
+    // It may have been cleared meanwhile.
+    readers::of(&gateway)?;
     let line = Wire { editions, filter, had: had.unwrap_or(0) };
     let mut response = follow(&gateway, line, new, after, None)?;
     // What is public may be shown by any site.
@@ -188,6 +193,8 @@ impl Line for Wire {
 
     async fn old_one(&mut self, old: Entry) -> Result<Option<Bytes>, Ended> {
         let told = self.editions.public.told(&wire_message(old)).map_err(|_| Ended)?;
+        // What isn't folded yet, once it was cleared, is not known to be withdrawn, nor to be an edition at all.
+        self.is_whole()?;
         Ok(told.filter(|told| self.wants(told)).map(|told| Frame::of(told).bytes))
     }
 
@@ -198,41 +205,125 @@ impl Line for Wire {
     fn folded(&self) -> Seq {
         self.editions.public.position().seq
     }
+
+    fn is_whole(&self) -> Result<(), Ended> {
+        self.editions.is_whole().then_some(()).ok_or(Ended)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::log::memory::MemoryLog;
     use crate::log::{Expect, Log, Message};
 
+    /// A log with so many articles' first editions on its wire.
+    async fn with(editions: Seq) -> MemoryLog {
+        let log = MemoryLog::new(4);
+        for seq in 1..=editions {
+            publish(&log, seq).await;
+        }
+        log
+    }
+
+    async fn publish(log: &MemoryLog, seq: Seq) {
+        let article = uuid::Uuid::from_u128(u128::from(seq));
+        let header = |name: &str, value: String| (name.to_owned(), value);
+        let headers = vec![
+            header("Copydesk-Event", article.to_string()),
+            header("Copydesk-Seq", (seq * 10).to_string()),
+            header("Copydesk-Count", seq.to_string()),
+            header("Copydesk-Edition", "1".to_owned()),
+            header("Copydesk-Kind", "first".to_owned()),
+        ];
+        let body = json!({
+            "uri": format!("urn:uuid:{article}"), "version": "1", "pubStatus": "usable",
+            "firstCreated": "2025-12-25T08:00:00Z", "versionCreated": "2025-12-25T08:00:00Z",
+        });
+        let (subject, id, body) = ("world".to_owned(), seq.to_string(), body.to_string().into());
+        let message = Message { subject, id, headers, body };
+        log.wire().try_append(&message, Expect::Stream(seq - 1)).await.unwrap();
+    }
+
+    fn over(log: &MemoryLog) -> Editions {
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        Editions::new(Arc::new(Public::open(&db, log.identity()).unwrap()), log.wire())
+    }
+
+    async fn show(editions: &Editions, seq: Seq) {
+        editions.show(vec![editions.wire.get(seq).await.unwrap().unwrap()]).unwrap();
+    }
+
+    fn told(new: &mut broadcast::Receiver<Arc<Frame>>) -> Vec<Seq> {
+        std::iter::from_fn(|| new.try_recv().ok()).map(|frame| frame.told.wire_seq).collect()
+    }
+
     #[tokio::test]
     async fn what_is_folded_anew_is_shown_once_it_is_as_far_as_it_was() {
-        let log = MemoryLog::new(4);
-        let wire = log.wire();
-        for end in 0..3 {
-            let (subject, id) = ("world".to_owned(), end.to_string());
-            let message = Message { subject, id, headers: Vec::new(), body: "{}".into() };
-            wire.try_append(&message, Expect::Stream(end)).await.unwrap();
-        }
-        let entry = async |seq| wire.get(seq).await.unwrap().unwrap();
-        let db = sled::Config::new().temporary(true).open().unwrap();
-        let public = Arc::new(Public::open(&db, log.identity()).unwrap());
-        let editions = Editions::new(Arc::clone(&public), log.wire());
+        let log = with(3).await;
+        let editions = over(&log);
+        assert!(!editions.is_whole(), "nobody knows how far the wire goes");
         editions.begin().await.unwrap();
         let mut whole = Vec::new();
         for seq in 1..=3 {
             whole.push(editions.is_whole());
-            editions.show(vec![entry(seq).await]).unwrap();
+            show(&editions, seq).await;
         }
         assert_eq!((whole, editions.is_whole()), (vec![false; 3], true));
         // Damage was come upon, and it is folded anew: not shown before it has come as far, though nothing was begun yet.
-        public.clear().unwrap();
+        editions.public.clear().unwrap();
         assert!(!editions.is_whole());
         editions.begin().await.unwrap();
-        editions.show(vec![entry(1).await, entry(2).await]).unwrap();
-        assert!(!editions.is_whole());
-        editions.show(vec![entry(3).await]).unwrap();
-        assert!(editions.is_whole());
+        let mut line = Wire { editions: editions.clone(), filter: Filter::default(), had: 0 };
+        for seq in 1..=3 {
+            show(&editions, seq).await;
+            let first = editions.wire.get(1).await.unwrap().unwrap();
+            let told = line.old_one(first).await.ok().map(|told| told.is_some());
+            assert_eq!((editions.is_whole(), told), (seq == 3, (seq == 3).then_some(true)), "{seq}");
+        }
+    }
+
+    /// However often it is begun with: who follows was told of nothing of it yet.
+    #[tokio::test]
+    async fn what_comes_while_all_is_folded_anew_is_told_of_once() {
+        let log = with(2).await;
+        let editions = over(&log);
+        editions.begin().await.unwrap();
+        show(&editions, 1).await;
+        show(&editions, 2).await;
+        let mut new = editions.new.subscribe();
+        publish(&log, 3).await;
+        editions.public.clear().unwrap();
+        editions.begin().await.unwrap();
+        for seq in 1..=3 {
+            show(&editions, seq).await;
+        }
+        assert_eq!(told(&mut new), [3]);
+
+        let log = with(0).await;
+        let editions = over(&log);
+        editions.begin().await.unwrap();
+        assert!(editions.is_whole(), "there is nothing");
+        let mut new = editions.new.subscribe();
+        publish(&log, 1).await;
+        editions.begin().await.unwrap();
+        show(&editions, 1).await;
+        assert_eq!(told(&mut new), [1]);
+    }
+
+    /// Folded up to somewhere in the middle when the process ended.
+    #[tokio::test]
+    async fn what_was_there_at_the_start_is_shown_whole_or_not_at_all() {
+        let log = with(2).await;
+        let editions = over(&log);
+        editions.begin().await.unwrap();
+        show(&editions, 1).await;
+        let again = Editions::new(Arc::clone(&editions.public), log.wire());
+        again.begin().await.unwrap();
+        assert!(!again.is_whole());
+        show(&again, 2).await;
+        assert!(again.is_whole());
     }
 }

@@ -115,6 +115,9 @@ trait Line: Send + Sync + 'static {
     /// How far the stream is folded: what stands further on comes as something new.
     fn folded(&self) -> Seq;
 
+    /// That it is folded as far as it was once.
+    fn is_whole(&self) -> Result<(), Ended>;
+
     /// What to do once a reader's turn is over, whether or not they go on: throw away what they keep.
     fn at_the_end_of_a_turn(&self) -> impl FnOnce() + Send + 'static {
         || {}
@@ -302,6 +305,7 @@ impl<L: Line> Follower<L> {
             }
             // So much came while the past was read that some of it is past by now.
             Err(RecvError::Lagged(_)) if !self.is_up_to_date => {
+                self.line.is_whole()?;
                 self.catch_up();
                 Ok(())
             }
@@ -383,6 +387,10 @@ mod tests {
 
         fn folded(&self) -> Seq {
             2
+        }
+
+        fn is_whole(&self) -> Result<(), Ended> {
+            Ok(())
         }
     }
 

@@ -183,6 +183,8 @@ impl Line for Events {
         let Some(old) = instead else { return Ok(None) };
         let Some(moved) = self.folded_with(&old).await? else { return Ok(None) };
         let now = self.desk.store().article(moved.article.id).map_err(|_| Ended)?;
+        // What isn't folded yet, once it was cleared, is not known to be restricted, nor to be there at all.
+        self.is_whole()?;
         now.map_or(Ok(None), |now| self.tell(&moved, &now.article))
     }
 
@@ -192,6 +194,10 @@ impl Line for Events {
 
     fn folded(&self) -> Seq {
         self.desk.store().position().seq
+    }
+
+    fn is_whole(&self) -> Result<(), Ended> {
+        self.desk.in_doubt().is_none().then_some(()).ok_or(Ended)
     }
 
     fn at_the_end_of_a_turn(&self) -> impl FnOnce() + Send + 'static {
