@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::write::{newest, same};
 use super::{BackupError, KEYS, Manifest, STREAMS, lines, source};
+use crate::deliver::page;
 use crate::log::clock::SystemClock;
 use crate::log::{self, Content, Entry, Expect, Log, Message, PLACEHOLDER, Seq, Settled, Stream};
 use crate::merkle::Frontier;
@@ -105,7 +106,14 @@ pub async fn restore(
         let target = source::of(log, stream).await?;
         let there = target.end().await?;
         for entry in lines::read(from, stream, manifest.extent(stream), 0)? {
-            let entry = entry?;
+            let mut entry = entry?;
+            // The wire was taken first, and by then a webhook may have been sent more of it.
+            if stream == KEYS
+                && let Content::Message { body, .. } = &mut entry.content
+                && let Some(page) = page::set_back(&entry.subject, body, manifest.extent("wire").end)
+            {
+                *body = page;
+            }
             if entry.seq <= there {
                 let found = target.get(entry.seq).await?;
                 if !found.is_some_and(|found| same(&found, &entry)) {

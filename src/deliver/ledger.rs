@@ -228,6 +228,19 @@ impl Ledger {
         }
     }
 
+    /// The wire that this is about ends before where it was read to: both were put back, the wire as it was a moment earlier.
+    pub fn set_back(&mut self, end: Seq) {
+        self.began = self.began.min(end);
+        self.read = self.read.min(end);
+        for queue in self.queues.values_mut() {
+            if queue.waiting.front().is_some_and(|first| *first > end) {
+                *queue = Queue::default();
+            }
+            queue.waiting.retain(|seq| *seq <= end);
+        }
+        self.queues.retain(|_, queue| !queue.waiting.is_empty());
+    }
+
     /// The first message of an article was not taken. `jitter` is drawn from 0 to 1. True where that parks the
     /// article's messages.
     pub fn failed(&mut self, article: Uuid, seq: Seq, why: Why, now: DateTime<Utc>, jitter: f64) -> bool {
@@ -279,6 +292,17 @@ mod tests {
             ledger.read(seq, article.map(id));
         }
         ledger
+    }
+
+    #[test]
+    fn what_the_wire_lacks_was_not_read() {
+        let mut set_back = ledger();
+        set_back.set_back(9);
+        assert_eq!(set_back, ledger());
+        set_back.set_back(3);
+        assert_eq!((set_back.read, due(&set_back, noon(), &[])), (3, vec![1, 2]));
+        set_back.read(4, Some(id(3)));
+        assert_eq!(due(&set_back, noon(), &[]), [1, 2, 4]);
     }
 
     #[test]

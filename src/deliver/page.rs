@@ -33,6 +33,18 @@ fn key(name: &str) -> String {
     format!("webhook.{name}")
 }
 
+/// What a page says of a wire that ends here, where it was read further: its key and its bytes as they were kept. None where
+/// they may stay.
+pub fn set_back(key: &str, bytes: &[u8], end: Seq) -> Option<Bytes> {
+    key.strip_prefix("webhook.")?;
+    let mut page: Page = serde_json::from_slice(bytes).ok()?;
+    if page.ledger.read <= end {
+        return None;
+    }
+    page.ledger.set_back(end);
+    serde_json::to_vec(&page).ok().map(Bytes::from)
+}
+
 /// A subscriber's page and its revision, if it has one.
 ///
 /// # Errors

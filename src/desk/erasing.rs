@@ -119,14 +119,16 @@ impl Desk {
     pub(super) async fn erase_named(&self, event: &Event) -> Result<(), LogError> {
         let Data::Redacted(redacted) = &event.data else { return Ok(()) };
         let Redacted { events, wire, keys, .. } = &**redacted;
-        for erased in events {
-            erase(&*self.log.events(), erased.seq, erased.sha256.0).await?;
-        }
+        // The events last: where none of them stands, nothing else does, and whoever folds meanwhile knows by them whether
+        // the words may have come into its files.
         for erased in wire {
             erase(&*self.log.wire(), erased.seq, erased.sha256.0).await?;
         }
         for key in keys {
             evidence::destroy(&self.log.keys(), key).await?;
+        }
+        for erased in events {
+            erase(&*self.log.events(), erased.seq, erased.sha256.0).await?;
         }
         Ok(())
     }
@@ -152,8 +154,10 @@ impl Desk {
 
 /// Erases what stands at a position, if it is what is meant.
 async fn erase(stream: &dyn Stream, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
-    let Some(Entry { content: Content::Message { body, .. }, .. }) = stream.get(seq).await? else {
-        return Ok(());
+    let body = match stream.get(seq).await? {
+        Some(Entry { content: Content::Message { body, .. }, .. }) => body,
+        Some(Entry { content: Content::Erased { .. }, .. }) => return Ok(()),
+        None => return Err(LogError::Unavailable(format!("whoever answers now knows nothing at {seq}"))),
     };
     if <[u8; 32]>::from(Sha256::digest(&body)) != sha256 {
         tracing::error!(seq, "other bytes stand there than a redaction names: they are not erased");

@@ -10,6 +10,7 @@
 //! missing and one that was taken out are all noticed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use copydesk_article::article::{Approval, Article, Block, EditionRecord, Query, Tombstone};
@@ -127,8 +128,15 @@ type Pack = (u8, u32, Seq);
 
 /// The packs of a state as they are in sled, ordered by tag and number, once the state is in a batch. Clones of the
 /// state share them.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Packs(Arc<OnceLock<Vec<Pack>>>);
+
+/// How a state is kept is no part of it.
+impl fmt::Debug for Packs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Packs")
+    }
+}
 
 impl Packs {
     fn known(&self) -> &[Pack] {

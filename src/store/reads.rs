@@ -178,12 +178,13 @@ impl Store {
     /// # Errors
     /// [`StoreError::Failed`], [`StoreError::Damaged`].
     pub fn due(&self, limit: usize) -> Result<Vec<(Time, Uuid)>, StoreError> {
-        let (mut due, mut moved) = self.recent().due();
-        if self.position().aside > 0 {
-            let aside = self.all_aside()?;
-            due.retain(|(_, id)| !aside.contains_key(id));
-            moved.extend(aside.into_keys());
-        }
+        let (mut due, moved) = self.recent().due();
+        let some_are_aside = self.position().aside > 0;
+        let is_kept = |found: &Result<(Time, Uuid), StoreError>| match found {
+            Ok((_, id)) if some_are_aside => !matches!(self.aside(*id), Ok(Some(_))),
+            _ => true,
+        };
+        due.retain(|due| is_kept(&Ok(*due)));
         let folded = self.shelves.due.scan(&[]).map(|entry| {
             let (key, _) = entry?;
             let at = key.get(..8).and_then(|at| at.try_into().ok()).map(i64::from_be_bytes);
@@ -192,6 +193,7 @@ impl Store {
             at.zip(article).ok_or_else(|| StoreError::Damaged("a scheduled article's key".to_owned()))
         });
         let folded = folded.filter(|found| !found.as_ref().is_ok_and(|(_, id)| moved.contains(id)));
+        let folded = folded.filter(is_kept);
         due.extend(self.noting_damage(folded.take(limit).collect::<Result<Vec<_>, _>>())?);
         due.sort_unstable();
         due.truncate(limit);

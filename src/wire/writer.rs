@@ -129,19 +129,19 @@ async fn resume(desk: &Desk) -> Result<Place, WireError> {
     let mut at = end;
     let mut place = Place { end, sent: 0, count: 0 };
     while at > 0 {
-        if let Some(entry) = wire.get(at).await? {
-            if let Some((event, sent, count)) = ours(&entry) {
-                place = match desk.log().events().get(sent).await? {
-                    Some(source) if source_id(&source).is_none_or(|id| id == event) => {
-                        Place { end, sent, count }
-                    }
-                    _ => return Err(WireError::OtherLog { wire: at, log: sent }),
-                };
-                break;
-            }
-            if let Content::Erased { sha256 } = entry.content {
-                erased.push((at, sha256));
-            }
+        let Some(entry) = wire.get(at).await? else {
+            let why = format!("the wire ended at {end}, and whoever answers now knows nothing at {at}");
+            return Err(LogError::Unavailable(why).into());
+        };
+        if let Some((event, sent, count)) = ours(&entry) {
+            place = match desk.log().events().get(sent).await? {
+                Some(source) if source_id(&source).is_none_or(|id| id == event) => Place { end, sent, count },
+                _ => return Err(WireError::OtherLog { wire: at, log: sent }),
+            };
+            break;
+        }
+        if let Content::Erased { sha256 } = entry.content {
+            erased.push((at, sha256));
         }
         at -= 1;
     }

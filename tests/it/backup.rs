@@ -3,8 +3,14 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use copydesk::backup::{Source, backup, restore};
+use copydesk::deliver::ledger::Ledger;
+use copydesk::deliver::page::{self, Page};
+use copydesk::log::memory::MemoryLog;
+use copydesk::log::{Expect, Log, Message};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -102,6 +108,36 @@ fn a_backup_taken_under_load_comes_back_whole_and_the_line_of_checkpoints_goes_o
     // And the backup goes on with the restored log.
     let said = fails(&[&["backup", text(&backup)], &log[..]].concat());
     assert!(said.contains("another log"), "{said}");
+}
+
+/// Its wire was taken a moment before its accounts: by then a webhook may have been sent more of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_is_ahead_of_its_wire_is_set_back_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let log: Arc<dyn Log> = Arc::new(MemoryLog::new(1));
+    let message = |seq: u64| Message {
+        subject: "world".to_owned(),
+        id: seq.to_string(),
+        headers: Vec::new(),
+        body: "{}".into(),
+    };
+    log.wire().try_append(&message(1), Expect::Stream(0)).await.unwrap();
+    let (article, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
+    let mut ledger = Ledger::beginning(0);
+    [(1, article), (2, article), (3, other)].map(|(seq, article)| ledger.read(seq, Some(article)));
+    let page = Page { holder: Uuid::nil(), beat: 4, wake: None, full: false, ledger };
+    page::write(&log.keys(), "shop", 0, &page).await.unwrap();
+    let other = Page { ledger: Ledger::beginning(1), ..page };
+    page::write(&log.keys(), "other", 0, &other).await.unwrap();
+    backup(&Source::Log(log), folder.path(), |_, _| {}).await.unwrap();
+
+    let restored = MemoryLog::new(2);
+    for _again in 0..2 {
+        restore(folder.path(), Some(folder.path()), &restored, |_| {}, |_, _| {}).await.unwrap();
+        let (_, page) = page::read(&restored.keys(), "shop").await.unwrap().unwrap();
+        assert_eq!((page.beat, page.ledger.read, page.ledger.counts()), (4, 1, (1, 0)));
+        assert_eq!(page::read(&restored.keys(), "other").await.unwrap().unwrap().1, other);
+    }
 }
 
 #[test]

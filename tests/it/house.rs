@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("desk", &["log", "store", "evidence"]),
     ("wire", &["log", "merkle", "store", "desk"]),
     ("audit", &["log", "merkle", "store", "desk", "wire"]),
-    ("backup", &["log", "merkle", "store", "audit"]),
+    ("backup", &["log", "merkle", "store", "audit", "deliver"]),
     ("deliver", &["log", "metrics"]),
     ("view", &["log", "store"]),
     ("nats", &["log", "desk", "metrics", "door"]),
