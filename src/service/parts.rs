@@ -235,13 +235,17 @@ impl Service {
             desk.halt(&why, true);
         }
         let public = Arc::new(Public::open(store.db(), log.identity())?);
-        let log_wire = log.wire();
+        let editions = Editions::new(Arc::clone(&public), log.wire());
+        // Whoever is served before the wire is folded is told so; where this fails it is tried again then.
+        if let Err(error) = editions.begin().await {
+            tracing::warn!(%error, "the wire's end can't be told yet");
+        }
         Ok(Arc::new(Service {
             log,
             store,
             desk: Arc::new(desk),
             audit,
-            editions: Editions::new(Arc::clone(&public), log_wire),
+            editions,
             public,
             progress: watch::Sender::new(Progress::default()),
             tasks: Mutex::default(),

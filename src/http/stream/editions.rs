@@ -83,9 +83,9 @@ impl Editions {
         self.begun.load(Ordering::Acquire) && self.public.folded() >= self.known.load(Ordering::Acquire)
     }
 
-    /// Returns once everything up to a position is folded.
+    /// Returns once everything up to a position is folded, and shown.
     pub async fn folded(&self, seq: Seq) {
-        while self.public.folded() < seq {
+        while self.public.folded() < seq || !self.is_whole() {
             tokio::time::sleep(LOOK).await;
         }
     }

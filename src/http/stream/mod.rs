@@ -11,8 +11,10 @@
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,8 +24,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use copydesk_article::problem::{Code, Problem};
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use tokio::sync::broadcast::{self, error::RecvError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -126,11 +129,21 @@ trait Line: Send + Sync + 'static {
 
 /// What was before, as it is read.
 struct Past {
-    entries: BoxStream<'static, Result<Option<Entry>, LogError>>,
-    /// Where the reader's turn comes from, and the turn once they have it.
+    stream: Arc<dyn Stream>,
+    /// The next position, and the last.
+    next: Seq,
+    last: Seq,
+    /// What is read from there on, for as long as the reader's turn lasts.
+    ahead: Arc<Mutex<Option<Entries>>>,
+    reading: Arc<Semaphore>,
+    /// Where the reader's turn comes from; the wait for it, which keeps their place among those who wait; and the turn once
+    /// they have it.
     turns: Arc<Semaphore>,
+    waiting: Option<BoxFuture<'static, Option<OwnedSemaphorePermit>>>,
     turn: Option<Own<()>>,
 }
+
+type Entries = BoxStream<'static, Result<Option<Entry>, LogError>>;
 
 /// A task that ends with whoever it is for.
 struct Own<T>(JoinHandle<T>);
@@ -142,10 +155,23 @@ impl<T> Drop for Own<T> {
 }
 
 impl Past {
-    /// One by one, and not in the log's groups: those are megabytes.
     fn new<L: Line>(line: &L, range: RangeInclusive<Seq>, followers: &Followers) -> Self {
-        let (entries, reading) = (line.entries(), Arc::clone(&followers.reading));
         let turns = if L::IS_STAFF { &followers.folding } else { &followers.catching_up };
+        Self {
+            stream: line.entries(),
+            next: *range.start(),
+            last: *range.end(),
+            ahead: Arc::default(),
+            reading: Arc::clone(&followers.reading),
+            turns: Arc::clone(turns),
+            waiting: None,
+            turn: None,
+        }
+    }
+
+    /// One by one, and not in the log's groups: those are megabytes.
+    fn entries(&self) -> Entries {
+        let (entries, reading) = (Arc::clone(&self.stream), Arc::clone(&self.reading));
         let read = move |seq| {
             let (entries, reading) = (Arc::clone(&entries), Arc::clone(&reading));
             // On a task of its own: of a reader who takes nothing nobody would go on with it, and it would keep its
@@ -157,27 +183,52 @@ impl Past {
             }));
             async move { (&mut read.0).await.unwrap_or_else(|gone| Err(LogError::Unavailable(gone.to_string()))) }
         };
-        Self {
-            entries: stream::iter(range).map(read).buffered(AHEAD).boxed(),
-            turns: Arc::clone(turns),
-            turn: None,
-        }
+        stream::iter(self.next..=self.last).map(read).buffered(AHEAD).boxed()
     }
 
     /// The next entry; none at the end.
     async fn next<L: Line>(&mut self, line: &L) -> Option<Result<Option<Entry>, LogError>> {
-        if self.turn.as_ref().is_none_or(|turn| turn.0.is_finished()) {
-            // Never closed.
-            let turn = Arc::clone(&self.turns).acquire_owned().await;
-            let end = line.at_the_end_of_a_turn();
-            self.turn = Some(Own(tokio::spawn(async move {
-                tokio::time::sleep(LONGEST_TURN).await;
-                end();
-                drop(turn);
-            })));
+        loop {
+            let Some(turn) = &mut self.turn else {
+                let turns = Arc::clone(&self.turns);
+                let waiting =
+                    self.waiting.get_or_insert_with(|| turns.acquire_owned().map(Result::ok).boxed());
+                // Never closed.
+                let turn = waiting.await;
+                self.waiting = None;
+                self.begin(line, turn);
+                continue;
+            };
+            let next = future::poll_fn(|cx| match locked(&self.ahead).as_mut() {
+                Some(ahead) => ahead.poll_next_unpin(cx),
+                None => Poll::Pending,
+            });
+            tokio::select! {
+                biased;
+                next = next => {
+                    self.next += 1;
+                    return next;
+                }
+                _ = &mut turn.0 => self.turn = None,
+            }
         }
-        self.entries.next().await
     }
+
+    fn begin<L: Line>(&mut self, line: &L, turn: Option<OwnedSemaphorePermit>) {
+        *locked(&self.ahead) = Some(self.entries());
+        let (ahead, end) = (Arc::clone(&self.ahead), line.at_the_end_of_a_turn());
+        self.turn = Some(Own(tokio::spawn(async move {
+            tokio::time::sleep(LONGEST_TURN).await;
+            // Of a reader who takes nothing nobody else would throw it away.
+            *locked(&ahead) = None;
+            end();
+            drop(turn);
+        })));
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What came of waiting.
@@ -413,7 +464,41 @@ mod tests {
         assert!(all.unwrap().is_ok());
         let read = tokio::time::timeout(long, log.events().get(1)).await;
         assert!(read.unwrap().unwrap().is_some());
-        drop(idle);
+        // Nor what was read for them, once their turn is over.
+        let kept = |idle: &[Past]| idle.iter().filter(|past| locked(&past.ahead).is_some()).count();
+        assert!(kept(&idle) > 0, "they had one");
+        let over = async {
+            while kept(&idle) > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(long, over).await.expect("turns end");
+        // And whoever goes on after all misses nothing.
+        let mut seen = Vec::new();
+        while let Some(entry) = idle[0].next(&line).await {
+            seen.push(entry.unwrap().unwrap().seq);
+        }
+        assert_eq!(seen, [1, 2]);
+    }
+
+    /// However often they look away.
+    #[tokio::test]
+    async fn who_waits_for_a_turn_keeps_their_place() {
+        let log = crate::log::memory::MemoryLog::new(1);
+        let (line, followers) = (Events(crate::log::Log::events(&log)), Followers::default());
+        let all = Arc::clone(&followers.catching_up).acquire_many_owned(CATCHING_UP as u32).await.unwrap();
+        let mut first = Past::new(&line, 1..=2, &followers);
+        let mut others: Vec<Past> = (0..3).map(|_| Past::new(&line, 1..=2, &followers)).collect();
+        let _ = futures::poll!(std::pin::pin!(first.next(&line)));
+        for other in &mut others {
+            let _ = futures::poll!(std::pin::pin!(other.next(&line)));
+        }
+        followers.catching_up.add_permits(1);
+        for past in others.iter_mut().chain([&mut first]) {
+            let _ = futures::poll!(std::pin::pin!(past.next(&line)));
+        }
+        assert!(first.turn.is_some() && others.iter().all(|other| other.turn.is_none()));
+        drop(all);
     }
 
     #[test]
