@@ -97,14 +97,13 @@ pub(super) async fn memory(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
     let articles = context.plan.sizes.articles;
     let (data, ids) = fill::published(context, articles).await?;
     let state = data.join("state");
-    let mut rows = Vec::new();
-    for cache_mb in [CACHE_MB, CACHE_MB / 4] {
-        let (mut ours, mut on_disk) = (Vec::new(), Vec::new());
-        // What a service holds differs little from run to run, and to read everything takes long.
-        for _ in 0..context.plan.sizes.runs.min(2) {
-            context.doing(&format!("reading {} articles, store.cache_mb = {cache_mb}", count(articles)));
+    let mut sides = [CACHE_MB, CACHE_MB / 4].map(|cache_mb| (cache_mb, Vec::new(), Vec::new()));
+    for run in 0..context.plan.sizes.runs {
+        for (cache_mb, ours, on_disk) in &mut sides {
+            let what = format!("reading {} articles, store.cache_mb = {cache_mb}", count(articles));
+            context.run(&what, run);
             let mut setup = Setup::embedded(&data)?;
-            setup.cache_mb = cache_mb;
+            setup.cache_mb = *cache_mb;
             let served = Served::start(&setup).await?;
             let meter = Meter::of(&[served.pid()]);
             read_all(&served, &ids, setup.token("ana")).await?;
@@ -113,6 +112,9 @@ pub(super) async fn memory(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
             on_disk.push(bytes_in(&state).into());
             served.stop().await?;
         }
+    }
+    let mut rows = Vec::new();
+    for (cache_mb, ours, on_disk) in sides {
         let what = format!(
             "memory, {} articles served, every one read by a reader and by the newsroom; \
              bounded by store.cache_mb = {cache_mb}",

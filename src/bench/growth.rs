@@ -128,7 +128,7 @@ async fn together(
     }
     let client = async_nats::connect(&server.url).await?;
     let scripts = load::scripts(IN_FLIGHT, context.plan.sizes.commands);
-    let run = send_all(&client, work(&prefix, scripts)).await?;
+    let run = send_all(&client, work(&prefix, scripts), &[]).await?;
     let held = serving.iter().map(|served| resident(served.pid())).sum();
     for served in serving {
         served.stop().await?;

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -39,9 +40,18 @@ pub(super) fn newsroom() -> anyhow::Result<NewsroomSet> {
 
 /// What its streams and subjects on NATS begin with, each time another.
 pub(super) fn new_prefix() -> String {
-    let mut name = Uuid::new_v4().simple().to_string();
-    name.truncate(24);
-    format!("bench{name}")
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    format!("{}x{:04}", run_prefix(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// What they all begin with in this process.
+pub(super) fn run_prefix() -> &'static str {
+    static RUN: LazyLock<String> = LazyLock::new(|| {
+        let mut name = Uuid::new_v4().simple().to_string();
+        name.truncate(16);
+        format!("bench{name}")
+    });
+    &RUN
 }
 
 /// How a service of it is set up.

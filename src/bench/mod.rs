@@ -198,8 +198,8 @@ async fn measure(context: &Context<'_>) -> anyhow::Result<Found> {
 /// Runs the whole plan in a folder; `told` hears what is being measured.
 ///
 /// # Errors
-/// Whatever stops a part from running, unless it is that something isn't there: that is in the report.
-pub async fn run(plan: &Plan, folder: &Path, told: impl Fn(&Step)) -> anyhow::Result<Report> {
+/// None: whatever stops a part from running is in the report, with what was measured of the others.
+pub async fn run(plan: &Plan, folder: &Path, told: impl Fn(&Step)) -> Report {
     let began = Instant::now();
     let mut report = Report {
         format: report::FORMAT,
@@ -227,15 +227,23 @@ pub async fn run(plan: &Plan, folder: &Path, told: impl Fn(&Step)) -> anyhow::Re
         match measure(&context).await {
             Ok(Found::Rows(rows)) => report.rows.extend(rows),
             Ok(Found::Lines(lines)) => report.growth.extend(lines),
-            Err(error) => match error.downcast::<NotHere>() {
-                Ok(NotHere(why)) => report.left_out.push(LeftOut { part: part.name(), why }),
-                Err(error) => return Err(error.context(format!("measuring {}", part.name()))),
-            },
+            Err(error) => {
+                let (why, failed) = match error.downcast::<NotHere>() {
+                    Ok(NotHere(why)) => (why, false),
+                    Err(error) => (format!("{error:#}"), true),
+                };
+                report.left_out.push(LeftOut { part: part.name(), why, failed });
+            }
         }
         done += part.weight();
     }
     report.seconds = began.elapsed().as_secs_f64();
-    Ok(report)
+    report
+}
+
+/// Deletes what [`run`] left on servers that were given, where it was stopped on the way or failed.
+pub async fn sweep(plan: &Plan) {
+    transport::sweep(&plan.servers).await;
 }
 
 fn per_second(count: usize, elapsed: Duration) -> f64 {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::anyhow;
+use anyhow::{anyhow, ensure};
 use copydesk_article::event::{self, Read};
 use futures::StreamExt;
 
@@ -90,6 +90,7 @@ async fn decoded(log: &dyn Log) -> anyhow::Result<Sample> {
             }
         }
     }
+    ensure!(events == end, "the log's tail ended at {events}, and the log at {end}");
     let events = usize::try_from(end)?;
     Ok(meter.sample(per_second(events, start.elapsed()), events))
 }

@@ -62,6 +62,16 @@ pub struct LeftOut {
     pub part: String,
     /// Why, and what to do.
     pub why: String,
+    /// Whether it failed, and not for something that isn't here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub failed: bool,
+}
+
+impl LeftOut {
+    /// In a word or two.
+    pub fn how(&self) -> &'static str {
+        if self.failed { "Failed" } else { "Left out" }
+    }
 }
 
 /// Which way is better.

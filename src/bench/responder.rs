@@ -11,12 +11,15 @@ use futures::StreamExt;
 use uuid::Uuid;
 
 use super::bare::RECORD_BYTES;
+use super::house;
+use super::nats_server::Server;
 use super::transport::{Run, Work, send_all};
 
 /// Requests to a responder that publishes each to a stream of its own and replies when that is acknowledged.
-pub(super) async fn publishing(url: &str, in_flight: usize, messages: usize) -> anyhow::Result<Run> {
+pub(super) async fn publishing(server: &Server, in_flight: usize, messages: usize) -> anyhow::Result<Run> {
+    let (url, pids) = (&server.url, &server.pids());
     let server = async_nats::connect(url).await.context("the bare responder's connection")?;
-    let name = format!("bare-{}", Uuid::new_v4().simple());
+    let name = format!("{}-bare", house::new_prefix());
     let jetstream = async_nats::jetstream::new(server.clone());
     let config = async_nats::jetstream::stream::Config {
         name: name.clone(),
@@ -46,7 +49,7 @@ pub(super) async fn publishing(url: &str, in_flight: usize, messages: usize) -> 
         let subject = format!("{name}-ask.{worker}");
         Work { first: subject.clone(), then: subject, bodies: (0..each).map(|_| body()).collect() }
     });
-    let run = send_all(&client, work.collect()).await;
+    let run = send_all(&client, work.collect(), pids).await;
     answers.abort();
     jetstream.delete_stream(&name).await.map_err(|error| anyhow!("the bare stream: {error}"))?;
     run
@@ -73,7 +76,8 @@ async fn respond(
 }
 
 /// Requests to a responder that replies with what it got: one round trip of the transport.
-pub(super) async fn echoing(url: &str, bodies: Vec<Bytes>) -> anyhow::Result<Run> {
+pub(super) async fn echoing(server: &Server, bodies: Vec<Bytes>) -> anyhow::Result<Run> {
+    let (url, pids) = (&server.url, &server.pids());
     let server = async_nats::connect(url).await.context("the echo's connection")?;
     let subject = format!("echo-{}", Uuid::new_v4().simple());
     let mut requests = server.subscribe(subject.clone()).await?;
@@ -87,7 +91,7 @@ pub(super) async fn echoing(url: &str, bodies: Vec<Bytes>) -> anyhow::Result<Run
         }
     });
     let client = async_nats::connect(url).await?;
-    let run = send_all(&client, vec![Work { first: subject.clone(), then: subject, bodies }]).await;
+    let run = send_all(&client, vec![Work { first: subject.clone(), then: subject, bodies }], pids).await;
     answers.abort();
     run
 }

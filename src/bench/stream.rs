@@ -33,9 +33,7 @@ pub(super) async fn one_reader(context: &Context<'_>) -> anyhow::Result<Vec<Row>
     for run in 0..context.plan.sizes.runs {
         context.run(what, run);
         let bodies = (0..editions * 5).map(|_| load::publish(Uuid::new_v4())).collect();
-        let meter = Meter::of_us_and(&server.pids());
-        let echoed = responder::echoing(&server.url, bodies).await?;
-        bare.push(meter.sample(median_micros(&echoed), echoed.each.len()));
+        bare.push(responder::echoing(&server, bodies).await?.sample(median_micros));
         ours.push(to_socket(context, &server, editions).await?);
     }
     let of = Of {

@@ -158,7 +158,7 @@ pub fn markdown(report: &Report) -> String {
         }
     }
     for part in &report.left_out {
-        let _ = writeln!(out, "\nLeft out: {}: {}", part.part, part.why);
+        let _ = writeln!(out, "\n{}: {}: {}", part.how(), part.part, part.why);
     }
     out
 }

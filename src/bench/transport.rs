@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 
 use super::meter::Meter;
-use super::nats_server::{Server, Syncs};
+use super::nats_server::{Server, Servers, Syncs};
 use super::report::{Asked, Better, Of, Row, Sample, median};
 use super::{Context, Subject, house, load, per_second, responder};
 use crate::log::jetstream::{self, JetStreamLog};
@@ -39,10 +39,8 @@ pub(super) async fn throughput(context: &Context<'_>, part: Subject) -> anyhow::
         for run in 0..context.plan.sizes.runs {
             context.run(&what, run);
             let rate = |run: &Run| per_second(run.each.len(), run.elapsed);
-            let meter = Meter::of_us_and(&server.pids());
-            bare.push(sample(&meter, &responder::publishing(&server.url, in_flight, commands).await?, rate));
-            let meter = Meter::of_us_and(&server.pids());
-            ours.push(sample(&meter, &desk(context, &server, syncs, (in_flight, commands)).await?, rate));
+            bare.push(responder::publishing(&server, in_flight, commands).await?.sample(rate));
+            ours.push(desk(context, &server, syncs, (in_flight, commands)).await?.sample(rate));
         }
         let of = Of {
             part,
@@ -65,14 +63,8 @@ pub(super) async fn latency(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for run in 0..context.plan.sizes.runs {
         context.run(what, run);
-        let meter = Meter::of_us_and(&server.pids());
-        bare.push(sample(&meter, &responder::publishing(&server.url, 1, commands).await?, median_micros));
-        let meter = Meter::of_us_and(&server.pids());
-        ours.push(sample(
-            &meter,
-            &desk(context, &server, Syncs::Seldom, (1, commands)).await?,
-            median_micros,
-        ));
+        bare.push(responder::publishing(&server, 1, commands).await?.sample(median_micros));
+        ours.push(desk(context, &server, Syncs::Seldom, (1, commands)).await?.sample(median_micros));
     }
     let of = Of {
         part: Subject::Latency,
@@ -85,14 +77,17 @@ pub(super) async fn latency(context: &Context<'_>) -> anyhow::Result<Vec<Row>> {
     Ok(vec![of.beside(AGAINST, ours, bare)])
 }
 
-/// What a run came to: how long it took, how long each took.
+/// What a run came to: how long it took, how long each took, and what it took of the machine meanwhile.
 pub(super) struct Run {
     pub elapsed: Duration,
     pub each: Vec<Duration>,
+    spent: Sample,
 }
 
-fn sample(meter: &Meter, run: &Run, figure: impl Fn(&Run) -> f64) -> Sample {
-    meter.sample(figure(run), run.each.len())
+impl Run {
+    pub fn sample(&self, figure: impl Fn(&Run) -> f64) -> Sample {
+        Sample { value: figure(self), ..self.spent }
+    }
 }
 
 /// The median of a run's times.
@@ -117,8 +112,10 @@ pub(super) fn work(prefix: &str, scripts: Vec<load::Script>) -> Vec<Work> {
     scripts.into_iter().map(work).collect()
 }
 
-/// Sends each worker's bodies one after the other, all workers at once.
-pub(super) async fn send_all(client: &Client, work: Vec<Work>) -> anyhow::Result<Run> {
+/// Sends each worker's bodies one after the other, all workers at once; `pids` are the processes whose time counts beside
+/// this one's.
+pub(super) async fn send_all(client: &Client, work: Vec<Work>, pids: &[u32]) -> anyhow::Result<Run> {
+    let meter = Meter::of_us_and(pids);
     let start = Instant::now();
     let workers: Vec<_> = work
         .into_iter()
@@ -139,7 +136,9 @@ pub(super) async fn send_all(client: &Client, work: Vec<Work>) -> anyhow::Result
     for worker in workers {
         each.extend(worker.await??);
     }
-    Ok(Run { elapsed: start.elapsed(), each })
+    let elapsed = start.elapsed();
+    let spent = meter.sample(0.0, each.len());
+    Ok(Run { elapsed, each, spent })
 }
 
 /// One request; a refusal is an error.
@@ -192,11 +191,20 @@ async fn desk_in(
         let _ = stopped.await;
     }));
     let client = async_nats::connect(&server.url).await?;
-    let run = send_all(&client, work(prefix, scripts)).await;
+    let run = send_all(&client, work(prefix, scripts), &server.pids()).await;
     let _ = stop.send(());
     let _ = answers.await;
     service.stop().await;
     run
+}
+
+/// Deletes what this process left on servers that were given, whatever became of it.
+pub(super) async fn sweep(servers: &Servers) {
+    for url in [&servers.given, &servers.given_synced].into_iter().flatten() {
+        let swept = async { delete_streams(async_nats::connect(url).await?, house::run_prefix()).await };
+        // Nobody waits long for a server that is gone.
+        let _ = tokio::time::timeout(Duration::from_secs(10), swept).await;
+    }
 }
 
 /// Deletes what a desk with this prefix left on a server, which may be a given one.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use copydesk::bench::report::{Report, Row, Sizes};
 use copydesk::bench::{self, Plan, Servers, Step, Subject, bare, svg, table};
@@ -110,7 +110,8 @@ impl Bench {
             show(&report, screen)?;
         }
         let unmet = report.rows.iter().any(|row| row.met == Some(false));
-        Ok(if self.strict && unmet { Ending::Refused } else { Ending::Done })
+        let failed = report.left_out.iter().any(|part| part.failed);
+        Ok(if failed || (self.strict && unmet) { Ending::Refused } else { Ending::Done })
     }
 
     async fn measure(&self) -> anyhow::Result<Report> {
@@ -124,12 +125,14 @@ impl Bench {
         let progress = Progress::new();
         let plan = self.plan();
         let mut told = signal(SignalKind::terminate())?;
-        tokio::select! {
-            report = bench::run(&plan, folder.path(), |step| progress.say(step)) => report,
+        let report = tokio::select! {
+            report = bench::run(&plan, folder.path(), |step| progress.say(step)) => Some(report),
             // What was started ends, and the folder goes, as what holds them is dropped.
-            _ = tokio::signal::ctrl_c() => bail!("stopped: nothing was measured to its end"),
-            _ = told.recv() => bail!("stopped: nothing was measured to its end"),
-        }
+            _ = tokio::signal::ctrl_c() => None,
+            _ = told.recv() => None,
+        };
+        bench::sweep(&plan).await;
+        report.context("stopped: nothing was measured to its end")
     }
 
     fn plan(&self) -> Plan {
@@ -214,7 +217,7 @@ fn show(report: &Report, screen: &mut Screen) -> anyhow::Result<()> {
         }
     }
     for part in &report.left_out {
-        screen.line(format!("left out: {}: {}", part.part, part.why))?;
+        screen.line(safe::line(&format!("{}: {}: {}", part.how(), part.part, part.why)))?;
     }
     screen.wrapped(0, &table::machine(report), DIM)?;
     Ok(())

@@ -124,7 +124,9 @@ async fn an_account_that_is_ahead_of_its_wire_is_set_back_to_it() {
     log.wire().try_append(&message(1), Expect::Stream(0)).await.unwrap();
     let (article, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
     let mut ledger = Ledger::beginning(0);
-    [(1, article), (2, article), (3, other)].map(|(seq, article)| ledger.read(seq, Some(article)));
+    for (seq, article) in [(1, article), (2, article), (3, other)] {
+        ledger.read(seq, Some(article));
+    }
     let page = Page { holder: Uuid::nil(), beat: 4, wake: None, full: false, ledger };
     page::write(&log.keys(), "shop", 0, &page).await.unwrap();
     let other = Page { ledger: Ledger::beginning(1), ..page };
