@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::search::{field_text, occurrences, places, whole_within};
+use super::search::{Edges, field_text, has, places, whole_within};
 use super::{Claim, ClaimField, ClaimMove, ClaimState, Place};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
@@ -111,9 +111,14 @@ impl Segmented {
 struct Sentence {
     text: String,
     counted: OnceCell<Counted>,
+    edges: Edges,
 }
 
 impl Sentence {
+    fn of(text: &str) -> Self {
+        Self { text: text.to_owned(), counted: OnceCell::new(), edges: Edges::default() }
+    }
+
     fn counted(&self) -> &Counted {
         self.counted.get_or_init(|| Counted::of(&self.text))
     }
@@ -158,7 +163,7 @@ impl<'a> Plain<'a> {
         let language = self.article.language();
         let in_text = |text: &Segmented| -> Vec<Rc<Sentence>> {
             let words = text.bounds(language).iter().filter_map(|range| text.plain.get(range.clone()));
-            words.map(|text| Rc::new(Sentence { text: text.to_owned(), counted: OnceCell::new() })).collect()
+            words.map(|text| Rc::new(Sentence::of(text))).collect()
         };
         let made = || self.at(place).iter().flat_map(in_text).collect();
         Rc::clone(self.sentences.borrow_mut().entry(place).or_insert_with(made))
@@ -268,7 +273,7 @@ impl Follower<'_> {
             // A search reads the words that it looks for, however short the text.
             let quoted = says
                 && claim.quote.len() <= sentence.text.len()
-                && occurrences(&sentence.text, &claim.quote).next().is_some();
+                && has(&sentence.text, &claim.quote, &sentence.edges);
             let likeness = if quoted { 1.0 } else { words.likeness(sentence.counted()) };
             if likeness >= ALIKE && best.is_none_or(|(most, _)| likeness > most) {
                 best = Some((likeness, placed));
