@@ -20,12 +20,13 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::search::{Edges, field_text, has, places, whole_within};
+use super::plain::{Placed, Plain, Sentence};
+use super::search::{field_text, has, places};
 use super::{Claim, ClaimField, ClaimMove, ClaimState, Place};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
 use crate::text::align::Counted;
-use crate::text::{EXACT_LEN, Text, sentences};
+use crate::text::{EXACT_LEN, Text};
 use crate::words::Words;
 
 /// How many bytes of sentences may be looked through for what became of claims, all claims of an article together: a
@@ -93,81 +94,6 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         stands: OnceCell::new(),
     };
     claims.into_iter().filter_map(|claim| follower.moved(claim)).collect()
-}
-
-/// A plain text, and where its sentences stand once that is asked for.
-struct Segmented {
-    plain: String,
-    bounds: OnceCell<Vec<Range<usize>>>,
-}
-
-impl Segmented {
-    fn bounds(&self, language: &str) -> &[Range<usize>] {
-        self.bounds.get_or_init(|| sentences::bounds(&self.plain, language))
-    }
-}
-
-/// A sentence, and its words counted once that is asked for.
-struct Sentence {
-    text: String,
-    counted: OnceCell<Counted>,
-    edges: Edges,
-}
-
-impl Sentence {
-    fn of(text: &str) -> Self {
-        Self { text: text.to_owned(), counted: OnceCell::new(), edges: Edges::default() }
-    }
-
-    fn counted(&self) -> &Counted {
-        self.counted.get_or_init(|| Counted::of(&self.text))
-    }
-}
-
-/// A sentence where it stands.
-type Placed = (Place, Rc<Sentence>);
-
-/// The plain texts of an article's places and their sentences, each made when it is first asked for.
-struct Plain<'a> {
-    article: &'a Article,
-    texts: RefCell<HashMap<Place, Rc<[Segmented]>>>,
-    sentences: RefCell<HashMap<Place, Rc<[Rc<Sentence>]>>>,
-}
-
-impl<'a> Plain<'a> {
-    fn of(article: &'a Article) -> Self {
-        Self { article, texts: RefCell::default(), sentences: RefCell::default() }
-    }
-
-    fn at(&self, place: Place) -> Rc<[Segmented]> {
-        let segmented = |text: &Text| Segmented { plain: text.plain(), bounds: OnceCell::new() };
-        let made = || match place {
-            Place::Field(field) => field_text(self.article, field).map(segmented).into_iter().collect(),
-            Place::Block(id) => {
-                let block = self.article.block(id).into_iter();
-                block.flat_map(|block| block.content.texts()).map(segmented).collect()
-            }
-        };
-        Rc::clone(self.texts.borrow_mut().entry(place).or_insert_with(made))
-    }
-
-    /// In how many texts of a place these words stand whole.
-    fn standing(&self, sentence: &str, place: Place) -> usize {
-        let language = self.article.language();
-        let whole =
-            |text: &&Segmented| whole_within(&text.plain, sentence, || text.bounds(language)).is_some();
-        self.at(place).iter().filter(whole).count()
-    }
-
-    fn sentences(&self, place: Place) -> Rc<[Rc<Sentence>]> {
-        let language = self.article.language();
-        let in_text = |text: &Segmented| -> Vec<Rc<Sentence>> {
-            let words = text.bounds(language).iter().filter_map(|range| text.plain.get(range.clone()));
-            words.map(|text| Rc::new(Sentence::of(text))).collect()
-        };
-        let made = || self.at(place).iter().flat_map(in_text).collect();
-        Rc::clone(self.sentences.borrow_mut().entry(place).or_insert_with(made))
-    }
 }
 
 /// A stretch of a place's old sentences, and the stretch of new ones that stands in its place.
