@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::follow::follow_within;
+use super::plain::LOOKED_FOR;
 use super::{Claim, ClaimMove, ClaimState, Place, follow};
 use crate::article::Article;
 use crate::command::testing::Desk;
@@ -68,17 +69,50 @@ fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_stand_elsewhere(
     assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
 }
 
+/// Like the first claim, so many more, each on a sentence of its own of the first one's place.
+fn claimed_more(before: &mut Article, more: usize, state: ClaimState, sentence: impl Fn(usize) -> String) {
+    let first = Arc::clone(before.claims.values().next().unwrap());
+    for at in 1..=more {
+        let id: ClaimId = format!("c{}", at + 1).parse().unwrap();
+        let (quote, sentence) = (sentence(at).into(), sentence(at).into());
+        let claim = Claim { id, quote, sentence, state, ..(*first).clone() };
+        Arc::make_mut(&mut before.claims).insert(id, Arc::new(claim));
+    }
+}
+
+/// Whatever became of the claims, and how often words were looked for in a place.
+fn looked_for(before: &Article, texts: &[String]) -> (Vec<ClaimMove>, usize) {
+    let after = drafted(texts).state().clone();
+    LOOKED_FOR.set(0);
+    let moved = follow(before, &after);
+    (moved, LOOKED_FOR.get())
+}
+
+#[test]
+fn what_is_gone_is_looked_for_where_something_changed_and_nowhere_else() {
+    let texts: Vec<String> = (0..1_000).map(|at| format!("Here stands {at}. It stays.")).collect();
+    let mut before = claimed(&texts, &["stands 7."]);
+    claimed_more(&mut before, 3_999, ClaimState::Gone, |at| format!("It was there {at}."));
+
+    let mut word = texts.clone();
+    word[7] = "Here stands 7. It left.".to_owned();
+    word[8] = "It was there 12. It stays.".to_owned();
+    let (moved, looked) = looked_for(&before, &word);
+    let back: Vec<(String, ClaimState)> =
+        moved.iter().map(|moved| (moved.claim.to_string(), moved.state)).collect();
+    assert_eq!(back, [("c13".to_owned(), ClaimState::Unruled)]);
+    assert!(looked < 3 * 4_000, "{looked} for an edit of two blocks");
+
+    let all: Vec<String> = (0..1_000).map(|at| format!("Others stand {at}. They stay.")).collect();
+    let (moved, looked) = looked_for(&before, &all);
+    assert_eq!(moved.len(), 1, "what stood");
+    assert!(looked < 3 * 4_000, "{looked} for a whole body of others");
+}
+
 #[test]
 fn as_many_claims_as_there_may_be_follow_in_one_long_paragraph() {
     let mut before = claimed(&[sentences("B", 8_000)], &["B0."]);
-    let first = Arc::clone(before.claims.values().next().unwrap());
-    for at in 1..2_000 {
-        let id: ClaimId = format!("c{}", at + 1).parse().unwrap();
-        let sentence = format!("B{at}.");
-        let claim =
-            Claim { id, quote: sentence.as_str().into(), sentence: sentence.into(), ..(*first).clone() };
-        Arc::make_mut(&mut before.claims).insert(id, Arc::new(claim));
-    }
+    claimed_more(&mut before, 1_999, ClaimState::Unruled, |at| format!("B{at}."));
     let moved = followed(before, &[sentences("B", 8_000).replace("B7.", "Seven. B7,")]);
     assert!(moved.iter().all(|moved| moved.state == ClaimState::Unruled));
     assert_eq!(moved[0].claim.to_string(), "c8", "the others stand whole");

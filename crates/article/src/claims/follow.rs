@@ -70,14 +70,14 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         return Vec::new();
     }
     let touched = touched(before, after);
-    if touched.is_empty() {
-        return Vec::new();
-    }
-    let claims = before.claims.values().filter(|claim| claim.state != ClaimState::Dropped);
-    let settled = |claim: &&Arc<Claim>| {
-        matches!(claim.state, ClaimState::Ruled | ClaimState::Unruled) && !touched.contains(&claim.place)
+    let other_language = before.language() != after.language();
+    let settled = |claim: &&Arc<Claim>| match claim.state {
+        ClaimState::Ruled | ClaimState::Unruled => !touched.contains(&claim.place),
+        ClaimState::Stale => touched.is_empty(),
+        ClaimState::Gone => touched.is_empty() && !other_language,
+        ClaimState::Dropped => true,
     };
-    let claims: Vec<&Arc<Claim>> = claims.filter(|claim| !settled(claim)).collect();
+    let claims: Vec<&Arc<Claim>> = before.claims.values().filter(|claim| !settled(claim)).collect();
     if claims.is_empty() {
         return Vec::new();
     }
@@ -87,6 +87,8 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         old: Plain::of(before),
         new: Plain::of(after),
         touched: &touched,
+        other_language,
+        beginnings: OnceCell::new(),
         left: Cell::new(most),
         fresh: OnceCell::new(),
         replaced: RefCell::default(),
@@ -105,6 +107,10 @@ struct Follower<'a> {
     old: Plain<'a>,
     new: Plain<'a>,
     touched: &'a BTreeSet<Place>,
+    /// Whether sentences may end elsewhere now where nothing was touched.
+    other_language: bool,
+    /// The sentences of touched places, in the order of their words, without those that begin with another of them.
+    beginnings: OnceCell<Vec<Rc<Sentence>>>,
     /// How many bytes may still be looked through.
     left: Cell<usize>,
     /// The sentences of touched places that are new there, found once for all claims, and their bytes.
@@ -142,9 +148,11 @@ impl Follower<'_> {
         }
         let instead = if claim.state == ClaimState::Gone { None } else { self.instead(claim) };
         // The same words may have stood elsewhere all along. They are not what became of the claim's, unless
-        // nothing else is, or they were ruled wrong: then the falsehood still stands.
+        // nothing else is, or they were ruled wrong: then the falsehood still stands. When a claim went, its words stood
+        // nowhere: those that came since are in a touched place, where they were looked for.
         let ruled_wrong = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
-        if instead.is_none() || ruled_wrong {
+        let went_before = claim.state == ClaimState::Gone && !self.other_language;
+        if !went_before && (instead.is_none() || ruled_wrong) {
             let ruled = claim.ruling.as_ref().map(|ruling| (ClaimState::Ruled, &ruling.sentence));
             for (state, sentence) in ruled.into_iter().chain([(touched, &claim.sentence)]) {
                 if let Some(place) = places(self.after).find(|place| self.new.standing(sentence, *place) > 0)
@@ -163,7 +171,27 @@ impl Follower<'_> {
     fn standing(&self, sentence: &str, place: Place) -> Option<Place> {
         let there = |place: &Place| self.new.standing(sentence, *place);
         let new_there = |at: &&Place| **at != place && there(at) > self.old.standing(sentence, **at);
-        if there(&place) > 0 { Some(place) } else { self.touched.iter().find(new_there).copied() }
+        match there(&place) {
+            0 if self.may_stand_where_touched(sentence) => self.touched.iter().find(new_there).copied(),
+            0 => None,
+            _ => Some(place),
+        }
+    }
+
+    /// Whether these words may stand whole in a touched place: they begin with a sentence of one then. An article may
+    /// have thousands of claims that are gone, and a change thousands of places to look for each in.
+    fn may_stand_where_touched(&self, words: &str) -> bool {
+        let beginnings = self.beginnings.get_or_init(|| {
+            let there = self.touched.iter().flat_map(|place| self.new.sentences(*place).to_vec());
+            let mut there: Vec<Rc<Sentence>> = there.collect();
+            there.sort_unstable_by(|one, other| one.text.cmp(&other.text));
+            there.dedup_by(|next, kept| next.text.starts_with(&kept.text));
+            there
+        });
+        // None begins with another, so that the last one up to these words is the only one that they may begin with.
+        let after = beginnings.partition_point(|sentence| *sentence.text <= *words);
+        let last = after.checked_sub(1).and_then(|last| beginnings.get(last));
+        last.is_some_and(|sentence| words.starts_with(&sentence.text))
     }
 
     /// Whether so many bytes may still be looked through; they are counted then.

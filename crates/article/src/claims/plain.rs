@@ -1,6 +1,8 @@
 //! The words of an article as claims are followed in them: plain texts, their sentences, and the words of those, each
 //! made once, when it is first asked for.
 
+#[cfg(test)]
+use std::cell::Cell;
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -11,6 +13,12 @@ use super::search::{Edges, field_text, whole_within};
 use crate::article::Article;
 use crate::text::align::Counted;
 use crate::text::{Text, sentences};
+
+#[cfg(test)]
+thread_local! {
+    /// How often words were looked for in a place.
+    pub(super) static LOOKED_FOR: Cell<usize> = const { Cell::new(0) };
+}
 
 /// A plain text, and where its sentences stand once that is asked for.
 pub(super) struct Segmented {
@@ -70,6 +78,8 @@ impl<'a> Plain<'a> {
 
     /// In how many texts of a place these words stand whole.
     pub fn standing(&self, sentence: &str, place: Place) -> usize {
+        #[cfg(test)]
+        LOOKED_FOR.set(LOOKED_FOR.get() + 1);
         let language = self.article.language();
         let whole =
             |text: &&Segmented| whole_within(&text.plain, sentence, || text.bounds(language)).is_some();

@@ -94,6 +94,13 @@ impl Decide for RaiseClaim {
             let detail = format!("an article has at most {} live claims", limits::LIVE_CLAIMS);
             return Err(Problem::too_large("live_claims", detail));
         }
+        if article.claims.len() >= limits::CLAIMS {
+            let detail = format!(
+                "an article has at most {} claims, those that are gone or dropped included",
+                limits::CLAIMS
+            );
+            return Err(Problem::too_large("claims", detail));
+        }
         let (quote, found) = claims::find_quoted(article, &self.quote, self.place)?;
         let claim = article.next_claim();
         let data = ClaimRaised {
@@ -141,7 +148,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::testing::{Desk, replace};
+    use super::super::testing::{Desk, delete, replace};
     use crate::problem::Code;
 
     #[test]
@@ -229,5 +236,22 @@ mod tests {
         assert_eq!(problem.limit.as_deref(), Some("live_claims"));
         desk.given("chen", json!({"type": "drop", "data": {"claim": "c1", "reason": "Double."}}));
         desk.claim("Words");
+    }
+
+    /// What is gone is looked for at every edit, for ever.
+    #[test]
+    fn claims_that_are_gone_have_a_limit_too() {
+        let mut desk = Desk::drafted(&["Words.", "Others."]);
+        desk.claim("Others");
+        desk.ops("emil", json!([delete("b2")]));
+        let state = Arc::make_mut(desk.states.last_mut().unwrap());
+        let one = state.claims.values().next().unwrap().clone();
+        for n in 2..=crate::limits::CLAIMS as u32 - 1 {
+            Arc::make_mut(&mut state.claims).insert(crate::ids::ClaimId(n), one.clone());
+        }
+        assert_eq!(desk.claim("Words"), format!("c{}", crate::limits::CLAIMS));
+        let command = json!({"type": "claim", "data": {"quote": "Words", "kind": "fact"}});
+        let problem = desk.refused("chen", command, Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("claims"));
     }
 }
