@@ -10,7 +10,10 @@
 //! paper first: it calls a wholly reworded falsehood gone, and the gate would open over it. In doubt, stale.
 //!
 //! What is looked through for all claims together has a ceiling, by size, so that every instance finds the same: past
-//! it, what stands in a claim's place is taken as it comes, and no claim is gone.
+//! it, what stands in a claim's place is taken as it comes, and no claim is gone. What they are bound to anew has one
+//! too, so that no claim makes an edit too large for its event: past it, a claim keeps the words that it had. A claim
+//! whose words don't stand in its place has no verdict that stands, and isn't gone as long as the place is there: until
+//! its words come back, a sentence with its quote comes, or someone gives it others.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -20,11 +23,12 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::plain::{Placed, Plain, Sentence};
+use super::plain::{Placed, Plain, Sentence, json_bytes};
 use super::search::{field_text, has, places};
 use super::{Claim, ClaimField, ClaimMove, ClaimState, Place};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
+use crate::limits;
 use crate::text::align::Counted;
 use crate::text::{EXACT_LEN, Text};
 use crate::words::Words;
@@ -32,6 +36,12 @@ use crate::words::Words;
 /// How many bytes of sentences may be looked through for what became of claims, all claims of an article together: a
 /// hundred claims on a text of the greatest size rewritten whole, or two thousand on one of thirty kilobytes.
 const LOOKED_THROUGH_MAX: usize = 64 * 1024 * 1024;
+
+/// How many bytes of an event new words and what claims are bound to by them may take together. The rest is for what
+/// else an event has: who wrote the words, and what the answer said.
+const SAID_MAX: usize = limits::EVENT_BYTES - 112 * 1024;
+/// What a moved claim takes of an event beside its sentence, in bytes.
+const MOVE_BYTES: usize = 100;
 
 /// The places whose words differ between two states of an article.
 fn touched(before: &Article, after: &Article) -> BTreeSet<Place> {
@@ -81,15 +91,18 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
     if claims.is_empty() {
         return Vec::new();
     }
+    let new = Plain::of(after);
+    let new_words: usize = touched.iter().map(|place| new.json_bytes(*place)).sum();
     let follower = Follower {
         before,
         after,
         old: Plain::of(before),
-        new: Plain::of(after),
+        new,
         touched: &touched,
         other_language,
         beginnings: OnceCell::new(),
         left: Cell::new(most),
+        room: Cell::new(SAID_MAX.saturating_sub(new_words)),
         fresh: OnceCell::new(),
         replaced: RefCell::default(),
         stood: OnceCell::new(),
@@ -113,6 +126,8 @@ struct Follower<'a> {
     beginnings: OnceCell<Vec<Rc<Sentence>>>,
     /// How many bytes may still be looked through.
     left: Cell<usize>,
+    /// How many bytes the event still has room for.
+    room: Cell<usize>,
     /// The sentences of touched places that are new there, found once for all claims, and their bytes.
     fresh: OnceCell<(Vec<Placed>, usize)>,
     /// What was replaced in each place.
@@ -124,20 +139,34 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     fn moved(&self, claim: &Claim) -> Option<ClaimMove> {
-        let (state, place, sentence) = self.now(claim);
+        let (mut state, place, sentence) = self.now(claim);
+        let mut sentence = Some(sentence).filter(|sentence| *sentence != *claim.sentence);
+        if sentence.take_if(|sentence| !self.has_room_for(json_bytes(sentence))).is_some() {
+            state = state_of_touched(claim);
+        }
         let moved = ClaimMove {
             claim: claim.id,
             state,
             place: Some(place).filter(|place| *place != claim.place),
-            sentence: Some(sentence).filter(|s| *s != *claim.sentence).map(Words::from),
+            sentence: sentence.map(Words::from),
         };
         let same = moved.state == claim.state && moved.place.is_none() && moved.sentence.is_none();
-        (!same).then_some(moved)
+        if same {
+            return None;
+        }
+        self.room.set(self.room.get().saturating_sub(MOVE_BYTES));
+        Some(moved)
+    }
+
+    /// Whether the event has room for so many bytes more; they are taken then.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let left = self.room.get().checked_sub(bytes);
+        left.inspect(|left| self.room.set(*left)).is_some()
     }
 
     /// Where the claim stands in the new text.
     fn now(&self, claim: &Claim) -> (ClaimState, Place, String) {
-        let touched = if claim.ruling.is_some() { ClaimState::Stale } else { ClaimState::Unruled };
+        let touched = state_of_touched(claim);
         if let Some(ruling) = &claim.ruling
             && let Some(place) = self.standing(&ruling.sentence, claim.place)
         {
@@ -146,7 +175,12 @@ impl Follower<'_> {
         if let Some(place) = self.standing(&claim.sentence, claim.place) {
             return (touched, place, claim.sentence.to_string());
         }
-        let instead = if claim.state == ClaimState::Gone { None } else { self.instead(claim) };
+        let instead = match claim.state {
+            ClaimState::Gone => None,
+            // Stale: what became of it stands where nothing happened.
+            _ if !self.touched.contains(&claim.place) => self.in_doubt(claim).or_else(|| self.instead(claim)),
+            _ => self.instead(claim).or_else(|| self.in_doubt(claim)),
+        };
         // The same words may have stood elsewhere all along. They are not what became of the claim's, unless
         // nothing else is, or they were ruled wrong: then the falsehood still stands. When a claim went, its words stood
         // nowhere: those that came since are in a touched place, where they were looked for.
@@ -165,6 +199,13 @@ impl Follower<'_> {
             Some((place, sentence)) => (touched, place, sentence),
             None => (ClaimState::Gone, claim.place, claim.sentence.to_string()),
         }
+    }
+
+    /// What a claim whose words didn't stand in its place stays with as long as the place is there: whatever stands
+    /// there may be what became of them.
+    fn in_doubt(&self, claim: &Claim) -> Option<(Place, String)> {
+        let lost = self.new.is_there(claim.place) && self.old.standing(&claim.sentence, claim.place) == 0;
+        lost.then(|| (claim.place, claim.sentence.to_string()))
     }
 
     /// Where these words stand whole: where they stood, or somewhere where they are new.
@@ -302,6 +343,11 @@ impl Follower<'_> {
         });
         (fresh, *bytes)
     }
+}
+
+/// The state of a claim whose words changed.
+fn state_of_touched(claim: &Claim) -> ClaimState {
+    if claim.ruling.is_some() { ClaimState::Stale } else { ClaimState::Unruled }
 }
 
 /// Whether a quote has words that tell its sentence from others: what is left of it where it was erased by law stands

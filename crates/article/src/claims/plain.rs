@@ -21,7 +21,7 @@ thread_local! {
 }
 
 /// A plain text, and where its sentences stand once that is asked for.
-pub(super) struct Segmented {
+struct Segmented {
     plain: String,
     bounds: OnceCell<Vec<Range<usize>>>,
 }
@@ -64,7 +64,7 @@ impl<'a> Plain<'a> {
         Self { article, texts: RefCell::default(), sentences: RefCell::default() }
     }
 
-    pub fn at(&self, place: Place) -> Rc<[Segmented]> {
+    fn at(&self, place: Place) -> Rc<[Segmented]> {
         let segmented = |text: &Text| Segmented { plain: text.plain(), bounds: OnceCell::new() };
         let made = || match place {
             Place::Field(field) => field_text(self.article, field).map(segmented).into_iter().collect(),
@@ -74,6 +74,16 @@ impl<'a> Plain<'a> {
             }
         };
         Rc::clone(self.texts.borrow_mut().entry(place).or_insert_with(made))
+    }
+
+    /// Whether there is a text at a place.
+    pub fn is_there(&self, place: Place) -> bool {
+        !self.at(place).is_empty()
+    }
+
+    /// How many bytes a place's texts take as JSON.
+    pub fn json_bytes(&self, place: Place) -> usize {
+        self.at(place).iter().map(|text| json_bytes(&text.plain)).sum()
     }
 
     /// In how many texts of a place these words stand whole.
@@ -95,4 +105,9 @@ impl<'a> Plain<'a> {
         let made = || self.at(place).iter().flat_map(in_text).collect();
         Rc::clone(self.sentences.borrow_mut().entry(place).or_insert_with(made))
     }
+}
+
+/// How many bytes a text takes as JSON, without the marks around it.
+pub(super) fn json_bytes(text: &str) -> usize {
+    text.len() + text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count()
 }

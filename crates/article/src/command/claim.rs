@@ -102,6 +102,15 @@ impl Decide for RaiseClaim {
             return Err(Problem::too_large("claims", detail));
         }
         let (quote, found) = claims::find_quoted(article, &self.quote, self.place)?;
+        if found.sentence.len() > limits::SENTENCE_BYTES {
+            let detail = format!(
+                "the sentence that the quote stands in takes {} bytes; a claim is bound to at most {}: make sentences \
+                 of it, or paragraphs where its script marks no ends",
+                found.sentence.len(),
+                limits::SENTENCE_BYTES
+            );
+            return Err(Problem::too_large("sentence", detail).at("/data/quote"));
+        }
         let claim = article.next_claim();
         let data = ClaimRaised {
             answer: Said::default(),
@@ -218,6 +227,19 @@ mod tests {
             let problem = desk.refused("chen", json!({"type": "claim", "data": data}), Code::Invalid);
             assert_eq!(problem.field.as_deref(), Some(place));
         }
+    }
+
+    #[test]
+    fn a_claim_is_on_a_sentence_that_may_be_kept() {
+        let most = crate::limits::SENTENCE_BYTES;
+        let long = |bytes: usize| format!("{}end.", "word ".repeat(bytes / 5).split_at(bytes - 4).0);
+        let mut desk = Desk::drafted(&[&format!("{} Here is more.", long(most)), &long(most + 1)]);
+        let claim =
+            |block: &str| json!({"type": "claim", "data": {"quote": "end", "block": block, "kind": "fact"}});
+        desk.given("chen", claim("b1"));
+        let problem = desk.refused("chen", claim("b2"), Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("sentence"));
+        assert_eq!(problem.field.as_deref(), Some("/data/quote"));
     }
 
     #[test]

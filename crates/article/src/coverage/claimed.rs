@@ -200,21 +200,21 @@ mod tests {
     fn thousands_of_claims_on_a_long_sentence_cover_thousands_of_short_ones_in_no_time() {
         let long: String = (0..16_000).map(|at| format!("word{at} ")).collect::<String>() + "ends at 5.";
         let short: String = (0..8_000).map(|at| format!(" Won {at}.")).collect();
-        let mut desk = Desk::drafted(&[&(long + &short)]);
-        desk.claim("word7 word8");
+        let mut desk = Desk::drafted(&[&format!("{long}{short}")]);
+        desk.claim("Won 7.");
         let mut article = desk.state().clone();
         let first = Arc::clone(article.claims.values().next().unwrap());
         for at in 2..=2_000 {
             let id: ClaimId = format!("c{at}").parse().unwrap();
-            let claim = Claim { id, quote: format!("word1{at} ").into(), ..(*first).clone() };
+            let (quote, sentence) = (format!("word1{at} ").into(), long.as_str().into());
+            let claim = Claim { id, quote, sentence, ..(*first).clone() };
             Arc::make_mut(&mut article.claims).insert(id, Arc::new(claim));
         }
         let all = checkable(&article);
         let start = Instant::now();
         let mut left = all.clone();
         leave_unclaimed(&article, &mut left);
-
         assert!(start.elapsed() < Duration::from_secs(20), "unoptimised: {:?}", start.elapsed());
-        assert_eq!((all.len(), left.len()), (8_001, 8_000));
+        assert_eq!((all.len(), left.len()), (8_001, 7_999));
     }
 }
