@@ -13,7 +13,7 @@ use crate::article::Article;
 use crate::command::testing::{Desk, delete, replace};
 use crate::ids::ClaimId;
 
-/// Unoptimised and on a busy machine; what is guarded against takes minutes.
+/// Hardly optimised and on a busy machine; what is guarded against takes minutes. A diff's steps can't be counted.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn drafted(texts: &[String]) -> Desk {
@@ -75,6 +75,17 @@ fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_stand_elsewhere(
     let all = sentences("B", 30_000).replace("B7.", "Y7.");
     let back: Vec<&str> = all.split(' ').rev().collect();
     let moved = followed(before, &[back.join(" ")]);
+    assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
+}
+
+#[test]
+fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_are_shuffled() {
+    const SENTENCES: usize = 30_000;
+    let before = claimed(&[sentences("B", SENTENCES)], &["B7."]);
+    // 7,919 has no factor in common with their number: each comes once.
+    let shuffled = (0..SENTENCES).map(|at| at * 7_919 % SENTENCES).filter(|at| *at != 7);
+    let shuffled: Vec<String> = shuffled.map(|at| format!("B{at}.")).collect();
+    let moved = followed(before, &[shuffled.join(" ") + " Y7."]);
     assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
 }
 
