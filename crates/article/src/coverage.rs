@@ -1,8 +1,9 @@
 //! Coverage: which sentences with a figure, and which quotations, carry no claim.
 //!
-//! `quotations` finds what stands in quotation marks, `figures` what is a figure. What both get wrong was measured:
-//! `docs/COVERAGE.md`.
+//! `quotations` finds what stands in quotation marks, `figures` what is a figure, `claimed` what carries a claim. What
+//! the first two get wrong was measured: `docs/COVERAGE.md`.
 
+mod claimed;
 mod figures;
 mod quotations;
 
@@ -96,12 +97,8 @@ pub fn in_words(text: &str, language: &str, as_quotation: bool) -> Vec<(usize, R
 
 /// The gate's reasons for what ought to be claimed and isn't.
 pub fn unclaimed(article: &Article) -> Vec<Reason> {
-    let claimed = |sentence: &Sentence| {
-        article.claims.values().filter(|claim| claim.is_live()).any(|claim| {
-            claim.place == sentence.place
-                && (claim.sentence.contains(&*sentence.words) || sentence.words.contains(&*claim.quote))
-        })
-    };
+    let mut sentences = checkable(article);
+    claimed::leave_unclaimed(article, &mut sentences);
     let reason = |sentence: Sentence| {
         let what = match sentence.why {
             Checkable::Quotation => "a quotation",
@@ -114,7 +111,7 @@ pub fn unclaimed(article: &Article) -> Vec<Reason> {
         let detail = format!("{what} carries no claim: sentence {} there", sentence.nth);
         Reason { block, field, ..Reason::new(ReasonCode::Unclaimed, detail) }
     };
-    checkable(article).into_iter().filter(|sentence| !claimed(sentence)).map(reason).collect()
+    sentences.into_iter().map(reason).collect()
 }
 
 #[cfg(test)]

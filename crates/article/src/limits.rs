@@ -13,6 +13,10 @@ pub const ARTICLE_BYTES: usize = 256 * 1024;
 pub const BLOCKS: usize = 2_000;
 /// Live claims of an article (neither gone nor dropped).
 pub const LIVE_CLAIMS: usize = 2_000;
+/// Claims of an article, those that are gone or dropped included.
+pub const CLAIMS: usize = 4_000;
+/// The words of the sentence or sentences that a claim is raised on, in bytes of UTF-8: each claim keeps them.
+pub const SENTENCE_BYTES: usize = 16 * 1024;
 /// Pieces of evidence for one claim.
 pub const EVIDENCE_PER_CLAIM: usize = 50;
 /// Queries of an article, answered ones included.
@@ -42,6 +46,8 @@ pub const ALL: &[(&str, usize, &str)] = &[
     ("article", ARTICLE_BYTES, "bytes"),
     ("blocks", BLOCKS, "blocks"),
     ("live_claims", LIVE_CLAIMS, "claims"),
+    ("claims", CLAIMS, "claims"),
+    ("sentence", SENTENCE_BYTES, "bytes"),
     ("evidence_per_claim", EVIDENCE_PER_CLAIM, "pieces"),
     ("queries", QUERIES, "queries"),
     ("keywords", KEYWORDS, "keywords"),

@@ -4,13 +4,16 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::follow::follow_within;
+use super::plain::LOOKED_FOR;
 use super::{Claim, ClaimMove, ClaimState, Place, follow};
 use crate::article::Article;
-use crate::command::testing::Desk;
+use crate::command::testing::{Desk, delete, replace};
 use crate::ids::ClaimId;
 
-/// Unoptimised and on a busy machine; what is guarded against takes minutes.
+/// Hardly optimised and on a busy machine; what is guarded against takes minutes. A diff's steps can't be counted.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 fn drafted(texts: &[String]) -> Desk {
@@ -45,7 +48,14 @@ fn followed(before: Article, texts: &[String]) -> Vec<ClaimMove> {
 
 #[test]
 fn a_claim_on_a_sentence_without_end_follows_among_thirty_thousand_new_ones() {
-    let before = claimed(&[endless("a", 15_000), sentences("B", 20_000)], &["a7 a8"]);
+    let long = endless("a", 15_000);
+    let mut before = claimed(&[long.clone(), sentences("B", 20_000)], &["B7."]);
+    // As it became by edits, or was raised before sentences had a limit.
+    let (place, mut claim) =
+        (Place::Block(before.blocks[0].id), before.claims.values().next().unwrap().clone());
+    let raised = Arc::make_mut(&mut claim);
+    (raised.place, raised.quote, raised.sentence) = (place, "a7 a8".into(), long.into());
+    before.claims = Arc::new([(claim.id, claim)].into());
     let moved = followed(before, &[endless("x", 10), sentences("Y", 20_000)]);
     assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
     assert_eq!(moved[0].sentence.as_deref(), Some(&*endless("x", 10)), "what stands in its place");
@@ -69,16 +79,102 @@ fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_stand_elsewhere(
 }
 
 #[test]
-fn as_many_claims_as_there_may_be_follow_in_one_long_paragraph() {
-    let mut before = claimed(&[sentences("B", 8_000)], &["B0."]);
+fn a_claim_on_one_of_thirty_thousand_sentences_follows_when_all_are_shuffled() {
+    const SENTENCES: usize = 30_000;
+    let before = claimed(&[sentences("B", SENTENCES)], &["B7."]);
+    // 7,919 has no factor in common with their number: each comes once.
+    let shuffled = (0..SENTENCES).map(|at| at * 7_919 % SENTENCES).filter(|at| *at != 7);
+    let shuffled: Vec<String> = shuffled.map(|at| format!("B{at}.")).collect();
+    let moved = followed(before, &[shuffled.join(" ") + " Y7."]);
+    assert_eq!((moved[0].state, moved[0].place), (ClaimState::Unruled, None));
+}
+
+/// Like the first claim, so many more, each on a sentence of its own of the first one's place.
+fn claimed_more(before: &mut Article, more: usize, state: ClaimState, sentence: impl Fn(usize) -> String) {
     let first = Arc::clone(before.claims.values().next().unwrap());
-    for at in 1..2_000 {
+    for at in 1..=more {
         let id: ClaimId = format!("c{}", at + 1).parse().unwrap();
-        let sentence = format!("B{at}.");
-        let claim =
-            Claim { id, quote: sentence.as_str().into(), sentence: sentence.into(), ..(*first).clone() };
+        let (quote, sentence) = (sentence(at).into(), sentence(at).into());
+        let claim = Claim { id, quote, sentence, state, ..(*first).clone() };
         Arc::make_mut(&mut before.claims).insert(id, Arc::new(claim));
     }
+}
+
+/// Whatever became of the claims, and how often words were looked for in a place.
+fn looked_for(before: &Article, texts: &[String]) -> (Vec<ClaimMove>, usize) {
+    let after = drafted(texts).state().clone();
+    LOOKED_FOR.set(0);
+    let moved = follow(before, &after);
+    (moved, LOOKED_FOR.get())
+}
+
+#[test]
+fn what_is_gone_is_looked_for_where_something_changed_and_nowhere_else() {
+    let texts: Vec<String> = (0..1_000).map(|at| format!("Here stands {at}. It stays.")).collect();
+    let mut before = claimed(&texts, &["stands 7."]);
+    claimed_more(&mut before, 3_999, ClaimState::Gone, |at| format!("It was there {at}."));
+
+    let mut word = texts.clone();
+    word[7] = "Here stands 7. It left.".to_owned();
+    word[8] = "It was there 12. It stays.".to_owned();
+    let (moved, looked) = looked_for(&before, &word);
+    let back: Vec<(String, ClaimState)> =
+        moved.iter().map(|moved| (moved.claim.to_string(), moved.state)).collect();
+    assert_eq!(back, [("c13".to_owned(), ClaimState::Unruled)]);
+    assert!(looked < 3 * 4_000, "{looked} for an edit of two blocks");
+
+    let all: Vec<String> = (0..1_000).map(|at| format!("Others stand {at}. They stay.")).collect();
+    let (moved, looked) = looked_for(&before, &all);
+    assert_eq!(moved.len(), 1, "what stood");
+    assert!(looked < 3 * 4_000, "{looked} for a whole body of others");
+}
+
+/// What one event can't hold: a hundred sentences, all claimed, made one.
+#[test]
+fn claims_on_sentences_that_become_a_long_one_keep_nobody_from_editing_it() {
+    const CLAIMS: usize = 100;
+    let apart: Vec<String> = (0..900).map(|at| format!("Item{at} came.")).collect();
+    let together = apart.join(" ").replace('.', ",") + " they say.";
+    let mut desk = drafted(&[apart.join(" "), "Another.".to_owned()]);
+    for at in 0..CLAIMS {
+        desk.claim(&format!("Item{at} came"));
+    }
+    let last = format!("c{CLAIMS}");
+    desk.rule(&last, "inaccurate");
+    let states =
+        |desk: &Desk| -> Vec<ClaimState> { desk.state().claims.values().map(|claim| claim.state).collect() };
+    let mut expected = vec![ClaimState::Unruled; CLAIMS];
+    expected[CLAIMS - 1] = ClaimState::Stale;
+
+    desk.ops("emil", json!([replace("b1", &together)]));
+    assert_eq!(states(&desk), expected);
+    assert_eq!(desk.claimed("c1").2, together, "as long as there is room");
+    assert_eq!(desk.claimed(&last).2, "Item99 came.", "what it was bound to");
+    for (from, to) in [("Item1 came", "Item1 went"), (" they say", ", say they")] {
+        desk.ops("emil", json!([replace("b1", &together.replace(from, to))]));
+        assert_eq!(states(&desk), expected);
+    }
+    desk.ops("emil", json!([replace("b2", "Item99 came back.")]));
+    assert_eq!(desk.claimed(&last).1, "b1", "where nothing happened");
+    desk.ops("emil", json!([replace("b1", &format!("New. {}", together.replace("Item800 came", "")))]));
+    assert_eq!(states(&desk), expected, "not gone: nobody knows");
+
+    desk.ops("emil", json!([replace("b1", &apart.join(" "))]));
+    expected[CLAIMS - 1] = ClaimState::Ruled;
+    assert_eq!(states(&desk), expected);
+    for at in 0..CLAIMS {
+        let (_, place, sentence) = desk.claimed(&format!("c{}", at + 1));
+        assert_eq!((place, sentence), ("b1".to_owned(), format!("Item{at} came.")));
+    }
+    desk.ops("emil", json!([replace("b1", &together)]));
+    desk.ops("emil", json!([delete("b1")]));
+    assert!(states(&desk).iter().all(|state| *state == ClaimState::Gone));
+}
+
+#[test]
+fn as_many_claims_as_there_may_be_follow_in_one_long_paragraph() {
+    let mut before = claimed(&[sentences("B", 8_000)], &["B0."]);
+    claimed_more(&mut before, 1_999, ClaimState::Unruled, |at| format!("B{at}."));
     let moved = followed(before, &[sentences("B", 8_000).replace("B7.", "Seven. B7,")]);
     assert!(moved.iter().all(|moved| moved.state == ClaimState::Unruled));
     assert_eq!(moved[0].claim.to_string(), "c8", "the others stand whole");

@@ -10,7 +10,10 @@
 //! paper first: it calls a wholly reworded falsehood gone, and the gate would open over it. In doubt, stale.
 //!
 //! What is looked through for all claims together has a ceiling, by size, so that every instance finds the same: past
-//! it, what stands in a claim's place is taken as it comes, and no claim is gone.
+//! it, what stands in a claim's place is taken as it comes, and no claim is gone. What they are bound to anew has one
+//! too, so that no claim makes an edit too large for its event: past it, a claim keeps the words that it had. A claim
+//! whose words don't stand in its place has no verdict that stands, and isn't gone as long as the place is there: until
+//! its words come back, a sentence with its quote comes, or someone gives it others.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -20,17 +23,25 @@ use std::sync::Arc;
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
-use super::search::{field_text, occurrences, places, whole_within};
+use super::plain::{Placed, Plain, Sentence, json_bytes};
+use super::search::{field_text, has, places};
 use super::{Claim, ClaimField, ClaimMove, ClaimState, Place};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
+use crate::limits;
 use crate::text::align::Counted;
-use crate::text::{EXACT_LEN, Text, sentences};
+use crate::text::{EXACT_LEN, Text};
 use crate::words::Words;
 
 /// How many bytes of sentences may be looked through for what became of claims, all claims of an article together: a
 /// hundred claims on a text of the greatest size rewritten whole, or two thousand on one of thirty kilobytes.
 const LOOKED_THROUGH_MAX: usize = 64 * 1024 * 1024;
+
+/// How many bytes of an event new words and what claims are bound to by them may take together. The rest is for what
+/// else an event has: who wrote the words, and what the answer said.
+const SAID_MAX: usize = limits::EVENT_BYTES - 112 * 1024;
+/// What a moved claim takes of an event beside its sentence, in bytes.
+const MOVE_BYTES: usize = 100;
 
 /// The places whose words differ between two states of an article.
 fn touched(before: &Article, after: &Article) -> BTreeSet<Place> {
@@ -69,100 +80,35 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         return Vec::new();
     }
     let touched = touched(before, after);
-    if touched.is_empty() {
-        return Vec::new();
-    }
-    let claims = before.claims.values().filter(|claim| claim.state != ClaimState::Dropped);
-    let settled = |claim: &&Arc<Claim>| {
-        matches!(claim.state, ClaimState::Ruled | ClaimState::Unruled) && !touched.contains(&claim.place)
+    let other_language = before.language() != after.language();
+    let settled = |claim: &&Arc<Claim>| match claim.state {
+        ClaimState::Ruled | ClaimState::Unruled => !touched.contains(&claim.place),
+        ClaimState::Stale => touched.is_empty(),
+        ClaimState::Gone => touched.is_empty() && !other_language,
+        ClaimState::Dropped => true,
     };
-    let claims: Vec<&Arc<Claim>> = claims.filter(|claim| !settled(claim)).collect();
+    let claims: Vec<&Arc<Claim>> = before.claims.values().filter(|claim| !settled(claim)).collect();
     if claims.is_empty() {
         return Vec::new();
     }
+    let new = Plain::of(after);
+    let new_words: usize = touched.iter().map(|place| new.json_bytes(*place)).sum();
     let follower = Follower {
         before,
         after,
         old: Plain::of(before),
-        new: Plain::of(after),
+        new,
         touched: &touched,
+        other_language,
+        beginnings: OnceCell::new(),
         left: Cell::new(most),
+        room: Cell::new(SAID_MAX.saturating_sub(new_words)),
         fresh: OnceCell::new(),
         replaced: RefCell::default(),
         stood: OnceCell::new(),
         stands: OnceCell::new(),
     };
     claims.into_iter().filter_map(|claim| follower.moved(claim)).collect()
-}
-
-/// A plain text, and where its sentences stand once that is asked for.
-struct Segmented {
-    plain: String,
-    bounds: OnceCell<Vec<Range<usize>>>,
-}
-
-impl Segmented {
-    fn bounds(&self, language: &str) -> &[Range<usize>] {
-        self.bounds.get_or_init(|| sentences::bounds(&self.plain, language))
-    }
-}
-
-/// A sentence, and its words counted once that is asked for.
-struct Sentence {
-    text: String,
-    counted: OnceCell<Counted>,
-}
-
-impl Sentence {
-    fn counted(&self) -> &Counted {
-        self.counted.get_or_init(|| Counted::of(&self.text))
-    }
-}
-
-/// A sentence where it stands.
-type Placed = (Place, Rc<Sentence>);
-
-/// The plain texts of an article's places and their sentences, each made when it is first asked for.
-struct Plain<'a> {
-    article: &'a Article,
-    texts: RefCell<HashMap<Place, Rc<[Segmented]>>>,
-    sentences: RefCell<HashMap<Place, Rc<[Rc<Sentence>]>>>,
-}
-
-impl<'a> Plain<'a> {
-    fn of(article: &'a Article) -> Self {
-        Self { article, texts: RefCell::default(), sentences: RefCell::default() }
-    }
-
-    fn at(&self, place: Place) -> Rc<[Segmented]> {
-        let segmented = |text: &Text| Segmented { plain: text.plain(), bounds: OnceCell::new() };
-        let made = || match place {
-            Place::Field(field) => field_text(self.article, field).map(segmented).into_iter().collect(),
-            Place::Block(id) => {
-                let block = self.article.block(id).into_iter();
-                block.flat_map(|block| block.content.texts()).map(segmented).collect()
-            }
-        };
-        Rc::clone(self.texts.borrow_mut().entry(place).or_insert_with(made))
-    }
-
-    /// In how many texts of a place these words stand whole.
-    fn standing(&self, sentence: &str, place: Place) -> usize {
-        let language = self.article.language();
-        let whole =
-            |text: &&Segmented| whole_within(&text.plain, sentence, || text.bounds(language)).is_some();
-        self.at(place).iter().filter(whole).count()
-    }
-
-    fn sentences(&self, place: Place) -> Rc<[Rc<Sentence>]> {
-        let language = self.article.language();
-        let in_text = |text: &Segmented| -> Vec<Rc<Sentence>> {
-            let words = text.bounds(language).iter().filter_map(|range| text.plain.get(range.clone()));
-            words.map(|text| Rc::new(Sentence { text: text.to_owned(), counted: OnceCell::new() })).collect()
-        };
-        let made = || self.at(place).iter().flat_map(in_text).collect();
-        Rc::clone(self.sentences.borrow_mut().entry(place).or_insert_with(made))
-    }
 }
 
 /// A stretch of a place's old sentences, and the stretch of new ones that stands in its place.
@@ -174,8 +120,14 @@ struct Follower<'a> {
     old: Plain<'a>,
     new: Plain<'a>,
     touched: &'a BTreeSet<Place>,
+    /// Whether sentences may end elsewhere now where nothing was touched.
+    other_language: bool,
+    /// The sentences of touched places, in the order of their words, without those that begin with another of them.
+    beginnings: OnceCell<Vec<Rc<Sentence>>>,
     /// How many bytes may still be looked through.
     left: Cell<usize>,
+    /// How many bytes the event still has room for.
+    room: Cell<usize>,
     /// The sentences of touched places that are new there, found once for all claims, and their bytes.
     fresh: OnceCell<(Vec<Placed>, usize)>,
     /// What was replaced in each place.
@@ -187,20 +139,34 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     fn moved(&self, claim: &Claim) -> Option<ClaimMove> {
-        let (state, place, sentence) = self.now(claim);
+        let (mut state, place, sentence) = self.now(claim);
+        let mut sentence = Some(sentence).filter(|sentence| *sentence != *claim.sentence);
+        if sentence.take_if(|sentence| !self.has_room_for(json_bytes(sentence))).is_some() {
+            state = state_of_touched(claim);
+        }
         let moved = ClaimMove {
             claim: claim.id,
             state,
             place: Some(place).filter(|place| *place != claim.place),
-            sentence: Some(sentence).filter(|s| *s != *claim.sentence).map(Words::from),
+            sentence: sentence.map(Words::from),
         };
         let same = moved.state == claim.state && moved.place.is_none() && moved.sentence.is_none();
-        (!same).then_some(moved)
+        if same {
+            return None;
+        }
+        self.room.set(self.room.get().saturating_sub(MOVE_BYTES));
+        Some(moved)
+    }
+
+    /// Whether the event has room for so many bytes more; they are taken then.
+    fn has_room_for(&self, bytes: usize) -> bool {
+        let left = self.room.get().checked_sub(bytes);
+        left.inspect(|left| self.room.set(*left)).is_some()
     }
 
     /// Where the claim stands in the new text.
     fn now(&self, claim: &Claim) -> (ClaimState, Place, String) {
-        let touched = if claim.ruling.is_some() { ClaimState::Stale } else { ClaimState::Unruled };
+        let touched = state_of_touched(claim);
         if let Some(ruling) = &claim.ruling
             && let Some(place) = self.standing(&ruling.sentence, claim.place)
         {
@@ -209,11 +175,18 @@ impl Follower<'_> {
         if let Some(place) = self.standing(&claim.sentence, claim.place) {
             return (touched, place, claim.sentence.to_string());
         }
-        let instead = if claim.state == ClaimState::Gone { None } else { self.instead(claim) };
+        let instead = match claim.state {
+            ClaimState::Gone => None,
+            // Stale: what became of it stands where nothing happened.
+            _ if !self.touched.contains(&claim.place) => self.in_doubt(claim).or_else(|| self.instead(claim)),
+            _ => self.instead(claim).or_else(|| self.in_doubt(claim)),
+        };
         // The same words may have stood elsewhere all along. They are not what became of the claim's, unless
-        // nothing else is, or they were ruled wrong: then the falsehood still stands.
+        // nothing else is, or they were ruled wrong: then the falsehood still stands. When a claim went, its words stood
+        // nowhere: those that came since are in a touched place, where they were looked for.
         let ruled_wrong = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
-        if instead.is_none() || ruled_wrong {
+        let went_before = claim.state == ClaimState::Gone && !self.other_language;
+        if !went_before && (instead.is_none() || ruled_wrong) {
             let ruled = claim.ruling.as_ref().map(|ruling| (ClaimState::Ruled, &ruling.sentence));
             for (state, sentence) in ruled.into_iter().chain([(touched, &claim.sentence)]) {
                 if let Some(place) = places(self.after).find(|place| self.new.standing(sentence, *place) > 0)
@@ -228,11 +201,38 @@ impl Follower<'_> {
         }
     }
 
+    /// What a claim whose words didn't stand in its place stays with as long as the place is there: whatever stands
+    /// there may be what became of them.
+    fn in_doubt(&self, claim: &Claim) -> Option<(Place, String)> {
+        let lost = self.new.is_there(claim.place) && self.old.standing(&claim.sentence, claim.place) == 0;
+        lost.then(|| (claim.place, claim.sentence.to_string()))
+    }
+
     /// Where these words stand whole: where they stood, or somewhere where they are new.
     fn standing(&self, sentence: &str, place: Place) -> Option<Place> {
         let there = |place: &Place| self.new.standing(sentence, *place);
         let new_there = |at: &&Place| **at != place && there(at) > self.old.standing(sentence, **at);
-        if there(&place) > 0 { Some(place) } else { self.touched.iter().find(new_there).copied() }
+        match there(&place) {
+            0 if self.may_stand_where_touched(sentence) => self.touched.iter().find(new_there).copied(),
+            0 => None,
+            _ => Some(place),
+        }
+    }
+
+    /// Whether these words may stand whole in a touched place: they begin with a sentence of one then. An article may
+    /// have thousands of claims that are gone, and a change thousands of places to look for each in.
+    fn may_stand_where_touched(&self, words: &str) -> bool {
+        let beginnings = self.beginnings.get_or_init(|| {
+            let there = self.touched.iter().flat_map(|place| self.new.sentences(*place).to_vec());
+            let mut there: Vec<Rc<Sentence>> = there.collect();
+            there.sort_unstable_by(|one, other| one.text.cmp(&other.text));
+            there.dedup_by(|next, kept| next.text.starts_with(&kept.text));
+            there
+        });
+        // None begins with another, so that the last one up to these words is the only one that they may begin with.
+        let after = beginnings.partition_point(|sentence| *sentence.text <= *words);
+        let last = after.checked_sub(1).and_then(|last| beginnings.get(last));
+        last.is_some_and(|sentence| words.starts_with(&sentence.text))
     }
 
     /// Whether so many bytes may still be looked through; they are counted then.
@@ -268,7 +268,7 @@ impl Follower<'_> {
             // A search reads the words that it looks for, however short the text.
             let quoted = says
                 && claim.quote.len() <= sentence.text.len()
-                && occurrences(&sentence.text, &claim.quote).next().is_some();
+                && has(&sentence.text, &claim.quote, &sentence.edges);
             let likeness = if quoted { 1.0 } else { words.likeness(sentence.counted()) };
             if likeness >= ALIKE && best.is_none_or(|(most, _)| likeness > most) {
                 best = Some((likeness, placed));
@@ -343,6 +343,11 @@ impl Follower<'_> {
         });
         (fresh, *bytes)
     }
+}
+
+/// The state of a claim whose words changed.
+fn state_of_touched(claim: &Claim) -> ClaimState {
+    if claim.ruling.is_some() { ClaimState::Stale } else { ClaimState::Unruled }
 }
 
 /// Whether a quote has words that tell its sentence from others: what is left of it where it was erased by law stands

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod cost_test;
 mod follow;
+mod plain;
 mod sealing;
 mod search;
 #[cfg(test)]

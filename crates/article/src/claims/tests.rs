@@ -140,6 +140,20 @@ fn a_sentence_taken_out_is_gone_and_comes_back_whole_with_its_verdict() {
     assert_eq!(desk.claimed("c1").0, Gone, "not whole, not back");
 }
 
+/// In German a figure before a stop may be an ordinal.
+#[test]
+fn a_sentence_that_ends_elsewhere_in_another_language_may_be_one_that_was_gone() {
+    let mut desk = Desk::drafted(&["He came.", "It was on the 3. He came."]);
+    desk.given("emil", json!({"type": "edit", "data": {"set": {"language": "de"}}}));
+    let data = json!({"quote": "He came", "block": "b1", "kind": "fact"});
+    desk.given("chen", json!({"type": "claim", "data": data}));
+    desk.rule("c1", "inaccurate");
+    desk.ops("emil", json!([delete("b1")]));
+    assert_eq!(desk.claimed("c1").0, Gone);
+    desk.given("emil", json!({"type": "edit", "data": {"set": {"language": "en"}}}));
+    assert_eq!(desk.claimed("c1"), (Ruled, "b2".to_owned(), "He came.".to_owned()));
+}
+
 #[test]
 fn a_paragraph_replaced_by_another_leaves_its_claims_stale() {
     let mut desk = won();

@@ -94,7 +94,23 @@ impl Decide for RaiseClaim {
             let detail = format!("an article has at most {} live claims", limits::LIVE_CLAIMS);
             return Err(Problem::too_large("live_claims", detail));
         }
+        if article.claims.len() >= limits::CLAIMS {
+            let detail = format!(
+                "an article has at most {} claims, those that are gone or dropped included",
+                limits::CLAIMS
+            );
+            return Err(Problem::too_large("claims", detail));
+        }
         let (quote, found) = claims::find_quoted(article, &self.quote, self.place)?;
+        if found.sentence.len() > limits::SENTENCE_BYTES {
+            let detail = format!(
+                "the sentence that the quote stands in takes {} bytes; a claim is bound to at most {}: make sentences \
+                 of it, or paragraphs where its script marks no ends",
+                found.sentence.len(),
+                limits::SENTENCE_BYTES
+            );
+            return Err(Problem::too_large("sentence", detail).at("/data/quote"));
+        }
         let claim = article.next_claim();
         let data = ClaimRaised {
             answer: Said::default(),
@@ -141,7 +157,7 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::testing::{Desk, replace};
+    use super::super::testing::{Desk, delete, replace};
     use crate::problem::Code;
 
     #[test]
@@ -214,6 +230,19 @@ mod tests {
     }
 
     #[test]
+    fn a_claim_is_on_a_sentence_that_may_be_kept() {
+        let most = crate::limits::SENTENCE_BYTES;
+        let long = |bytes: usize| format!("{}end.", "word ".repeat(bytes / 5).split_at(bytes - 4).0);
+        let mut desk = Desk::drafted(&[&format!("{} Here is more.", long(most)), &long(most + 1)]);
+        let claim =
+            |block: &str| json!({"type": "claim", "data": {"quote": "end", "block": block, "kind": "fact"}});
+        desk.given("chen", claim("b1"));
+        let problem = desk.refused("chen", claim("b2"), Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("sentence"));
+        assert_eq!(problem.field.as_deref(), Some("/data/quote"));
+    }
+
+    #[test]
     fn live_claims_have_a_limit() {
         let mut desk = Desk::drafted(&["Words."]);
         desk.claim("Words");
@@ -229,5 +258,22 @@ mod tests {
         assert_eq!(problem.limit.as_deref(), Some("live_claims"));
         desk.given("chen", json!({"type": "drop", "data": {"claim": "c1", "reason": "Double."}}));
         desk.claim("Words");
+    }
+
+    /// What is gone is looked for at every edit, for ever.
+    #[test]
+    fn claims_that_are_gone_have_a_limit_too() {
+        let mut desk = Desk::drafted(&["Words.", "Others."]);
+        desk.claim("Others");
+        desk.ops("emil", json!([delete("b2")]));
+        let state = Arc::make_mut(desk.states.last_mut().unwrap());
+        let one = state.claims.values().next().unwrap().clone();
+        for n in 2..=crate::limits::CLAIMS as u32 - 1 {
+            Arc::make_mut(&mut state.claims).insert(crate::ids::ClaimId(n), one.clone());
+        }
+        assert_eq!(desk.claim("Words"), format!("c{}", crate::limits::CLAIMS));
+        let command = json!({"type": "claim", "data": {"quote": "Words", "kind": "fact"}});
+        let problem = desk.refused("chen", command, Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("claims"));
     }
 }
