@@ -16,7 +16,7 @@ pub const LIVE_CLAIMS: usize = 2_000;
 /// Claims of an article, those that are gone or dropped included.
 pub const CLAIMS: usize = 4_000;
 /// The words of the sentence or sentences that a claim is raised on, in bytes of UTF-8: each claim keeps them.
-pub const SENTENCE_BYTES: usize = 16 * 1024;
+pub const SENTENCE_BYTES: usize = 64 * 1024;
 /// Pieces of evidence for one claim.
 pub const EVIDENCE_PER_CLAIM: usize = 50;
 /// Queries of an article, answered ones included.
