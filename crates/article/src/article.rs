@@ -258,6 +258,9 @@ pub struct Article {
     /// Who wrote anything that changed since the last edition: those who may not approve it.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub writers: BTreeSet<Arc<str>>,
+    /// Who drafted, edited or restored it, ever.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub all_writers: BTreeSet<Arc<str>>,
     /// Machines that wrote in it, ever.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub machines: BTreeSet<Arc<str>>,
@@ -365,6 +368,7 @@ impl Article {
             submitted: false,
             spiked: false,
             writers: BTreeSet::new(),
+            all_writers: BTreeSet::new(),
             machines: BTreeSet::new(),
             deleted: Arc::default(),
             last_block: 0,
@@ -385,6 +389,7 @@ impl Article {
     /// Marks that words changed: the next revision, by the event's actor.
     pub(crate) fn revise(&mut self, event: &Event) {
         self.revision += 1;
+        self.all_writers.insert(Arc::clone(&event.actor));
         if event.actorkind == ActorKind::Machine {
             self.machines.insert(Arc::clone(&event.actor));
         }

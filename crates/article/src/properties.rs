@@ -230,6 +230,11 @@ fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
             assert!(then.fields.value(*name) == state.fields.value(*name));
         }
     }
+    assert!(state.writers.is_subset(&state.all_writers) && state.machines.is_subset(&state.all_writers));
+    for by in state.texts().flat_map(|text| text.writers()).chain(state.deleted.values().map(|gone| &gone.by))
+    {
+        assert!(state.all_writers.contains(by), "{by} wrote or cut");
+    }
     if !event.data.revises() {
         let before = before.unwrap();
         assert!(before.blocks == state.blocks && before.fields == state.fields);

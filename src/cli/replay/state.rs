@@ -56,7 +56,10 @@ pub async fn run(
     let asked = asked.transpose()?;
     let mut fold = Fold::default();
     let erased = [("article", article.map(str::to_owned)), ("type", Some("redacted".to_owned()))];
-    let mut of = |line: &[u8]| Ok(fold.erased.extend(Line::read(line)?.article));
+    let mut of = |line: &[u8]| {
+        fold.erased.extend(Line::read(line)?.article);
+        Ok(())
+    };
     client.lines(&with_query("/v1/events", &erased), &mut |lines| each(lines, &mut of)).await?;
     // Of one article, the newsroom's own events are read beside its; they are few.
     let subjects = match asked {
@@ -70,7 +73,10 @@ pub async fn run(
     for id in fold.erased.clone() {
         let path = with_query("/v1/events", &[("article", Some(id.as_hyphenated().to_string()))]);
         let mut line = Vec::new();
-        let mut take = |text: &[u8]| Ok(line.push(Line::read(text)?));
+        let mut take = |text: &[u8]| {
+            line.push(Line::read(text)?);
+            Ok(())
+        };
         client.lines(&path, &mut |lines| each(lines, &mut take)).await?;
         fold.take_replaced(id, &line, until);
     }

@@ -91,22 +91,32 @@ pub fn find(article: &Article, quote: &str, place: Option<Place>) -> Result<Foun
     })
 }
 
+/// Who wrote what stands at a place; nobody, where nothing does.
+pub fn writers_at(article: &Article, place: Place) -> BTreeSet<Arc<str>> {
+    texts_at(article, place).into_iter().flat_map(|text| text.writers().cloned()).collect()
+}
+
+/// Finds the sentence that a claim is bound to, where it still stands: with the claim's quote in it, or written over.
+pub fn bound_sentence(article: &Article, claim: &Claim) -> Option<Found> {
+    texts_at(article, claim.place).into_iter().find_map(|text| {
+        let range = whole_sentences(&text.plain(), &claim.sentence, article.language())?;
+        Some(Found {
+            place: claim.place,
+            sentence: claim.sentence.as_str().to_owned(),
+            writers: text.writers_in(range),
+        })
+    })
+}
+
 /// Finds the sentence that a claim is bound to, where it still stands with the claim's quote in it.
 ///
 /// # Errors
 /// `quote_not_found` where it doesn't.
 pub fn find_bound(article: &Article, claim: &Claim) -> Result<Found, Problem> {
-    for text in texts_at(article, claim.place) {
-        let plain = text.plain();
-        if let Some(range) = whole_sentences(&plain, &claim.sentence, article.language())
-            && plain.get(range.clone()).is_some_and(|s| has(s, &claim.quote, &Edges::default()))
-        {
-            return Ok(Found {
-                place: claim.place,
-                sentence: claim.sentence.as_str().to_owned(),
-                writers: text.writers_in(range),
-            });
-        }
+    if has(&claim.sentence, &claim.quote, &Edges::default())
+        && let Some(found) = bound_sentence(article, claim)
+    {
+        return Ok(found);
     }
     Err(Problem::new(
         Code::QuoteNotFound,

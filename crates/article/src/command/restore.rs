@@ -94,7 +94,7 @@ impl Decide for Restore {
 }
 
 /// Who wrote what will differ from the last edition, once the words are those of `then` again: nobody, where they
-/// are the edition's; those who had by then, where that was after the edition; else everyone who had a hand in it.
+/// are the edition's; those who had by then, where that was after the edition; else everyone who ever had a hand in it until then.
 fn writers(article: &Article, then: &Article) -> BTreeSet<Arc<str>> {
     let editions = article.editions.iter().rev();
     let Some(edition) = editions.into_iter().find(|edition| edition.kind != EditionKind::Withdrawal) else {
@@ -106,13 +106,8 @@ fn writers(article: &Article, then: &Article) -> BTreeSet<Arc<str>> {
     if then.revision >= edition.revision {
         return then.writers.clone();
     }
-    let words = then.texts().flat_map(|text| text.writers().cloned());
-    let fields = then.fields.0.values().map(|field| Arc::clone(&field.by));
-    let blocks = then.blocks.iter().flat_map(|block| [Some(&block.by), block.moved_by.as_ref()]);
-    // Who cut something has written by that.
-    let gone = then.deleted.values().map(|gone| &gone.by);
-    let others = then.writers.iter().chain(blocks.flatten()).chain(gone).cloned();
-    words.chain(fields).chain(others).collect()
+    // Those, too, of whom nothing is left to see: who cut words has written by that.
+    then.all_writers.clone()
 }
 
 impl Restored {
@@ -169,6 +164,24 @@ mod tests {
         desk.given("pia", json!({"type": "publish"}));
         desk.given("eva", restore(2));
         desk.refused("emil", json!({"type": "approve"}), Code::FourEyes);
+    }
+
+    #[test]
+    fn who_cut_words_within_a_block_before_the_edition_does_not_approve_the_cut_brought_back() {
+        let mut desk = Desk::drafted(&["He won. He denies it."]);
+        desk.ops("emil", json!([replace("b1", "He won.")]));
+        desk.ops("ana", json!([replace("b1", "He won big.")]));
+        desk.given("ana", json!({"type": "submit"}));
+        for edition in [None, Some("He won big. He denies it.")] {
+            if let Some(words) = edition {
+                desk.ops("ana", json!([replace("b1", words)]));
+            }
+            desk.given("carl", json!({"type": "approve"}));
+            desk.given("pia", json!({"type": "publish"}));
+        }
+        desk.given("carl", restore(3));
+        desk.refused("emil", json!({"type": "approve"}), Code::FourEyes);
+        desk.given("eva", json!({"type": "approve"}));
     }
 
     #[test]

@@ -112,14 +112,22 @@ impl Decide for Rule {
 }
 
 impl Rule {
-    /// New words are for where the claim's own are gone, or need another's eyes: who wrote those may not turn it to
-    /// others, and nobody one that was ruled wrong.
+    /// New words are for where the claim's own are gone, or need another's eyes: who wrote those, or what stands in
+    /// their place now, may not turn it to others, and while they stand nobody one that was ruled wrong.
     fn leaves(&self, case: &Case<'_>, claim: &Claim, found: &Found) -> Result<(), Problem> {
-        let Ok(bound) = claims::find_bound(case.article, claim) else { return Ok(()) };
+        let Some(bound) = claims::bound_sentence(case.article, claim) else {
+            if claim.state == ClaimState::Gone {
+                return Ok(());
+            }
+            // There was no room to say what became of it: it may be all that stands at its place.
+            let there = claims::writers_at(case.article, claim.place);
+            return case.four_eyes(&there, "the words that the claim is on");
+        };
         if bound.sentence == found.sentence && bound.place == found.place {
             return Ok(());
         }
-        if claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse()) {
+        let is_adverse = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
+        if is_adverse && claims::find_bound(case.article, claim).is_ok() {
             let detail =
                 format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
             return Err(Problem::new(Code::VerdictAdverse, detail));
@@ -254,6 +262,17 @@ mod tests {
         // A reporter, and a checker too.
         desk.ops("cara", json!([replace("b1", "They drew.")]));
         desk.claim("They drew");
+        let away = json!({"claim": "c1", "verdict": "supported", "quote": "lost by ten votes"});
+        desk.refused("cara", rule(2, away.clone()), Code::FourEyes);
+        desk.given("chen", rule(2, away));
+    }
+
+    #[test]
+    fn who_wrote_over_a_claims_words_does_not_turn_it_to_others() {
+        let mut desk = Desk::drafted(&["He won.", "She lost by ten votes."]);
+        desk.claim("He won");
+        desk.ops("cara", json!([replace("b1", "They drew.")]));
+        assert_eq!(desk.claimed("c1"), (ClaimState::Unruled, "b1".to_owned(), "They drew.".to_owned()));
         let away = json!({"claim": "c1", "verdict": "supported", "quote": "lost by ten votes"});
         desk.refused("cara", rule(2, away.clone()), Code::FourEyes);
         desk.given("chen", rule(2, away));

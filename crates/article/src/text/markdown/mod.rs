@@ -8,6 +8,7 @@
 //! become paragraphs, a nested list becomes items of the outer one, and whatever stands in a
 //! quotation a quote. Tables are read without the parser's extension, since they can't be kept.
 
+mod definitions;
 mod html;
 mod read;
 mod write;

@@ -10,6 +10,7 @@ use super::super::inline;
 use super::super::marks::{self, SpanReader};
 use super::super::spans::{Span, Spans, plain};
 use super::super::taken::{BlockWarning, Refused, TextWarning, check, is_blank};
+use super::definitions::words_kept;
 use super::html::{Html, Piece, decoded};
 
 /// Reads a document into blocks.
@@ -19,7 +20,8 @@ use super::html::{Html, Piece, decoded};
 pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<BlockWarning>), Refused> {
     check(doc)?;
     let doc = doc.strip_prefix('\u{feff}').unwrap_or(doc);
-    let doc = words_kept(doc);
+    let doc = line_feeds(doc);
+    let doc = words_kept(&doc);
     let mut reader = Reader::default();
     for event in Parser::new_ext(&doc, Options::empty()) {
         reader.event(event);
@@ -43,66 +45,12 @@ pub fn read(doc: &str) -> Result<(Vec<Content<Spans>>, Vec<BlockWarning>), Refus
     Ok((blocks, reader.warnings))
 }
 
-/// How often a document is read for definitions that are none: each time brings out those whose labels were there before.
-const READINGS: usize = 8;
-
-/// Keeps `[AP]: correction` from being read as the address "correction" of a link, and lost: what no address follows is
-/// words.
-fn words_kept(doc: &str) -> Cow<'_, str> {
-    let mut kept = Cow::Borrowed(doc);
-    if !doc.contains("]:") {
-        return kept;
+/// The document with nothing but line feeds at the ends of lines: around a carriage return alone the parser loses words.
+fn line_feeds(doc: &str) -> Cow<'_, str> {
+    match doc.contains('\r') {
+        true => Cow::Owned(doc.replace("\r\n", "\n").replace('\r', "\n")),
+        false => Cow::Borrowed(doc),
     }
-    for _ in 0..READINGS {
-        let parser = Parser::new_ext(&kept, Options::empty());
-        let definitions = parser.reference_definitions().iter();
-        let words = definitions.filter(|(_, definition)| !is_address(&definition.dest));
-        let mut starts: Vec<usize> = words.map(|(_, definition)| definition.span.start).collect();
-        if starts.is_empty() {
-            return kept;
-        }
-        starts.sort_unstable();
-        kept = Cow::Owned(escaped(&kept, starts));
-    }
-    // Whoever sends so many of one label means no addresses.
-    let mut starts = Vec::new();
-    let mut at = 0;
-    for line in kept.split_inclusive('\n') {
-        starts.extend(
-            line.find(|c: char| !c.is_ascii_digit() && !" \t>-*+.)".contains(c)).map(|start| at + start),
-        );
-        at += line.len();
-    }
-    starts.retain(|start| kept.get(*start..).is_some_and(|rest| rest.starts_with('[')));
-    Cow::Owned(escaped(&kept, starts))
-}
-
-/// With a backslash before the bracket at each of these places.
-fn escaped(doc: &str, starts: Vec<usize>) -> String {
-    let mut escaped = String::with_capacity(doc.len() + starts.len());
-    let mut done = 0;
-    for start in starts {
-        let Some(bracket) = doc.get(start..).and_then(|rest| rest.find('[')) else { continue };
-        escaped.push_str(doc.get(done..start + bracket).unwrap_or_default());
-        escaped.push('\\');
-        done = start + bracket;
-    }
-    escaped.push_str(doc.get(done..).unwrap_or_default());
-    escaped
-}
-
-/// Whether a definition's destination is meant as an address, one that links may have or not.
-fn is_address(destination: &str) -> bool {
-    let is_scheme = |scheme: &str| {
-        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
-            && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
-    };
-    let has_scheme =
-        destination.split_once(':').is_some_and(|(scheme, rest)| is_scheme(scheme) && !rest.is_empty());
-    has_scheme
-        || destination.starts_with(['/', '#', '?'])
-        || destination.starts_with("./")
-        || destination.starts_with("../")
 }
 
 #[derive(Default)]

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::super::marks::tests::{nasty, show};
+use super::super::taken::TextWarning;
 use super::super::{Content, Refused, Spans, Text, attribute};
 use super::{read, write};
 
@@ -122,6 +123,40 @@ fn what_has_no_kind_of_its_own_is_paragraphs_with_every_word() {
         "p & © é <b> [^1]\np a(https://x.org/?a&b https://x.org/?a&b) a(ana@example.org mailto:ana@example.org)"
     );
     assert_eq!(shown("\u{feff}# a"), "h1 a");
+}
+
+#[test]
+fn a_definition_is_one_where_a_link_uses_it_and_words_elsewhere() {
+    for (doc, expected) in [
+        ("[AP]: https://apnews.com\n\n[ap]: correction", "p [AP]: https://apnews.com\np [ap]: correction"),
+        ("[AP]: https://x.org\n\n[ap]: correction\n\n[AP] b", "p [ap]: correction\np a(AP https://x.org) b"),
+        ("[AP]: correction\n\n[ap]: https://x.org\n\n[AP] b", "p [AP]: correction\np a(AP https://x.org) b"),
+        ("[Ticker]: NYSE:IBM\n\n[Tag]: #BREAKING", "p [Ticker]: NYSE:IBM\np [Tag]: #BREAKING"),
+        ("a\r\r[Tag]: #b\r\r[Tag]: #c\r\n[z]: ftp:d\r\n", "p a\np [Tag]: #b\np [Tag]: #c [z]: ftp:d"),
+        (
+            "[a] [c]\n\n[a]: https://x.org\n[b]: https://y.org\n[c]: https://z.org",
+            "p a(a https://x.org) a(c https://z.org)\np [b]: https://y.org",
+        ),
+        ("> [b]: c\n> [a]: https://x.org\n>\n> [a] d", "q [b]: c\nq a(a https://x.org) d"),
+        ("- [b]: c\n  [a]: https://x.org\n- [a] d", "ul [b]: c|a(a https://x.org) d"),
+        ("1. [b]: #c\n2. [b]: #d", "ol [b]: #c|[b]: #d"),
+        ("![a]\n\n[a]: https://x.org/1", "img https://x.org/1 a"),
+        // What comes out may use another, or end the use of one.
+        ("[a]: [b]\n\n[b]: https://x.org", "p [a]: [b]\np [b]: https://x.org"),
+        ("[a]: b`\n[c] d`\n\n[c]: https://x.org", "p [a]: b [c] d\np [c]: https://x.org"),
+    ] {
+        assert_eq!(shown(doc), expected, "{doc}");
+    }
+}
+
+#[test]
+fn many_definitions_of_a_label_leave_links_and_code_alone() {
+    let same = "[AP]: one\n\n".repeat(20);
+    let doc =
+        format!("{same}[AP] [x](https://x.org)\n\n[y](https://y.org) z\n\n```\n[AP]: code\n[b](c)\n```");
+    let expected =
+        "p [AP]: one\n".repeat(20) + "p [AP] a(x https://x.org)\np a(y https://y.org) z\np [AP]: code [b](c)";
+    assert_eq!(shown(&doc), expected);
 }
 
 #[test]
@@ -329,6 +364,8 @@ fn a_hostile_document_takes_no_time_and_no_stack() {
         "#\n",
         "a\n\n",
         "[a]: b\n",
+        "[a]: https://x.org\n\n",
+        "[a]: b\n===\n",
         "[a]:",
         "*a*b",
         "**a*",
@@ -367,7 +404,41 @@ fn a_hostile_document_takes_no_time_and_no_stack() {
         &format!("[a]: https://x.org/{}\n\n{}", "x".repeat(10_000), "[a] ".repeat(100_000)),
         "long references",
     );
+    let addresses: String = (0..40_000).map(|at| format!("[{at}]: https://x.org/{at}\n")).collect();
+    takes_no_time(&addresses, "addresses that no link uses");
+    let uses: String = (0..40_000).map(|at| format!("[{at}]\n")).collect();
+    takes_no_time(&format!("{uses}\n{addresses}"), "addresses that links use");
+    takes_no_time(&format!("[a] [b]\n\n{}", "[a]: b\n[b]: https://x.org\n\n".repeat(25_000)), "of one label");
 }
+
+/// Lines and parts of lines in which the question mark is a word of their own.
+const DEFINING: &[&str] = &[
+    "[a]: ?\n",
+    "[A]: https://x.org/?\n",
+    "[a]: #?\n",
+    "[b]:\nhttps://x.org/?\n",
+    "[b\nc]: ?\n",
+    "[b c]: https://x.org/? \"\n[a]: ?\"\n",
+    "[a]: `?\n",
+    "[a]: [b]\n",
+    "[a] ?\n",
+    "?[b][]\n",
+    "[?][b c]\n",
+    "![a]",
+    "? `",
+    "\n",
+    "\n\n",
+    "\r",
+    "\r\n",
+    "> ",
+    "- ",
+    "2. ",
+    "    ",
+    "===\n",
+    "\n```\n",
+    "\n<div>\n",
+    "# ",
+];
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
@@ -378,6 +449,24 @@ proptest! {
             let read = stored(read);
             let written = write(read.iter());
             prop_assert_eq!(stored(blocks(&written)), read, "{:?}", written);
+        }
+    }
+
+    #[test]
+    fn no_word_of_a_definition_is_lost(pieces in proptest::collection::vec(0..DEFINING.len(), 1..60)) {
+        let mut doc = String::new();
+        for (at, piece) in pieces.iter().enumerate() {
+            doc.push_str(&DEFINING[*piece].replace('?', &format!("w{at}w")));
+        }
+        // A link that may not be is named by a warning.
+        let mut seen = shown(&doc);
+        for warning in read(&doc).unwrap().1 {
+            let TextWarning::LinkDropped { href } = warning.warning;
+            seen.push_str(&href);
+        }
+        for at in 0..pieces.len() {
+            let word = format!("w{at}w");
+            prop_assert!(!doc.contains(&word) || seen.contains(&word), "{:?} lacks {} in {:?}", seen, word, doc);
         }
     }
 
