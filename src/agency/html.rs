@@ -135,7 +135,7 @@ struct Figure {
     /// Its last picture, by its place among the blocks.
     picture: Option<usize>,
     in_caption: bool,
-    /// The caption that came before its picture.
+    /// The caption so far: of that picture, or of the one that comes.
     caption: Spans,
 }
 
@@ -336,12 +336,14 @@ impl Reader {
         let ordered = self.list.as_ref().map(|list| list.ordered);
         self.end_list();
         let at = self.document.blocks.len();
-        let caption = self.figure.as_mut().and_then(|figure| {
-            figure.picture = Some(at);
-            Some(std::mem::take(&mut figure.caption)).filter(|caption| !caption.is_empty())
-        });
+        if let Some(figure) = &mut self.figure
+            && let Some(earlier) = figure.picture.replace(at)
+        {
+            let caption = std::mem::take(&mut figure.caption);
+            self.caption(earlier, caption);
+        }
         let alt = Some(plain(&alt)).filter(|alt| !is_blank(&spans::plain(alt)));
-        self.document.blocks.push(Content::Image { uri, alt, caption, credit: None, rights: None });
+        self.document.blocks.push(Content::Image { uri, alt, caption: None, credit: None, rights: None });
         self.list = ordered.map(|ordered| List { ordered, ..List::default() });
     }
 
@@ -362,11 +364,20 @@ impl Reader {
 
     fn end_figure(&mut self) {
         self.flush();
-        if let Some(figure) = self.figure.take()
-            && !figure.caption.is_empty()
-        {
+        match self.figure.take() {
+            Some(Figure { picture: Some(at), caption, .. }) => self.caption(at, caption),
             // There was no picture to stand under.
-            self.put(figure.caption);
+            Some(Figure { caption, .. }) if !caption.is_empty() => self.put(caption),
+            _ => {}
+        }
+    }
+
+    /// Puts words under a picture, if there are any.
+    fn caption(&mut self, picture: usize, words: Spans) {
+        if let Some(Content::Image { caption, .. }) = self.document.blocks.get_mut(picture)
+            && !words.is_empty()
+        {
+            *caption = Some(marks::settled(words));
         }
     }
 
@@ -378,17 +389,11 @@ impl Reader {
             return;
         }
         if let Some(figure) = self.figure.as_mut().filter(|figure| figure.in_caption) {
-            let block = figure.picture.and_then(|at| self.document.blocks.get_mut(at));
-            let caption = match block {
-                Some(Content::Image { caption, .. }) => caption.get_or_insert_default(),
-                _ => &mut figure.caption,
-            };
-            let mut joined = std::mem::take(caption);
-            if !joined.is_empty() {
-                joined.push(Span { text: " ".into(), ..Span::default() });
+            // All of it is settled once, at its end: a caption may come in a hundred thousand pieces.
+            if !figure.caption.is_empty() {
+                figure.caption.push(Span { text: " ".into(), ..Span::default() });
             }
-            joined.extend(words);
-            *caption = marks::settled(joined);
+            figure.caption.extend(words);
             return;
         }
         self.put(words);

@@ -21,7 +21,7 @@ use crate::config;
 use crate::desk::{self, Desk, Proposal};
 use crate::http::{Editions, Progress};
 use crate::log::segments::{self, SegmentsLog};
-use crate::log::{Log, LogError};
+use crate::log::{Clock, Log, LogError};
 use crate::store::fold::{self, FoldError};
 use crate::store::{self, Opened, Store, StoreError};
 use crate::wire::message::Stamp;
@@ -314,8 +314,7 @@ impl Service {
         Ok(())
     }
 
-    /// Runs something for as long as the service does, and again where it panics: sled 0.34 does on some damage, which
-    /// is then mended by folding anew. A second time it isn't sled.
+    /// Runs something for as long as the service does, and again where it panics.
     fn keep_up<F>(
         self: &Arc<Self>,
         what: &'static str,
@@ -324,20 +323,11 @@ impl Service {
     where
         F: Future<Output = Infallible> + Send + 'static,
     {
-        const PAUSE: Duration = Duration::from_secs(1);
         let service = Arc::clone(self);
         tokio::spawn(async move {
-            let mut is_first = true;
-            loop {
-                if let Ok(never) = AssertUnwindSafe(run(Arc::clone(&service))).catch_unwind().await {
-                    match never {}
-                }
-                tracing::error!(what, "a panic: it begins again");
-                if std::mem::take(&mut is_first) {
-                    service.store.note_damage("sled gave up on its files");
-                }
-                service.log.clock().sleep(PAUSE).await;
-            }
+            let damaged = || service.store.note_damage("sled gave up on its files");
+            let clock = service.log.clock();
+            match again_after_panics(what, &*clock, || run(Arc::clone(&service)), damaged).await {}
         })
     }
 
@@ -481,5 +471,55 @@ impl Service {
         if let Err(error) = self.store.flush().await {
             tracing::warn!(%error, "the folded state was not flushed; it is folded anew where it is torn");
         }
+    }
+}
+
+/// Runs something for ever, and again where it panics: sled 0.34 does on some damage, which is `damaged` for, to be mended
+/// by folding anew. A second time it isn't sled.
+async fn again_after_panics<F: Future<Output = Infallible>>(
+    what: &'static str,
+    clock: &dyn Clock,
+    run: impl Fn() -> F,
+    damaged: impl FnOnce(),
+) -> Infallible {
+    const PAUSE: Duration = Duration::from_secs(1);
+    let mut damaged = Some(damaged);
+    loop {
+        if let Ok(never) = AssertUnwindSafe(run()).catch_unwind().await {
+            return never;
+        }
+        tracing::error!(what, "a panic: it begins again");
+        if let Some(damaged) = damaged.take() {
+            damaged();
+        }
+        clock.sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::log::clock::SystemClock;
+
+    #[tokio::test]
+    async fn what_panics_begins_again_and_the_first_time_is_sleds() {
+        let (runs, damages) = (AtomicU32::new(0), AtomicU32::new(0));
+        let (begun, running) = tokio::sync::oneshot::channel();
+        let begun = Mutex::new(Some(begun));
+        let run = || async {
+            if runs.fetch_add(1, Ordering::Relaxed) < 2 {
+                panic!("as sled does");
+            }
+            begun.lock().unwrap().take().unwrap().send(()).unwrap();
+            std::future::pending().await
+        };
+        let damaged = || drop(damages.fetch_add(1, Ordering::Relaxed));
+        tokio::select! {
+            never = again_after_panics("what panics", &SystemClock, run, damaged) => match never {},
+            begun = tokio::time::timeout(Duration::from_secs(20), running) => begun.unwrap().unwrap(),
+        }
+        assert_eq!((runs.into_inner(), damages.into_inner()), (3, 1));
     }
 }

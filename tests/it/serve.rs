@@ -1,6 +1,7 @@
 //! The real binary, end to end: killed, stopped and started again under load.
 
 use std::collections::BTreeMap;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::{Duration, Instant};
@@ -130,6 +131,42 @@ fn a_service_told_to_stop_finishes_and_exits_0() {
     load.more(50);
     let answered = load.end();
     has_exactly(&serving.events(), &answered);
+}
+
+/// While it waits for a log that doesn't answer: SIGHUP ends nothing, SIGTERM ends it in order.
+#[test]
+fn a_service_hears_signals_before_it_is_ready() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let config = format!(
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"data\"\n[log]\nkind = \"nats\"\n[nats]\nurl = \"nats://{}\"\n",
+        silent.local_addr().unwrap()
+    );
+    std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();
+    let mut starting = Command::new(env!("CARGO_BIN_EXE_copydesk"))
+        .args(["serve", "--config", "copydesk.toml"])
+        .current_dir(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _connected = silent.accept().unwrap();
+    let pid = starting.id().to_string();
+    for signal in ["-HUP", "-TERM"] {
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let ended = loop {
+        if let Some(ended) = starting.try_wait().unwrap() {
+            break ended;
+        }
+        if Instant::now() > deadline {
+            starting.kill().unwrap();
+            panic!("it doesn't stop");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
+    assert_eq!(ended.code(), Some(0), "{ended:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

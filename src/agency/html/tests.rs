@@ -41,6 +41,11 @@ fn what_html_says_becomes_blocks() {
             vec!["i https://x.test/a.jpg Cap"],
         ),
         ("<figure><figcaption>Cap</figcaption></figure>", vec!["p Cap"]),
+        (
+            "<figure><img src=\"https://x.test/a.jpg\"><figcaption><p>A</p>a</figcaption>\
+             <img src=\"https://x.test/b.jpg\"><figcaption>B</figcaption><figcaption>b</figcaption></figure>",
+            vec!["i https://x.test/a.jpg A a", "i https://x.test/b.jpg B b"],
+        ),
         ("a<br>b<br/><br/>c", vec!["p a b", "p c"]),
         ("<p>a<p>b<div>c<div>d</div>e</div>", vec!["p a", "p b", "p c", "p d", "p e"]),
         (
@@ -216,6 +221,18 @@ fn html() -> impl Strategy<Value = (String, Vec<String>)> {
             },
         )
     })
+}
+
+/// What took minutes: each piece had all before it settled anew.
+#[test]
+fn a_caption_in_a_hundred_thousand_pieces_is_read_in_no_time() {
+    let pieces = "<p>a</p>".repeat(100_000);
+    let source =
+        format!("<figure><img src=\"https://x.test/a.jpg\"><figcaption>{pieces}</figcaption></figure>");
+    let start = std::time::Instant::now();
+    let read = read(&source);
+    assert!(start.elapsed() < std::time::Duration::from_secs(20), "unoptimised: {:?}", start.elapsed());
+    assert_eq!(words_of(&read.blocks)[0].split_whitespace().count(), 100_000);
 }
 
 proptest! {

@@ -469,7 +469,7 @@ mod tests {
         assert!(kept(&idle) > 0, "they had one");
         let over = async {
             while kept(&idle) > 0 {
-                tokio::task::yield_now().await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
         tokio::time::timeout(long, over).await.expect("turns end");

@@ -1,6 +1,9 @@
 //! What auditors ask of the real binary: a replay of what they are looking for, what stood at a moment, and a story's
 //! whole record, from a running service and from a folder that none has open.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 use crate::harness::{send, token};
 
@@ -68,8 +71,13 @@ fn a_record_is_the_same_from_a_service_and_from_its_folder() {
         assert_eq!((&step["seq"], &step["event"]), (&event["seq"], &event["id"]));
     }
 
+    // Over a file that others could read.
+    let file = desk.0.path().join("record.html");
+    std::fs::write(&file, "old").unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
     assert_eq!(desk.run(&format!("report {article} -o record.html {}", at("carl"))).done(), "");
-    let page = std::fs::read_to_string(desk.0.path().join("record.html")).unwrap();
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let page = std::fs::read_to_string(&file).unwrap();
     for says in [
         "Two rivers rise",
         "ruled c1 inaccurate",
