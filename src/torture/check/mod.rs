@@ -8,7 +8,7 @@
 //! # Layout
 //! - this file: evidence, findings, and the one walk along the log.
 //! - [`answers`]: commands, what they were answered, and what the log has of them.
-//! - [`words`], [`gate`]: the models.
+//! - [`words`], [`gate`]: the models. [`merged`]: what an edit from an older revision may do.
 //! - [`editions`]: the wire, feeds, `/stream`, and words outside. [`deliveries`]: what receivers of webhooks got.
 //! - [`erased`]: what is rightly gone, and that its words are.
 //! - [`moves`]: what staff were told by `/v1/stream`.
@@ -37,6 +37,7 @@ mod deliveries;
 mod editions;
 mod erased;
 mod gate;
+mod merged;
 mod moves;
 #[cfg(test)]
 mod tests;
