@@ -102,6 +102,8 @@ pub enum What {
     EditionOutOfOrder,
     /// Something went out, or was set to, whose gate can't have been empty.
     GateShut,
+    /// A judgement given on some words was taken for one on others.
+    Unseen,
     /// Staff were told otherwise than the log has it, or not at all.
     ToldOtherwise,
     /// A delivery to a receiver of webhooks isn't signed as it says.
@@ -134,6 +136,7 @@ impl fmt::Display for What {
             What::EditionDoubled => "an edition is doubled",
             What::EditionOutOfOrder => "an edition is out of order",
             What::GateShut => "out without an empty gate",
+            What::Unseen => "a judgement on words unseen",
             What::ToldOtherwise => "staff told otherwise",
             What::Unsigned => "a delivery without its signature",
             What::WordOutside => "an unpublished word outside",
@@ -362,6 +365,13 @@ impl Walk {
             line.words.resume(&after);
         }
         let words = line.words.now().hidden(erased);
+        let base = command.and_then(|command| line.words.at(command.number("base")));
+        if let (Some(command), Some(base)) = (command, base) {
+            let seen = line.gate.seen(command, &base.hidden(erased), &words);
+            checked.holds(seen, What::Unseen, at, || {
+                format!("it was sent on revision {}, which has other words", command.number("base"))
+            });
+        }
         line.gate.event(command, event, &words, erased);
         if event.wire.is_some() || event.kind.ends_with(".scheduled") {
             checked.checks += 1;

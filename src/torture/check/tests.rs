@@ -22,6 +22,7 @@ use crate::torture::journal::{
 };
 
 mod erased;
+mod judged;
 mod merged;
 mod planted;
 
