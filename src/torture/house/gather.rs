@@ -353,19 +353,4 @@ impl House {
         }
         Ok(feed)
     }
-
-    /// What instances said on stderr is outside: it holds no newsroom text, and no panic.
-    fn read_stderr(&self) {
-        let mut journal = self.shared.journal();
-        for (number, instance) in self.instances.iter().enumerate() {
-            let said = std::fs::read_to_string(instance.stderr()).unwrap_or_default();
-            journal.saw_late(&format!("instance {number}'s log"), &said, chrono::Utc::now());
-            for line in said.lines().filter(|line| line.contains("panicked at")) {
-                let what = format!("instance {number}: {line}");
-                if !journal.conduct.contains(&what) {
-                    journal.conduct.push(what);
-                }
-            }
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - this file: building it, and faults. [`gather`]: what log, wire and instances hold. [`watch`]: those who look on
-//!   while it is under way; [`receive`]: receivers of webhooks.
+//!   while it is under way; [`receive`]: receivers of webhooks. [`said`]: stderr.
 //! - [`process`], [`instance`], [`server`]: what runs. [`cluster`], [`links`]: NATS servers and the network.
 
 use std::path::{Path, PathBuf};
@@ -30,6 +30,7 @@ mod instance;
 mod links;
 mod process;
 mod receive;
+mod said;
 mod server;
 mod watch;
 
