@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{Checked, What};
 use crate::log::Seq;
-use crate::torture::journal::{Journal, Members, Sent};
+use crate::torture::journal::{Journal, Members, Outcome, Sent};
 
 /// What stands in the log for a kind of command.
 const EVENTS: &[(&str, &[&str])] = &[
@@ -190,6 +190,9 @@ impl Known<'_> {
                 }
             }
         }
+        for sent in self.sent.iter().filter(|sent| !sent.is_try()) {
+            sent.was_told_rightly(id, checked);
+        }
         // What an instance took for another's, and was its own.
         if let [sent] = self.sent.as_slice()
             && sent.sendings == 1
@@ -202,6 +205,25 @@ impl Known<'_> {
             let article = first.and_then(|answer| answer.text("article").parse().ok());
             let detail = format!("command {id} was taken as new {} times", new.max(accepted));
             checked.found(What::Doubled, article, None, detail);
+        }
+    }
+}
+
+impl Sent {
+    /// Where every sending was answered, and no answer leaves open what became of it, whatever was written was written by
+    /// one that was told so.
+    fn was_told_rightly(&self, id: Uuid, checked: &mut Checked) {
+        let is_open = self.outcomes.len() < self.sendings || self.outcomes.contains(&Outcome::Unknown);
+        if is_open || self.accepted().any(|answer| answer.at("duplicate") == &Value::Bool(false)) {
+            return;
+        }
+        if let Some(answer) = self.accepted().next().filter(|_| self.sendings > 1) {
+            let detail = format!(
+                "command {id} by {} was answered as sent again, and no sending before as written: {:?}",
+                self.actor, self.outcomes
+            );
+            let seq = Some(answer.number("seq"));
+            checked.found(What::RefusedWritten, answer.text("article").parse().ok(), seq, detail);
         }
     }
 }

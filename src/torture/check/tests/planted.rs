@@ -42,6 +42,15 @@ impl Record {
             record.sent("ask").outcomes =
                 vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
         });
+        // It was refused as not written, and the retry found it there.
+        self.planted(What::RefusedWritten, |record| {
+            let sent = record.sent("rule");
+            sent.outcomes[0] = Outcome::Refused { status: 503, code: "log_unavailable".to_owned() };
+        });
+        // Where no answer came, it may have been.
+        let mut unheard = self.clone();
+        unheard.sent("rule").outcomes[0] = Outcome::Unknown;
+        assert_eq!(unheard.found(), []);
         self.planted(What::RefusedWritten, |record| {
             // A `try`: the hash is of the same content.
             record.sent("ask").command["try"] = json!(true);
