@@ -51,6 +51,9 @@ pub enum Outcome {
     Unknown,
 }
 
+/// The statuses that ask the sender to come again.
+pub const AGAIN: [u16; 2] = [429, 503];
+
 /// A command, and what became of each sending of it.
 #[derive(Debug, Clone)]
 pub struct Sent {
@@ -62,9 +65,29 @@ pub struct Sent {
     pub sendings: usize,
     /// What became of them, in the order of their answers.
     pub outcomes: Vec<Outcome>,
+    /// The codes of refusals of sendings that began once another had been answered with success.
+    pub refused_after: Vec<String>,
 }
 
 impl Sent {
+    /// A command that was not sent yet.
+    pub fn new(actor: &str, command: &Value) -> Self {
+        let (actor, command) = (actor.to_owned(), command.clone());
+        Self { actor, command, sendings: 0, outcomes: Vec::new(), refused_after: Vec::new() }
+    }
+
+    /// Notes what became of a sending; with it whether another had been answered with success before it began. Whom the
+    /// service asks to come again isn't refused.
+    pub fn note(&mut self, outcome: Outcome, was_accepted: bool) {
+        match &outcome {
+            Outcome::Refused { status, code } if was_accepted && !AGAIN.contains(status) => {
+                self.refused_after.push(code.clone());
+            }
+            _ => {}
+        }
+        self.outcomes.push(outcome);
+    }
+
     /// The command's id.
     pub fn id(&self) -> Option<Uuid> {
         self.command.text("id").parse().ok()

@@ -44,6 +44,7 @@ const EVENTS: &[(&str, &[&str])] = &[
 struct Known<'a> {
     sent: Vec<&'a Sent>,
     events: Vec<(Seq, Uuid)>,
+    is_erased: bool,
 }
 
 /// Every command by its id.
@@ -94,6 +95,7 @@ impl<'a> Answers<'a> {
             }
         };
         known.events.push((seq, event.id));
+        known.is_erased |= is_instead;
         let again = match known.events.as_slice() {
             [(first, _), _, ..] => Some(*first),
             _ => None,
@@ -154,8 +156,15 @@ impl<'a> Answers<'a> {
         Some(&sent.command)
     }
 
-    /// What was answered and isn't there.
+    /// What was answered and isn't there; and what was refused after it was accepted, though nothing of it was erased.
     pub(super) fn finish(&self, checked: &mut Checked) {
+        for (id, known) in self.by_id.iter().filter(|(_, known)| !known.is_erased) {
+            for sent in known.sent.iter().filter(|sent| !sent.refused_after.is_empty()) {
+                let article = sent.accepted().find_map(|answer| answer.text("article").parse().ok());
+                let detail = format!("command {id} was accepted, and then refused: {:?}", sent.refused_after);
+                checked.found(What::AnsweredOtherwise, article, None, detail);
+            }
+        }
         for (id, known) in self.by_id.iter().filter(|(_, known)| known.events.is_empty()) {
             let answers = known.sent.iter().filter(|sent| !sent.is_try()).flat_map(|sent| sent.accepted());
             let Some(answer) = answers.into_iter().next() else {

@@ -74,17 +74,18 @@ impl Recorder {
     /// Sends a command so many times, and writes down what became of each.
     async fn send(&mut self, times: usize, actor: &str, mut command: Value) -> Value {
         command["id"] = json!(self.dice.uuid());
-        let mut outcomes = Vec::new();
+        let mut sent = Sent::new(actor, &command);
         let mut last = Value::Null;
         for _ in 0..times {
             let (status, answer) = self.ask(actor, Method::POST, "/v1/commands", command.to_string()).await;
             last = answer.clone();
-            outcomes.push(match status {
-                200 => Outcome::Accepted(answer),
-                status => Outcome::Refused { status, code: answer.text("code").to_owned() },
-            });
+            sent.sendings += 1;
+            let was_accepted = sent.accepted().next().is_some();
+            let refused = || Outcome::Refused { status, code: answer.text("code").to_owned() };
+            let outcome = if status == 200 { Outcome::Accepted(answer.clone()) } else { refused() };
+            sent.note(outcome, was_accepted);
         }
-        self.journal.sent.push(Sent { actor: actor.to_owned(), command, sendings: times, outcomes });
+        self.journal.sent.push(sent);
         last
     }
 

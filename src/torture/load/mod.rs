@@ -24,7 +24,7 @@ mod story;
 mod tool;
 
 use super::dice::Dice;
-use super::journal::{Journal, Members, Outcome, Sent};
+use super::journal::{AGAIN, Journal, Members, Outcome, Sent};
 use doors::Doors;
 use tool::Tool;
 
@@ -82,18 +82,19 @@ impl Shared {
     pub async fn send(&self, door: doors::Door, actor: &str, command: &Value) -> Outcome {
         let key = (actor.to_owned(), command.to_string());
         self.counts.bytes.fetch_add(key.1.len() as u64, Ordering::Relaxed);
-        let at = {
+        let (at, was_accepted) = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let mut journal = self.journal();
             let at = *known.entry(key).or_insert_with(|| {
-                let (actor, command) = (actor.to_owned(), command.clone());
-                journal.sent.push(Sent { actor, command, sendings: 0, outcomes: Vec::new() });
+                journal.sent.push(Sent::new(actor, command));
                 journal.sent.len() - 1
             });
-            if let Some(sent) = journal.sent.get_mut(at) {
+            let sent = journal.sent.get_mut(at);
+            let was_accepted = sent.is_some_and(|sent| {
                 sent.sendings += 1;
-            }
-            at
+                sent.accepted().next().is_some()
+            });
+            (at, was_accepted)
         };
         let outcome = self.doors.send(door, actor, command).await;
         let count = match &outcome {
@@ -103,7 +104,7 @@ impl Shared {
         };
         count.fetch_add(1, Ordering::Relaxed);
         if let Some(sent) = self.journal().sent.get_mut(at) {
-            sent.outcomes.push(outcome.clone());
+            sent.note(outcome.clone(), was_accepted);
         }
         outcome
     }
@@ -172,7 +173,7 @@ impl Load {
         let journal = self.shared.journal();
         let is_open = |sent: &&Sent| match sent.outcomes.last() {
             Some(Outcome::Accepted(_)) => false,
-            Some(Outcome::Refused { status, .. }) => [429, 503].contains(status),
+            Some(Outcome::Refused { status, .. }) => AGAIN.contains(status),
             Some(Outcome::Unknown) | None => true,
         };
         let insisted = journal.sent.iter().rev().filter(is_open).filter(|sent| sent.sendings > 5);

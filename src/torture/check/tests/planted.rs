@@ -42,6 +42,25 @@ impl Record {
             record.sent("ask").outcomes =
                 vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
         });
+        // An instance forgot the id, and decided it anew.
+        self.planted(What::AnsweredOtherwise, |record| {
+            let sent = record.sent("rule");
+            sent.sendings += 1;
+            sent.note(Outcome::Refused { status: 409, code: "conflict".to_owned() }, true);
+        });
+        let mut busy = self.clone();
+        let sent = busy.sent("rule");
+        sent.sendings += 1;
+        sent.note(Outcome::Refused { status: 429, code: "busy".to_owned() }, true);
+        // What was erased is never answered again: its id was used.
+        let (at, _) = busy.gone();
+        let erasures = crate::torture::check::erased::Erasures::of(&busy.events, &busy.journal);
+        let Content::Erased { sha256 } = busy.events[at].content else { panic!("there") };
+        let command = erasures.event(busy.events[at].seq, sha256).unwrap().command;
+        let erased = busy.journal.sent.iter_mut().find(|sent| sent.id() == Some(command)).unwrap();
+        erased.sendings += 1;
+        erased.note(Outcome::Refused { status: 409, code: "id_reused".to_owned() }, true);
+        assert_eq!(busy.found(), []);
         // It was refused as not written, and the retry found it there.
         self.planted(What::RefusedWritten, |record| {
             let sent = record.sent("rule");
