@@ -59,7 +59,8 @@ pub struct Evidence<'a> {
     pub shown: &'a [Shown],
     /// What `verify` says of the same log.
     pub verified: Option<&'a Report>,
-    /// Whether all who follow have had the time to get everything: a receiver of webhooks may wait half a minute.
+    /// Whether all who follow have had the time to get everything since the last rest, a receiver of webhooks half a minute,
+    /// and the clock the time for what was due by then.
     pub had_time: bool,
 }
 
@@ -208,6 +209,7 @@ pub fn check(evidence: &Evidence<'_>) -> Checked {
     let walk = Walk::along(evidence, &mut answers, &mut erasures, &mut checked);
     answers.finish(&mut checked);
     walk.state(evidence, &mut checked);
+    walk.hours(evidence, &mut checked);
     let gone = editions::check(evidence, &walk.expected, &erasures, &mut checked);
     deliveries::check(evidence, &walk.expected, &gone, &mut checked);
     moves::check(evidence, &walk.moves, &mut checked);
@@ -426,6 +428,22 @@ impl Walk {
             for id in articles.keys().filter(|id| !self.lines.contains_key(id)) {
                 let detail = format!("instance {instance} shows it, and the log has nothing of it");
                 checked.found(What::NoFold, Some(*id), None, detail);
+            }
+        }
+    }
+}
+
+impl Walk {
+    /// What was set for an hour before the last rest has gone out by now, or was held.
+    fn hours(&self, evidence: &Evidence<'_>, checked: &mut Checked) {
+        let Some(rest) = evidence.journal.rests.last().filter(|_| evidence.had_time) else { return };
+        for (id, line) in self.lines.iter().filter(|(_, line)| !line.broken) {
+            let article = line.article.as_ref();
+            let Some(schedule) = article.and_then(|article| article.schedule.as_ref()) else { continue };
+            checked.checks += 1;
+            if schedule.at < *rest {
+                let detail = format!("it was set for {}, and nothing came of it by {rest}", schedule.at);
+                checked.found(What::EditionMissing, Some(*id), None, detail);
             }
         }
     }

@@ -35,3 +35,22 @@ async fn a_judgement_carried_over_to_other_words_is_found() {
         });
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_hour_of_which_nothing_came_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut recorder = Recorder::in_folder(folder.path()).await;
+    let r = &mut recorder;
+    let story = r.draft(1, &[told(2)]).await;
+    r.send(1, "ana", of(&story, 1, "submit", json!({}))).await;
+    r.send(1, "eva", of(&story, 1, "approve", json!({}))).await;
+    let hour = chrono::Utc::now() + chrono::TimeDelta::hours(1);
+    let set = r.send(1, "pia", of(&story, 1, "publish", json!({"at": hour}))).await;
+    assert_eq!(set["type"], "copydesk.article.scheduled", "{set}");
+    let mut record = recorder.close(Shown::default()).await;
+    record.shown.clear();
+    assert_eq!(record.found(), []);
+    record.planted(What::EditionMissing, |record| {
+        record.journal.rests.push(hour + chrono::TimeDelta::seconds(1));
+    });
+}
