@@ -1,4 +1,4 @@
-//! The wire, feeds and `/stream`, held against the editions that the log has; and words outside.
+//! The wire and `/stream`, held against the editions that the log has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::erased::Erasures;
-use super::{Checked, Evidence, Expected, Shown, What};
+use super::{Checked, Evidence, Expected, What};
 use crate::log::{Content, Entry, Headers, Seq};
 use crate::torture::journal::{digest, marked};
 
@@ -39,18 +39,6 @@ pub(super) fn check(
     received(evidence, checked);
     for (number, reader) in evidence.journal.streamed.iter().enumerate() {
         streamed(number, reader, (expected, &sent), evidence.had_time, checked);
-    }
-    for shown in evidence.shown {
-        feed(shown, expected, checked);
-    }
-    let words = expected.iter().flat_map(|edition| edition.words.iter().chain(&edition.erased));
-    let public: BTreeSet<&String> = words.collect();
-    for (word, outside) in &evidence.journal.outside {
-        checked.checks += 1;
-        if !public.contains(word) {
-            let detail = format!("{word}, in {} at {}", outside.place, outside.time);
-            checked.found(What::WordOutside, None, None, detail);
-        }
     }
     sent.gone
 }
@@ -197,39 +185,5 @@ fn streamed(
             let detail = format!("reader {number} of /stream never got edition {}", edition.number);
             checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
         }
-    }
-}
-
-/// A feed has the newest edition of each article, and each article once.
-fn feed(shown: &Shown, expected: &[Expected], checked: &mut Checked) {
-    let mut newest: BTreeMap<Uuid, (u64, Seq)> = BTreeMap::new();
-    for edition in expected {
-        newest.insert(edition.article, (edition.number, edition.seq));
-    }
-    let mut there = BTreeSet::new();
-    for (article, number) in &shown.feed {
-        checked.checks += 1;
-        let place = format!("instance {}'s feed has edition {number}", shown.instance);
-        if !there.insert(article) {
-            checked.found(
-                What::EditionDoubled,
-                Some(*article),
-                None,
-                format!("{place}, and the article twice"),
-            );
-        }
-        if newest.get(article).is_none_or(|(newest, _)| newest != number) {
-            let newest = newest.get(article).map_or(0, |(newest, _)| *newest);
-            checked.found(
-                What::EditionMissing,
-                Some(*article),
-                None,
-                format!("{place}, the newest is {newest}"),
-            );
-        }
-    }
-    for (article, (number, seq)) in newest.iter().filter(|(article, _)| !there.contains(article)) {
-        let detail = format!("instance {}'s feed lacks edition {number}", shown.instance);
-        checked.found(What::EditionMissing, Some(*article), Some(*seq), detail);
     }
 }

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use bytes::Bytes;
+use copydesk_article::event::{self, Event, Read};
+use copydesk_article::redaction::MARK;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tower::ServiceExt as _;
@@ -13,12 +15,12 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::config::Config;
 use crate::log::segments::Options;
-use crate::log::{Headers, Stream};
+use crate::log::{Content, Headers, Stream};
 use crate::merkle::{Frontier, Leaf};
 use crate::service::{ActingAs, Embedded, embedded, open_embedded_log};
 use crate::torture::Dice;
 use crate::torture::journal::{
-    Delivered, Kept, Members, Moved, Outcome, Outside, Received, Seen, Sent, Streamed, mark,
+    Delivered, Kept, Members, Moved, Outcome, Outside, Received, Seen, Sent, Streamed, digest, essence, mark,
 };
 
 mod erased;
@@ -219,6 +221,13 @@ async fn record() -> Record {
         let version = view["version"].as_u64().unwrap() as u32;
         let digest = digest(&essence(&view));
         r.journal.seen.push(Seen { instance: 0, article: id.parse().unwrap(), version, digest });
+        let edition = view["edition"].as_u64().unwrap_or_default();
+        let status = match view["status"].as_str().unwrap() {
+            "withdrawn" => 410,
+            "published" => 200,
+            _ => 404,
+        };
+        shown.pages.insert(id.parse().unwrap(), (status, edition));
         shown.articles.insert(id.parse().unwrap(), view);
     }
     let feed = [(&story, 2), (&waived, 1), (&erased, 2), (&gone, 2)];

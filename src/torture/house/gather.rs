@@ -289,8 +289,9 @@ impl House {
                 }
             }
             let feed = self.feed(instance, editions).await?;
+            let pages = self.pages(instance, &ids, &feed).await?;
             let past = self.past(instance, &articles).await;
-            all.push(Shown { instance, articles, feed, past });
+            all.push(Shown { instance, articles, feed, pages, past });
         }
         Ok(all)
     }
@@ -339,6 +340,36 @@ impl House {
             }
             tokio::time::sleep(AGAIN_AFTER).await;
         }
+    }
+
+    /// Each article's own page, with the time to come to what the feed has.
+    async fn pages(
+        &self,
+        instance: usize,
+        ids: &BTreeSet<Uuid>,
+        feed: &[(Uuid, u64)],
+    ) -> anyhow::Result<BTreeMap<Uuid, (u16, u64)>> {
+        let feed: BTreeMap<Uuid, u64> = feed.iter().copied().collect();
+        let deadline = Instant::now() + Duration::from_secs(5);
+        let mut pages = BTreeMap::new();
+        for id in ids {
+            let due = feed.get(id).copied().unwrap_or_default();
+            let page = loop {
+                let route = format!("/articles/{id}");
+                let answer = self.shared.doors.get_as(instance, None, &route, "application/json").await;
+                let page = answer.map(|(status, body)| {
+                    let ninjs: Value = serde_json::from_str(&body).unwrap_or_default();
+                    (status, ninjs.text("version").parse().unwrap_or_default())
+                });
+                match page {
+                    Some(page) if page.1 == due || Instant::now() > deadline => break page,
+                    None if Instant::now() > deadline => bail!("instance {instance} gives no page of {id}"),
+                    _ => tokio::time::sleep(AGAIN_AFTER).await,
+                }
+            };
+            pages.insert(*id, page);
+        }
+        Ok(pages)
     }
 
     async fn feed_now(&self, instance: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {

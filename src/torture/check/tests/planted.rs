@@ -166,6 +166,18 @@ impl Record {
             let again = record.shown[0].feed[0];
             record.shown[0].feed.push(again);
         });
+        // A page that shows what was withdrawn, an older edition, or what was never out.
+        for (status, other) in [(410, (200, 1)), (200, (200, 0)), (404, (200, 1)), (200, (404, 0))] {
+            self.planted(What::EditionMissing, |record| {
+                let mut pages = record.shown[0].pages.values_mut();
+                *pages.find(|page| page.0 == status).unwrap() = other;
+            });
+        }
+        // A word that was published, and outside before that.
+        self.planted(What::WordOutside, |record| {
+            let outside = record.journal.outside.get_mut(&mark(4)).unwrap();
+            outside.time -= chrono::TimeDelta::seconds(30);
+        });
         for secret in [11, 12, 13, 14] {
             self.planted(What::WordOutside, |record| {
                 let (place, time) = ("/feed.json".to_owned(), record.events[0].time);
