@@ -144,6 +144,8 @@ pub struct Streamed {
     pub seq: u64,
     /// Hash of its ninjs, whatever the spacing.
     pub body: Hash,
+    /// When the reader took it.
+    pub time: DateTime<Utc>,
 }
 
 /// What staff were told of an event by `/v1/stream`.
@@ -201,7 +203,7 @@ pub struct Journal {
     pub seen: Vec<Seen>,
     /// What subscribers of the wire got, in their order.
     pub received: Vec<Received>,
-    /// What each reader of `/stream` got, in its order, over all its connections.
+    /// What each reader of `/stream` got, from its beginning, in its order, over all its connections.
     pub streamed: Vec<Vec<Streamed>>,
     /// What each of the staff who follow `/v1/stream` was told, likewise.
     pub moved: Vec<Vec<Moved>>,

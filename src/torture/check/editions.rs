@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::erased::Erasures;
+use super::readers::CLOCK_SET;
 use super::{Checked, Evidence, Expected, What};
 use crate::log::{Content, Entry, Headers, Seq};
 use crate::torture::journal::{digest, marked};
@@ -143,8 +144,8 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
     }
 }
 
-/// A reader of `/stream` gets each edition once and in order, over all instances and connections; one that was withdrawn
-/// since may be passed over. Had it the time, it has come to the end.
+/// A reader of `/stream` gets each edition once and in order, over all instances and connections, from the first on; one that
+/// was withdrawn before the reader took what comes after it may be passed over. Had it the time, it has come to the end.
 fn streamed(
     number: usize,
     reader: &[crate::torture::journal::Streamed],
@@ -152,8 +153,7 @@ fn streamed(
     had_time: bool,
     checked: &mut Checked,
 ) {
-    let ends = (reader.first().map_or(Seq::MAX, |one| one.seq), reader.last().map_or(0, |one| one.seq));
-    let (first, last) = if had_time { (ends.0.min(ends.1), Seq::MAX) } else { ends };
+    let last = if had_time { Seq::MAX } else { reader.last().map_or(0, |one| one.seq) };
     let mut before = 0;
     for one in reader {
         checked.checks += 1;
@@ -174,14 +174,18 @@ fn streamed(
         }
     }
     let got: BTreeSet<Seq> = reader.iter().map(|one| one.seq).collect();
-    let mut withdrawn: BTreeMap<Uuid, Seq> = BTreeMap::new();
+    let mut withdrawn: BTreeMap<Uuid, Vec<&Expected>> = BTreeMap::new();
     for edition in expected.iter().filter(|edition| edition.kind == "withdrawal") {
-        withdrawn.insert(edition.article, edition.seq);
+        withdrawn.entry(edition.article).or_default().push(edition);
     }
-    let within = expected.iter().filter(|edition| (first..=last).contains(&edition.seq));
+    let within = expected.iter().filter(|edition| edition.seq <= last);
     let stands = |edition: &&Expected| !sent.gone.contains_key(&edition.seq);
     for edition in within.filter(|edition| !got.contains(&edition.seq)).filter(stands) {
-        if withdrawn.get(&edition.article).is_none_or(|seq| *seq <= edition.seq) {
+        let next = reader.iter().find(|one| one.seq > edition.seq);
+        let in_time = |gone: &&&Expected| {
+            gone.seq > edition.seq && next.is_none_or(|next| gone.time - CLOCK_SET <= next.time)
+        };
+        if withdrawn.get(&edition.article).into_iter().flatten().find(in_time).is_none() {
             let detail = format!("reader {number} of /stream never got edition {}", edition.number);
             checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
         }

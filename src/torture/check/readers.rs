@@ -9,7 +9,7 @@ use super::{Checked, Evidence, Expected, Shown, What};
 use crate::log::Seq;
 
 /// All processes of a run have one clock: this much is for its being set.
-const CLOCK_SET: TimeDelta = TimeDelta::seconds(1);
+pub(super) const CLOCK_SET: TimeDelta = TimeDelta::seconds(1);
 
 pub(super) fn check(evidence: &Evidence<'_>, expected: &[Expected], checked: &mut Checked) {
     for shown in evidence.shown {

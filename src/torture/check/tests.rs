@@ -264,7 +264,8 @@ fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
         });
         journal.received.push(Received { position, event, body: Sha256::digest(body).into() });
         let ninjs: Value = serde_json::from_slice(body).unwrap();
-        reader.push(Streamed { seq: header("Copydesk-Seq").parse().unwrap(), body: digest(&ninjs) });
+        let (seq, body) = (header("Copydesk-Seq").parse().unwrap(), digest(&ninjs));
+        reader.push(Streamed { seq, body, time: entry.time });
     }
     journal.streamed.push(reader);
     let mut frontier = Frontier::default();

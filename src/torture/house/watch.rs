@@ -156,15 +156,15 @@ impl Reader {
     }
 
     fn note(&mut self, shared: &Shared, seq: u64, data: &str, json: Value) {
-        let mut journal = shared.journal();
+        let (mut journal, time) = (shared.journal(), Utc::now());
         match self.line {
             Line::Public => {
                 match self.is_slow {
-                    true => journal.saw_late("/stream, slowly", data, Utc::now()),
-                    false => journal.saw_outside("/stream", data, Utc::now()),
+                    true => journal.saw_late("/stream, slowly", data, time),
+                    false => journal.saw_outside("/stream", data, time),
                 }
                 let streamed = journal.streamed.get_mut(self.number);
-                streamed.into_iter().for_each(|had| had.push(Streamed { seq, body: digest(&json) }));
+                streamed.into_iter().for_each(|had| had.push(Streamed { seq, body: digest(&json), time }));
             }
             Line::Staff => {
                 let moved = journal.moved.get_mut(self.number);

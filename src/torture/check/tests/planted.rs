@@ -156,6 +156,20 @@ impl Record {
             record.journal.streamed[0].remove(1);
         });
         self.planted(What::EditionMissing, |record| record.journal.streamed[0].clear());
+        self.planted(What::EditionMissing, |record| drop(record.journal.streamed[0].remove(0)));
+        // The last story is out and withdrawn. Who comes after that gets the withdrawal alone; who had what came after its
+        // edition long before, had to get that too.
+        let late = |minutes: i64| {
+            let mut record = self.clone();
+            let reader = &mut record.journal.streamed[0];
+            reader.remove(reader.len() - 2);
+            reader.last_mut().unwrap().time += chrono::TimeDelta::minutes(minutes);
+            record
+        };
+        assert_eq!(late(1).found(), []);
+        late(0).planted(What::EditionMissing, |record| {
+            record.journal.streamed[0].last_mut().unwrap().time -= chrono::TimeDelta::minutes(1);
+        });
         self.planted(What::EditionMissing, |record| {
             record.journal.streamed[0].pop();
         });
