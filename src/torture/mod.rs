@@ -287,6 +287,8 @@ async fn round(
     }
     if load.pause(ANSWERS_WITHIN).await {
         load::repeat(&house.shared, dice, REPEATED).await;
+        let silent = load::silent(&house.shared, ANSWERS_WITHIN).await;
+        report.findings.extend(silent.into_iter().map(|what| conduct(&anyhow::Error::msg(what))));
     } else {
         // What the log has by now may say why.
         let open = format!("the last commands are never answered: {}", load.open());
