@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -271,10 +271,14 @@ const ESSENTIAL: &[&str] = &[
     "article",
     "version",
     "revision",
+    "stage",
     "status",
     "edition",
+    "drafted",
     "updated",
+    "machines",
     "fields",
+    "field_info",
     "blocks",
     "claims",
     "queries",
@@ -283,7 +287,11 @@ const ESSENTIAL: &[&str] = &[
     "embargo",
     "schedule",
     "held",
+    "assigned",
     "restricted",
+    "waivers",
+    "redaction_proposed",
+    "redactions",
 ];
 
 /// That part of a shown article: nothing that turns on the clock, or on who is reading.
@@ -291,8 +299,10 @@ pub fn essence(shown: &Value) -> Value {
     let mut essence: serde_json::Map<String, Value> =
         ESSENTIAL.iter().map(|name| ((*name).to_owned(), shown.at(name).clone())).collect();
     if let Some(claims) = essence.get_mut("claims").and_then(Value::as_array_mut) {
-        for claim in claims.iter_mut().filter_map(Value::as_object_mut) {
-            claim.remove("evidence");
+        let evidence =
+            claims.iter_mut().filter_map(|claim| claim.get_mut("evidence")?.as_array_mut()).flatten();
+        for evidence in evidence.filter(|evidence| evidence.at("confidential") == &Value::Bool(true)) {
+            *evidence = json!({"confidential": true, "by": evidence.at("by")});
         }
     }
     Value::Object(essence)
@@ -305,8 +315,6 @@ pub fn digest(value: &Value) -> Hash {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -317,9 +325,12 @@ mod tests {
 
     #[test]
     fn the_essence_leaves_out_who_is_reading_and_when() {
-        let shown = json!({"version": 3, "gate": {"open": true}, "claims": [{"id": "c1", "evidence": [1]}]});
+        let evidence = json!([{"title": "A"}, {"title": "B", "confidential": true, "by": "ana"}]);
+        let shown =
+            json!({"version": 3, "gate": {"open": true}, "claims": [{"id": "c1", "evidence": evidence}]});
         let essence = essence(&shown);
-        assert_eq!(essence.at("claims"), &json!([{"id": "c1"}]));
+        let evidence = json!([{"title": "A"}, {"confidential": true, "by": "ana"}]);
+        assert_eq!(essence.at("claims"), &json!([{"id": "c1", "evidence": evidence}]));
         assert_eq!((essence.at("version"), essence.get("gate")), (&json!(3), None));
     }
 }

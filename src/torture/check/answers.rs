@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use copydesk_article::answer::Answer;
 use copydesk_article::command::{Command, Hints};
 use copydesk_article::event::Event;
 use copydesk_article::newsroom::ActorKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Checked, What};
@@ -37,6 +38,12 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("revive", &["revived"]),
     ("redact", &["redaction_proposed"]),
     ("confirm_redaction", &["redacted"]),
+];
+
+/// What an answer says of its event.
+const ANSWERED: &[&str] = &[
+    "article", "event", "type", "seq", "version", "revision", "stage", "status", "created", "blocks",
+    "edition",
 ];
 
 /// What is known of one command's id: by the journal, and as far as the log was walked along.
@@ -133,24 +140,16 @@ impl<'a> Answers<'a> {
             || format!("it is {kind}, of a command to {}", sent.command.text("type")),
         );
         for answer in sent.accepted().filter(|_| again.is_none()) {
-            let told = (
-                answer.text("article"),
-                answer.text("event"),
-                answer.text("type"),
-                answer.number("seq"),
-                answer.number("version"),
-                answer.number("revision"),
-            );
-            let there = (
-                &*event.subject,
-                &*event.id.to_string(),
-                &*event.kind,
-                seq,
-                u64::from(event.articleversion),
-                u64::from(event.revision),
-            );
+            // What was erased is another event by now, but for what the answer said.
+            let there = json!(Answer::of(event, seq, false));
+            let members = |answer: &Value| {
+                let named =
+                    ANSWERED.iter().filter_map(|name| Some(((*name).to_owned(), answer.get(name)?.clone())));
+                Value::Object(named.collect())
+            };
+            let (told, there) = (members(answer), members(&there));
             checked.holds(told == there, What::AnsweredOtherwise, at, || {
-                format!("command {} was answered {told:?}, and the log has {there:?}", event.command)
+                format!("command {} was answered {told}, and the log has {there}", event.command)
             });
         }
         Some(&sent.command)

@@ -96,10 +96,14 @@ fn wire(wire: &[Entry], expected: &[Expected], erasures: &Erasures, checked: &mu
             let detail = format!("its headers say {says:?}, and should say {is:?}");
             checked.found(What::EditionOutOfOrder, article, Some(entry.seq), detail);
         }
-        for word in marked(&String::from_utf8_lossy(body)) {
-            if !edition.words.contains(word) {
-                checked.found(What::WordOutside, article, Some(entry.seq), format!("{word}, on the wire"));
-            }
+        let text = String::from_utf8_lossy(body);
+        let carried: BTreeSet<&str> = marked(&text).collect();
+        for word in carried.iter().filter(|word| !edition.words.contains(**word)) {
+            checked.found(What::WordOutside, article, Some(entry.seq), format!("{word}, on the wire"));
+        }
+        if let Some(word) = edition.must.iter().find(|word| !carried.contains(&***word)) {
+            let detail = format!("edition {} lacks {word}, which was published", edition.number);
+            checked.found(What::WordsLost, article, Some(entry.seq), detail);
         }
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         sent.there.insert(edition.seq, digest(&json));

@@ -117,6 +117,8 @@ struct Expected {
     kind: &'static str,
     /// The marked words that it may carry.
     words: BTreeSet<String>,
+    /// Those of its headline and text, which it must carry.
+    must: BTreeSet<String>,
     /// Those that it carried until they were erased.
     erased: BTreeSet<String>,
 }

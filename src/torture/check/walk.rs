@@ -1,10 +1,10 @@
 //! The one walk along the log: each event folded, and held against what was sent, told and shown of it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use copydesk_article::article::Article;
-use copydesk_article::event::{self, Event, Read};
+use copydesk_article::event::{self, Event, OnWire, Read};
 use copydesk_article::ids::DESK;
 use copydesk_article::newsroom::Newsroom;
 use copydesk_article::redaction::MARK;
@@ -160,6 +160,11 @@ impl Walk {
                 time: event.time,
                 kind: record.map_or("", |record| record.kind.name()),
                 words: words::published(&after, words.as_deref()),
+                must: if event.wire == Some(OnWire::Edition) {
+                    words::of_text(&after)
+                } else {
+                    BTreeSet::new()
+                },
                 erased: erasures.among(id, line.words.now().texts()),
             });
         }

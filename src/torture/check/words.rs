@@ -248,3 +248,11 @@ pub(super) fn published(article: &Article, note: Option<&str>) -> BTreeSet<Strin
     let texts = fields.chain(blocks).chain(note.map(str::to_owned));
     texts.flat_map(|text| marked(&text).map(str::to_owned).collect::<Vec<_>>()).collect()
 }
+
+/// The marked words of its headline and text.
+pub(super) fn of_text(article: &Article) -> BTreeSet<String> {
+    let headline = article.fields.value(FieldName::Headline).map(|value| value.words().to_string());
+    let blocks = article.blocks.iter().flat_map(|block| block.content.texts().map(|text| text.plain()));
+    let texts = blocks.chain(headline);
+    texts.flat_map(|text| marked(&text).map(str::to_owned).collect::<Vec<_>>()).collect()
+}

@@ -31,6 +31,22 @@ impl Record {
             let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
             again["version"] = json!(4);
         });
+        for (member, other) in
+            [("stage", json!("spiked")), ("status", json!("published")), ("edition", json!(9))]
+        {
+            self.planted(What::AnsweredOtherwise, |record| {
+                let Outcome::Accepted(first) = &mut record.sent("withdraw").outcomes[0] else {
+                    panic!("refused")
+                };
+                first[member] = other.clone();
+            });
+        }
+        for (kind, member, other) in [("claim", "created", json!("c7")), ("draft", "blocks", json!(["b7"]))] {
+            self.planted(What::AnsweredOtherwise, |record| {
+                let Outcome::Accepted(first) = &mut record.sent(kind).outcomes[0] else { panic!("refused") };
+                first[member] = other.clone();
+            });
+        }
         // An append was sent again, refused for what it had itself written, and then found by its id.
         self.planted(What::AnsweredOtherwise, |record| {
             let Outcome::Accepted(first) = &mut record.sent("withdraw").outcomes[0] else {
@@ -116,6 +132,7 @@ impl Record {
             let salt = serde_json::from_value(event["salt"].clone()).unwrap();
             event["commandhash"] = json!(command.hash(&salt, None));
             record.events[at].content = message(&event);
+            record.in_message(1, &mark(4), &[mark(4), mark(3)].join(" "));
         });
     }
 
@@ -180,6 +197,8 @@ impl Record {
             let again = record.shown[0].feed[0];
             record.shown[0].feed.push(again);
         });
+        // An edition without its last block.
+        self.planted(What::WordsLost, |record| record.in_message(0, &mark(3), "nothing"));
         // A page that shows what was withdrawn, an older edition, or what was never out.
         for (status, other) in [(410, (200, 1)), (200, (200, 0)), (404, (200, 1)), (200, (404, 0))] {
             self.planted(What::EditionMissing, |record| {
@@ -200,11 +219,7 @@ impl Record {
         }
         self.planted(What::WordOutside, |record| {
             // The new words, in the edition before they were published.
-            record.journal.received.clear();
-            record.journal.receivers.clear();
-            record.journal.streamed.clear();
-            let Content::Message { body, .. } = &mut record.wire[0].content else { panic!("erased") };
-            *body = String::from_utf8(body.to_vec()).unwrap().replace(&mark(3), &mark(4)).into();
+            record.in_message(0, &mark(3), &[mark(3), mark(4)].join(" "));
         });
     }
 
@@ -213,6 +228,11 @@ impl Record {
             let article = record.shown[0].articles.values_mut().next().unwrap();
             article["blocks"][0]["text"] = json!("Other words.");
         });
+        for member in ["stage", "assigned", "waivers", "drafted"] {
+            self.planted(What::NoFold, |record| {
+                record.shown[0].articles.values_mut().next().unwrap()[member] = json!("other");
+            });
+        }
         self.planted(What::NoFold, |record| drop(record.shown[0].articles.pop_first()));
         self.planted(What::NoFold, |record| record.journal.seen[0].digest = [0; 32]);
         self.planted(What::NoFold, |record| record.journal.seen[0].version += 1);
@@ -274,6 +294,15 @@ impl Record {
                 command["data"]["reasons"][0]["query"] = json!("q2");
             });
         });
+    }
+
+    /// Has a message of the wire say something else, of which nobody got anything.
+    fn in_message(&mut self, at: usize, text: &str, other: &str) {
+        self.journal.received.clear();
+        self.journal.receivers.clear();
+        self.journal.streamed.clear();
+        let Content::Message { body, .. } = &mut self.wire[at].content else { panic!("erased") };
+        *body = String::from_utf8(body.to_vec()).unwrap().replace(text, other).into();
     }
 
     /// Has another command been sent than the one that an event is of.
