@@ -201,8 +201,12 @@ pub struct Journal {
     pub sent: Vec<Sent>,
     /// Articles as they were shown.
     pub seen: Vec<Seen>,
-    /// What subscribers of the wire got, in their order.
+    /// What a subscriber of the wire got, in its order.
     pub received: Vec<Received>,
+    /// Whether there is one.
+    pub subscribed: bool,
+    /// Why it could not follow the wire when it last couldn't.
+    pub unsubscribed: Option<String>,
     /// What each reader of `/stream` got, from its beginning, in its order, over all its connections.
     pub streamed: Vec<Vec<Streamed>>,
     /// What each of the staff who follow `/v1/stream` was told, likewise.

@@ -142,8 +142,10 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
         }
     }
     let end = evidence.wire.last().map_or(0, |entry| entry.seq);
-    if evidence.had_time && last.is_some_and(|last| last < end) {
-        let detail = format!("a subscriber got nothing after {}", last.unwrap_or_default());
+    let last = last.unwrap_or_default();
+    if evidence.had_time && evidence.journal.subscribed && last < end {
+        let why = evidence.journal.unsubscribed.as_deref().unwrap_or("nothing was in its way");
+        let detail = format!("a subscriber got nothing after {last}: {why}");
         checked.found(What::EditionMissing, None, Some(end), detail);
     }
 }

@@ -243,6 +243,7 @@ async fn record() -> Record {
 fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
     let mut reader = Vec::new();
     journal.receivers.push("healthy");
+    journal.subscribed = true;
     for entry in wire {
         let (headers, body) = match &entry.content {
             Content::Message { headers, body } => (headers, body),
@@ -318,6 +319,11 @@ impl Record {
         self.journal.moved.clear();
         self.journal.receivers.clear();
         self.journal.streamed.clear();
+    }
+
+    fn no_subscriber(&mut self) {
+        self.journal.received.clear();
+        self.journal.subscribed = false;
     }
 
     fn sent(&mut self, kind: &str) -> &mut Sent {

@@ -1,18 +1,17 @@
 //! What log, wire and instances hold once the load waits: read past the service, and as each instance shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use copydesk_article::event::Frozen;
-use copydesk_article::ids::{DESK, parse_uuid};
+use copydesk_article::ids::DESK;
 use futures::StreamExt;
-use serde_json::Value;
-use uuid::Uuid;
 
 use super::receive::{AT_TIMES, HEALTHY};
+use super::watch::keep_one;
 use super::{House, LogKind, Whom};
 use crate::audit::Checkpoint;
 use crate::audit::verify::{Report, Sources, verify};
@@ -20,7 +19,7 @@ use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Content, Entry, Log, Stream, segments};
 use crate::service::open_embedded_log;
 use crate::torture::check::{Checked, Evidence, Shown, check, stands};
-use crate::torture::journal::{Journal, Members, marked};
+use crate::torture::journal::Journal;
 
 /// How long a house may take to come to rest: hours that were set come, and the wire catches up.
 const REST_WITHIN: Duration = Duration::from_secs(60);
@@ -33,9 +32,7 @@ const TIME_FOR_CLOCK: Duration = Duration::from_secs(10);
 /// How often it is asked that what failed is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(8);
 /// The pause between looks.
-const AGAIN_AFTER: Duration = Duration::from_millis(300);
-/// How many versions of an article of which something was erased are read again, about.
-const PAST_VERSIONS: u64 = 8;
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// How many times it is looked at anew because something happened meanwhile.
 const LOOKS: usize = 20;
 
@@ -141,6 +138,9 @@ impl House {
         for _ in 0..LOOKS {
             let mut gathered = self.gather().await?;
             self.give_time(&gathered).await;
+            for instance in 0..self.instances.len() {
+                self.checkpoint(instance).await?;
+            }
             gathered.journal = self.shared.journal().clone();
             gathered.had_time = true;
             // An hour that was set may have come meanwhile.
@@ -172,6 +172,18 @@ impl House {
         }
     }
 
+    /// Has an instance give out its checkpoint, at rest.
+    async fn checkpoint(&self, instance: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + REST_WITHIN;
+        while !keep_one(&self.shared, instance).await {
+            if Instant::now() > deadline {
+                bail!("instance {instance} gives out no checkpoint at rest");
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        Ok(())
+    }
+
     /// Whether all who follow have come to the end.
     fn all_have(&self, gathered: &Gathered) -> bool {
         let journal = self.shared.journal();
@@ -185,7 +197,12 @@ impl House {
         let moved = journal.moved.iter().all(|had| had.last().is_some_and(|last| last.seq >= end));
         let edition = gathered.wire.last().map_or(0, event_seq);
         let streamed = journal.streamed.iter().all(|had| had.last().is_some_and(|last| last.seq >= edition));
-        moved && streamed && [HEALTHY, AT_TIMES].into_iter().all(have)
+        let received = journal.received.last().map_or(0, |last| last.position);
+        let wire = gathered.wire.last().map_or(0, |last| last.seq);
+        moved
+            && streamed
+            && (!journal.subscribed || received >= wire)
+            && [HEALTHY, AT_TIMES].into_iter().all(have)
     }
 
     fn kept(&self) -> Vec<Checkpoint> {
@@ -273,118 +290,5 @@ impl House {
             }
         }
         Ok(())
-    }
-
-    /// Every article and feed, as every instance shows it.
-    async fn shown(&self, events: &[Entry], end: u64, editions: usize) -> anyhow::Result<Vec<Shown>> {
-        let of_articles = events.iter().filter(|entry| entry.subject != DESK);
-        let ids: BTreeSet<Uuid> = of_articles.filter_map(|entry| parse_uuid(&entry.subject)).collect();
-        let mut all = Vec::new();
-        for instance in 0..self.instances.len() {
-            let mut articles = BTreeMap::new();
-            for id in &ids {
-                let route = format!("/v1/articles/{id}?min_seq={end}");
-                if let Some((200, body)) = self.patient_get(instance, Some("carl"), &route).await {
-                    articles.insert(*id, serde_json::from_str(&body)?);
-                }
-            }
-            let feed = self.feed(instance, editions).await?;
-            let pages = self.pages(instance, &ids, &feed).await?;
-            let past = self.past(instance, &articles).await;
-            all.push(Shown { instance, articles, feed, pages, past });
-        }
-        Ok(all)
-    }
-
-    /// The marked words that an instance shows of the past of articles of which something was erased.
-    async fn past(
-        &self,
-        instance: usize,
-        articles: &BTreeMap<Uuid, Value>,
-    ) -> BTreeMap<Uuid, BTreeSet<String>> {
-        let mut past = BTreeMap::new();
-        for (id, article) in articles.iter().filter(|(_, article)| !article.list("redactions").is_empty()) {
-            let mut words = BTreeSet::new();
-            let newest = article.number("version");
-            let some = (1..=newest).step_by(newest.div_ceil(PAST_VERSIONS).max(1) as usize);
-            let versions = some.map(|version| format!("?version={version}"));
-            for route in std::iter::once("/history".to_owned()).chain(versions) {
-                let route = format!("/v1/articles/{id}{route}");
-                if let Some((_, shown)) = self.patient_get(instance, Some("audra"), &route).await {
-                    words.extend(marked(&shown).map(str::to_owned));
-                }
-            }
-            past.insert(*id, words);
-        }
-        past
-    }
-
-    async fn patient_get(&self, instance: usize, actor: Option<&str>, route: &str) -> Option<(u16, String)> {
-        for _ in 0..5 {
-            match self.shared.doors.get(instance, actor, route).await {
-                None | Some((503, _)) => tokio::time::sleep(AGAIN_AFTER).await,
-                answer => return answer,
-            }
-        }
-        None
-    }
-
-    /// The feed of an instance, once it has come to the wire's end: readers may see an edition a second after its answer.
-    async fn feed(&self, instance: usize, editions: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let feed = self.feed_now(instance).await?;
-            let seen: u64 = feed.iter().map(|(_, edition)| edition).sum();
-            if seen == editions as u64 || Instant::now() > deadline {
-                return Ok(feed);
-            }
-            tokio::time::sleep(AGAIN_AFTER).await;
-        }
-    }
-
-    /// Each article's own page, with the time to come to what the feed has.
-    async fn pages(
-        &self,
-        instance: usize,
-        ids: &BTreeSet<Uuid>,
-        feed: &[(Uuid, u64)],
-    ) -> anyhow::Result<BTreeMap<Uuid, (u16, u64)>> {
-        let feed: BTreeMap<Uuid, u64> = feed.iter().copied().collect();
-        let deadline = Instant::now() + Duration::from_secs(5);
-        let mut pages = BTreeMap::new();
-        for id in ids {
-            let due = feed.get(id).copied().unwrap_or_default();
-            let page = loop {
-                let route = format!("/articles/{id}");
-                let answer = self.shared.doors.get_as(instance, None, &route, "application/json").await;
-                let page = answer.map(|(status, body)| {
-                    let ninjs: Value = serde_json::from_str(&body).unwrap_or_default();
-                    (status, ninjs.text("version").parse().unwrap_or_default())
-                });
-                match page {
-                    Some(page) if page.1 == due || Instant::now() > deadline => break page,
-                    None if Instant::now() > deadline => bail!("instance {instance} gives no page of {id}"),
-                    _ => tokio::time::sleep(AGAIN_AFTER).await,
-                }
-            };
-            pages.insert(*id, page);
-        }
-        Ok(pages)
-    }
-
-    async fn feed_now(&self, instance: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {
-        let (mut feed, mut route) = (Vec::new(), Some("/feed.json?limit=200".to_owned()));
-        while let Some(next) = route.take() {
-            let answer = self.patient_get(instance, None, &next).await;
-            let (_, body) = answer.with_context(|| format!("instance {instance} gives no feed"))?;
-            let page: Value = serde_json::from_str(&body)?;
-            for item in page.list("items") {
-                let id = item.text("id").trim_start_matches("urn:uuid:").parse()?;
-                feed.push((id, item.at("_copydesk").number("edition")));
-            }
-            let url = page.text("next_url");
-            route = url.find("/feed.json").and_then(|at| url.get(at..)).map(str::to_owned);
-        }
-        Ok(feed)
     }
 }

@@ -1,7 +1,7 @@
 //! A house: instances on one log, what is done to them, and what they hold at the end.
 //!
 //! # Layout
-//! - this file: building it, and faults. [`gather`]: what log, wire and instances hold. [`watch`]: those who look on
+//! - this file: building it, and faults. [`gather`]: what log, wire and instances hold; [`shown`]: what these show. [`watch`]: those who look on
 //!   while it is under way; [`receive`]: receivers of webhooks. [`said`]: stderr.
 //! - [`process`], [`instance`], [`server`]: what runs. [`cluster`], [`links`]: NATS servers and the network.
 
@@ -32,6 +32,7 @@ mod process;
 mod receive;
 mod said;
 mod server;
+mod shown;
 mod watch;
 
 pub(super) use instance::token;

@@ -74,7 +74,7 @@ impl Record {
         self.planted(What::EditionMissing, |record| {
             let (_, at) = record.gone();
             record.wire[at].content = Content::Erased { sha256: Some([1; 32]) };
-            record.journal.received.clear();
+            record.no_subscriber();
             record.journal.receivers.clear();
             record.journal.streamed.clear();
         });

@@ -147,13 +147,13 @@ impl Record {
         self.planted(What::EditionDoubled, |record| {
             let mut again = record.wire.last().unwrap().clone();
             again.seq += 1;
-            record.journal.received.clear();
+            record.no_subscriber();
             set_header(&mut again, "Copydesk-Count", "8");
             record.wire.push(again);
         });
         // The wire resumed one too late.
         self.planted(What::EditionMissing, |record| {
-            record.journal.received.clear();
+            record.no_subscriber();
             record.journal.receivers.clear();
             record.journal.streamed[0].remove(3);
             record.wire.remove(4);
@@ -162,7 +162,7 @@ impl Record {
             }
         });
         self.planted(What::EditionOutOfOrder, |record| {
-            record.journal.received.clear();
+            record.no_subscriber();
             record.wire.swap(4, 5);
         });
         self.planted(What::EditionDoubled, |record| {
@@ -191,6 +191,7 @@ impl Record {
             record.journal.streamed[0].pop();
         });
         self.planted(What::EditionMissing, |record| drop(record.journal.received.pop()));
+        self.planted(What::EditionMissing, |record| record.journal.received.clear());
         self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
         self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
         self.planted(What::EditionDoubled, |record| {
@@ -298,7 +299,7 @@ impl Record {
 
     /// Has a message of the wire say something else, of which nobody got anything.
     fn in_message(&mut self, at: usize, text: &str, other: &str) {
-        self.journal.received.clear();
+        self.no_subscriber();
         self.journal.receivers.clear();
         self.journal.streamed.clear();
         let Content::Message { body, .. } = &mut self.wire[at].content else { panic!("erased") };
