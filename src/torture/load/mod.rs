@@ -135,6 +135,8 @@ pub struct Load {
     go: watch::Sender<bool>,
     tools: JoinSet<()>,
     count: usize,
+    /// What decides what is sent again: of its own, since how often it falls turns on how much was accepted.
+    repeats: Dice,
 }
 
 impl Load {
@@ -146,7 +148,8 @@ impl Load {
             let tool = Tool::new(Arc::clone(shared), told.clone(), dice.another(number as u64));
             set.spawn(tool.work());
         }
-        Self { shared: Arc::clone(shared), go, tools: set, count: tools }
+        let repeats = dice.another(tools as u64);
+        Self { shared: Arc::clone(shared), go, tools: set, count: tools, repeats }
     }
 
     /// Has them work.
@@ -199,28 +202,30 @@ impl Load {
     }
 }
 
-/// Sends accepted commands again, each through a door of its own: whatever comes is in the journal.
-pub async fn repeat(shared: &Arc<Shared>, dice: &mut Dice, count: usize) {
-    let accepted: Vec<(String, Value)> = {
-        let journal = shared.journal();
-        let accepted = journal.sent.iter().filter(|sent| !sent.is_try() && sent.accepted().next().is_some());
-        accepted.map(|sent| (sent.actor.clone(), sent.command.clone())).collect()
-    };
-    let doors = shared.doors.all();
-    let mut under_way = JoinSet::new();
-    for _ in 0..count.min(accepted.len()) {
-        let (Some((actor, command)), Some(door)) =
-            (dice.pick(&accepted).cloned(), dice.pick(&doors).copied())
-        else {
-            return;
+impl Load {
+    /// Sends accepted commands again, each through a door of its own: whatever comes is in the journal.
+    pub async fn repeat(&mut self, count: usize) {
+        let accepted: Vec<(String, Value)> = {
+            let journal = self.shared.journal();
+            let accepted =
+                journal.sent.iter().filter(|sent| !sent.is_try() && sent.accepted().next().is_some());
+            accepted.map(|sent| (sent.actor.clone(), sent.command.clone())).collect()
         };
-        let shared = Arc::clone(shared);
-        under_way.spawn(async move { shared.send(door, &actor, &command).await });
-        if under_way.len() >= 8 {
-            under_way.join_next().await;
+        let doors = self.shared.doors.all();
+        let mut under_way = JoinSet::new();
+        for _ in 0..count.min(accepted.len()) {
+            let command = self.repeats.pick(&accepted).cloned();
+            let (Some((actor, command)), Some(door)) = (command, self.repeats.pick(&doors).copied()) else {
+                return;
+            };
+            let shared = Arc::clone(&self.shared);
+            under_way.spawn(async move { shared.send(door, &actor, &command).await });
+            if under_way.len() >= 8 {
+                under_way.join_next().await;
+            }
         }
+        under_way.join_all().await;
     }
-    under_way.join_all().await;
 }
 
 /// The ways in through which nothing is answered with success within so long, though nothing is done to anybody: accepted
