@@ -83,9 +83,18 @@ async fn all(stream: Arc<dyn Stream>) -> anyhow::Result<Vec<Entry>> {
 
 /// Where in the log the event of a wire's message stands.
 fn event_seq(message: &Entry) -> u64 {
-    let Content::Message { headers, .. } = &message.content else { return 0 };
-    let seq = headers.iter().find(|(name, _)| name == "Copydesk-Seq");
-    seq.and_then(|(_, seq)| seq.parse().ok()).unwrap_or_default()
+    header(message, "Copydesk-Seq").and_then(|seq| seq.parse().ok()).unwrap_or_default()
+}
+
+/// The event of a wire's message; none where it was erased.
+fn event_of(message: &Entry) -> Option<&str> {
+    header(message, "Copydesk-Event")
+}
+
+fn header<'a>(message: &'a Entry, name: &str) -> Option<&'a str> {
+    let Content::Message { headers, .. } = &message.content else { return None };
+    let found = headers.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str())
 }
 
 /// How many editions and withdrawals the log has.
@@ -189,10 +198,12 @@ impl House {
         let journal = self.shared.journal();
         let end =
             gathered.events.iter().rev().find(|entry| entry.subject != DESK).map_or(0, |entry| entry.seq);
+        // What was erased before its turn came is passed over.
+        let due: Vec<&str> = gathered.wire.iter().filter_map(event_of).collect();
         let have = |receiver: &str| {
             let taken = journal.delivered.iter().filter(|one| one.is_taken && one.receiver == receiver);
             let taken: BTreeSet<&str> = taken.map(|one| &*one.event).collect();
-            taken.len() >= gathered.wire.len()
+            due.iter().all(|event| taken.contains(event))
         };
         let moved = journal.moved.iter().all(|had| had.last().is_some_and(|last| last.seq >= end));
         let edition = gathered.wire.last().map_or(0, event_seq);

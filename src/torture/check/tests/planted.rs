@@ -173,7 +173,9 @@ impl Record {
             record.journal.streamed[0].remove(1);
         });
         self.planted(What::EditionMissing, |record| record.journal.streamed[0].clear());
-        self.planted(What::EditionMissing, |record| drop(record.journal.streamed[0].remove(0)));
+        self.planted(What::EditionMissing, |record| {
+            record.journal.streamed[0].remove(0);
+        });
         // The last story is out and withdrawn. Who comes after that gets the withdrawal alone; who had what came after its
         // edition long before, had to get that too.
         let late = |minutes: i64| {
