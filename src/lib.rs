@@ -41,3 +41,11 @@ pub mod tokens;
 pub mod torture;
 pub mod view;
 pub mod wire;
+
+/// How the line begins by which the program tells of a panic.
+const OWN_FAULT: &str = "copydesk: a fault of its own at ";
+
+/// The line by which the program tells where it panicked.
+pub fn own_fault(place: &str) -> String {
+    format!("{OWN_FAULT}{place}; please report it")
+}

@@ -11,7 +11,7 @@ fn main() -> std::process::ExitCode {
     // A panic's message may hold what it panicked over; where it happened is enough to find it.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        eprintln!("copydesk: a fault of its own at {place}; please report it");
+        eprintln!("{}", copydesk::own_fault(&place));
     }));
     cli::main()
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use clap::Args;
 use copydesk::torture::{self, LogKind, Plan, Report, Setup, Told, Until};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::screen::{BAD, BOLD, DIM, GOOD, Screen};
-use super::{Ending, complain, safe};
+use super::{Ending, Misuse, complain, safe};
 
 /// How many tools work at once.
 const TOOLS: usize = 12;
@@ -33,10 +34,10 @@ pub struct Torture {
     #[arg(long, value_name = "N", env = "COPYDESK_SEED")]
     seed: Option<u64>,
     /// Go on for so long
-    #[arg(long, value_name = "M", conflicts_with = "rounds")]
+    #[arg(long, value_name = "M", conflicts_with = "rounds", value_parser = minutes)]
     minutes: Option<f64>,
     /// Go on for so many rounds
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     rounds: Option<u64>,
     /// Where the log is
     #[arg(long, value_name = "WHERE", default_value = "embedded")]
@@ -47,19 +48,24 @@ pub struct Torture {
     /// The nats-server to start; COPYDESK_NATS_SERVER, or the one in the path, where nothing is said
     #[arg(long, value_name = "PATH")]
     nats_server: Option<PathBuf>,
-    /// Work in this folder and keep everything in it
+    /// Work in this folder, which has no house of an earlier run, and keep everything in it
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
 
 impl Torture {
     pub async fn run(&self, screen: &mut Screen) -> anyhow::Result<Ending> {
+        let older = self.keep.as_deref().and_then(torture::a_house_in);
+        if let Some(older) = older {
+            let what = format!("--keep: {} is of an earlier run: name another folder", older.display());
+            bail!(Misuse(what));
+        }
         let seed = match self.seed {
             Some(seed) => seed,
             None => getrandom::u64().map_err(|error| anyhow::anyhow!("no random number: {error}"))?,
         };
         let until = match (self.minutes, self.rounds) {
-            (Some(minutes), _) => Until::Time(Duration::from_secs_f64(minutes.clamp(0.0, 1e6) * 60.0)),
+            (Some(minutes), _) => Until::Time(Duration::from_secs_f64(minutes * 60.0)),
             (None, rounds) => Until::Rounds(rounds.unwrap_or(3)),
         };
         let nats_server = match self.log {
@@ -84,7 +90,21 @@ impl Torture {
             keep: self.keep.is_some(),
         };
         complain(&format!("seed {seed}, {} log, {instances} instances", self.log.name()));
-        let report = torture::run(&plan, |told| complain(&line(&told))).await?;
+        let (mut so_far, mut terminate) = (Report::default(), signal(SignalKind::terminate())?);
+        let told = |told: Told<'_>| {
+            complain(&line(&told));
+            if let Told::Round(_, report, _) = told {
+                so_far.clone_from(report);
+            }
+        };
+        // What was started ends, and a folder of ours goes, as what holds them is dropped.
+        let ended = tokio::select! {
+            report = torture::run(&plan, told) => Some(report?),
+            _ = tokio::signal::ctrl_c() => None,
+            _ = terminate.recv() => None,
+        };
+        let is_stopped = ended.is_none();
+        let report = ended.unwrap_or(so_far);
         if !report.findings.is_empty()
             && let Some(own) = own
         {
@@ -95,7 +115,19 @@ impl Torture {
         } else {
             table(&report, self.log, instances, screen)?;
         }
+        if is_stopped {
+            bail!("stopped: what came after round {} was not checked", report.rounds);
+        }
         Ok(if report.findings.is_empty() { Ending::Done } else { Ending::Refused })
+    }
+}
+
+/// A time that something can be done in.
+fn minutes(text: &str) -> Result<f64, String> {
+    let minutes: f64 = text.parse().map_err(|_| "expected a number of minutes".to_owned())?;
+    match minutes > 0.0 && minutes <= 1e6 {
+        true => Ok(minutes),
+        false => Err("expected more than 0 minutes, and no more than a million".to_owned()),
     }
 }
 
@@ -170,4 +202,17 @@ fn table(report: &Report, log: LogKind, instances: usize, screen: &mut Screen) -
         many => screen.paint(BAD, &format!("{many} things are wrong")),
     };
     Ok(screen.line(verdict)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_takes_a_time_in_which_something_can_be_done() {
+        assert_eq!(minutes("1.5"), Ok(1.5));
+        for other in ["0", "-1", "nan", "inf", "1e7", "x"] {
+            assert!(minutes(other).is_err(), "{other}");
+        }
+    }
 }

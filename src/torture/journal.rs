@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -51,6 +51,9 @@ pub enum Outcome {
     Unknown,
 }
 
+/// The statuses that ask the sender to come again.
+pub const AGAIN: [u16; 2] = [429, 503];
+
 /// A command, and what became of each sending of it.
 #[derive(Debug, Clone)]
 pub struct Sent {
@@ -62,9 +65,29 @@ pub struct Sent {
     pub sendings: usize,
     /// What became of them, in the order of their answers.
     pub outcomes: Vec<Outcome>,
+    /// The codes of refusals of sendings that began once another had been answered with success.
+    pub refused_after: Vec<String>,
 }
 
 impl Sent {
+    /// A command that was not sent yet.
+    pub fn new(actor: &str, command: &Value) -> Self {
+        let (actor, command) = (actor.to_owned(), command.clone());
+        Self { actor, command, sendings: 0, outcomes: Vec::new(), refused_after: Vec::new() }
+    }
+
+    /// Notes what became of a sending; with it whether another had been answered with success before it began. Whom the
+    /// service asks to come again isn't refused.
+    pub fn note(&mut self, outcome: Outcome, was_accepted: bool) {
+        match &outcome {
+            Outcome::Refused { status, code } if was_accepted && !AGAIN.contains(status) => {
+                self.refused_after.push(code.clone());
+            }
+            _ => {}
+        }
+        self.outcomes.push(outcome);
+    }
+
     /// The command's id.
     pub fn id(&self) -> Option<Uuid> {
         self.command.text("id").parse().ok()
@@ -121,6 +144,8 @@ pub struct Streamed {
     pub seq: u64,
     /// Hash of its ninjs, whatever the spacing.
     pub body: Hash,
+    /// When the reader took it.
+    pub time: DateTime<Utc>,
 }
 
 /// What staff were told of an event by `/v1/stream`.
@@ -176,9 +201,13 @@ pub struct Journal {
     pub sent: Vec<Sent>,
     /// Articles as they were shown.
     pub seen: Vec<Seen>,
-    /// What subscribers of the wire got, in their order.
+    /// What a subscriber of the wire got, in its order.
     pub received: Vec<Received>,
-    /// What each reader of `/stream` got, in its order, over all its connections.
+    /// Whether there is one.
+    pub subscribed: bool,
+    /// Why it could not follow the wire when it last couldn't.
+    pub unsubscribed: Option<String>,
+    /// What each reader of `/stream` got, from its beginning, in its order, over all its connections.
     pub streamed: Vec<Vec<Streamed>>,
     /// What each of the staff who follow `/v1/stream` was told, likewise.
     pub moved: Vec<Vec<Moved>>,
@@ -246,10 +275,14 @@ const ESSENTIAL: &[&str] = &[
     "article",
     "version",
     "revision",
+    "stage",
     "status",
     "edition",
+    "drafted",
     "updated",
+    "machines",
     "fields",
+    "field_info",
     "blocks",
     "claims",
     "queries",
@@ -258,7 +291,11 @@ const ESSENTIAL: &[&str] = &[
     "embargo",
     "schedule",
     "held",
+    "assigned",
     "restricted",
+    "waivers",
+    "redaction_proposed",
+    "redactions",
 ];
 
 /// That part of a shown article: nothing that turns on the clock, or on who is reading.
@@ -266,8 +303,10 @@ pub fn essence(shown: &Value) -> Value {
     let mut essence: serde_json::Map<String, Value> =
         ESSENTIAL.iter().map(|name| ((*name).to_owned(), shown.at(name).clone())).collect();
     if let Some(claims) = essence.get_mut("claims").and_then(Value::as_array_mut) {
-        for claim in claims.iter_mut().filter_map(Value::as_object_mut) {
-            claim.remove("evidence");
+        let evidence =
+            claims.iter_mut().filter_map(|claim| claim.get_mut("evidence")?.as_array_mut()).flatten();
+        for evidence in evidence.filter(|evidence| evidence.at("confidential") == &Value::Bool(true)) {
+            *evidence = json!({"confidential": true, "by": evidence.at("by")});
         }
     }
     Value::Object(essence)
@@ -280,8 +319,6 @@ pub fn digest(value: &Value) -> Hash {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -292,9 +329,12 @@ mod tests {
 
     #[test]
     fn the_essence_leaves_out_who_is_reading_and_when() {
-        let shown = json!({"version": 3, "gate": {"open": true}, "claims": [{"id": "c1", "evidence": [1]}]});
+        let evidence = json!([{"title": "A"}, {"title": "B", "confidential": true, "by": "ana"}]);
+        let shown =
+            json!({"version": 3, "gate": {"open": true}, "claims": [{"id": "c1", "evidence": evidence}]});
         let essence = essence(&shown);
-        assert_eq!(essence.at("claims"), &json!([{"id": "c1"}]));
+        let evidence = json!([{"title": "A"}, {"confidential": true, "by": "ana"}]);
+        assert_eq!(essence.at("claims"), &json!([{"id": "c1", "evidence": evidence}]));
         assert_eq!((essence.at("version"), essence.get("gate")), (&json!(3), None));
     }
 }

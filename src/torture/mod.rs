@@ -38,6 +38,8 @@ use fault::Fault;
 use house::House;
 use load::Load;
 
+/// How the folders of houses begin; the house's number follows.
+const HOUSE: &str = "house-";
 /// How many events a house gets before another is built.
 const EVENTS_A_HOUSE: usize = 30_000;
 /// How many rounds a house sees.
@@ -163,10 +165,18 @@ pub enum Told<'a> {
     Found(&'a Finding),
 }
 
-/// Runs a plan to its end, or to the first house in which something is found.
+/// The house of an earlier run in a folder, if there is one: another can't be built in its place.
+pub fn a_house_in(folder: &Path) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let is_house =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(HOUSE));
+    entries.map(|entry| entry.path()).find(is_house)
+}
+
+/// Runs a plan to its end, or to the first house in which something is found: one that can't be built is such.
 ///
 /// # Errors
-/// Where it can't be run: no binary, no nats-server, no room.
+/// Where the folder of a house can't be removed.
 pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<Report> {
     let started = Instant::now();
     let mut dice = Dice::new(plan.seed);
@@ -177,10 +187,17 @@ pub async fn run(plan: &Plan, mut told: impl FnMut(Told<'_>)) -> anyhow::Result<
     };
     while goes_on(&report) && report.findings.is_empty() {
         report.houses += 1;
-        let folder = plan.folder.join(format!("house-{}", report.houses));
+        let folder = plan.folder.join(format!("{HOUSE}{}", report.houses));
         told(Told::House(&folder));
         let mut in_house = dice.another(report.houses);
-        let mut house = House::build(&plan.setup, &folder, &mut in_house).await?;
+        let mut house = match House::build(&plan.setup, &folder, &mut in_house).await {
+            Ok(house) => house,
+            Err(error) => {
+                report.findings.push(conduct(&error.context("the house can't be built")));
+                report.findings.iter().for_each(|finding| told(Told::Found(finding)));
+                break;
+            }
+        };
         let mut load = Load::new(&house.shared, plan.tools, &mut in_house);
         let mut newest = Size::default();
         for _ in 0..ROUNDS_A_HOUSE {
@@ -286,7 +303,9 @@ async fn round(
         anyhow::bail!("no more answers come");
     }
     if load.pause(ANSWERS_WITHIN).await {
-        load::repeat(&house.shared, dice, REPEATED).await;
+        load.repeat(REPEATED).await;
+        let silent = load::silent(&house.shared, ANSWERS_WITHIN).await;
+        report.findings.extend(silent.into_iter().map(|what| conduct(&anyhow::Error::msg(what))));
     } else {
         // What the log has by now may say why.
         let open = format!("the last commands are never answered: {}", load.open());

@@ -43,6 +43,7 @@ mod simulation;
 mod store;
 mod streams;
 mod streams_back;
+mod torture;
 mod upgrade;
 mod webhooks;
 mod wire_guide;

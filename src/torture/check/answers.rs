@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 
+use copydesk_article::answer::Answer;
 use copydesk_article::command::{Command, Hints};
 use copydesk_article::event::Event;
 use copydesk_article::newsroom::ActorKind;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Checked, What};
 use crate::log::Seq;
-use crate::torture::journal::{Journal, Members, Sent};
+use crate::torture::journal::{Journal, Members, Outcome, Sent};
 
 /// What stands in the log for a kind of command.
 const EVENTS: &[(&str, &[&str])] = &[
@@ -39,11 +40,18 @@ const EVENTS: &[(&str, &[&str])] = &[
     ("confirm_redaction", &["redacted"]),
 ];
 
+/// What an answer says of its event.
+const ANSWERED: &[&str] = &[
+    "article", "event", "type", "seq", "version", "revision", "stage", "status", "created", "blocks",
+    "edition",
+];
+
 /// What is known of one command's id: by the journal, and as far as the log was walked along.
 #[derive(Default)]
 struct Known<'a> {
     sent: Vec<&'a Sent>,
     events: Vec<(Seq, Uuid)>,
+    is_erased: bool,
 }
 
 /// Every command by its id.
@@ -94,6 +102,7 @@ impl<'a> Answers<'a> {
             }
         };
         known.events.push((seq, event.id));
+        known.is_erased |= is_instead;
         let again = match known.events.as_slice() {
             [(first, _), _, ..] => Some(*first),
             _ => None,
@@ -131,31 +140,30 @@ impl<'a> Answers<'a> {
             || format!("it is {kind}, of a command to {}", sent.command.text("type")),
         );
         for answer in sent.accepted().filter(|_| again.is_none()) {
-            let told = (
-                answer.text("article"),
-                answer.text("event"),
-                answer.text("type"),
-                answer.number("seq"),
-                answer.number("version"),
-                answer.number("revision"),
-            );
-            let there = (
-                &*event.subject,
-                &*event.id.to_string(),
-                &*event.kind,
-                seq,
-                u64::from(event.articleversion),
-                u64::from(event.revision),
-            );
+            // What was erased is another event by now, but for what the answer said.
+            let there = json!(Answer::of(event, seq, false));
+            let members = |answer: &Value| {
+                let named =
+                    ANSWERED.iter().filter_map(|name| Some(((*name).to_owned(), answer.get(name)?.clone())));
+                Value::Object(named.collect())
+            };
+            let (told, there) = (members(answer), members(&there));
             checked.holds(told == there, What::AnsweredOtherwise, at, || {
-                format!("command {} was answered {told:?}, and the log has {there:?}", event.command)
+                format!("command {} was answered {told}, and the log has {there}", event.command)
             });
         }
         Some(&sent.command)
     }
 
-    /// What was answered and isn't there.
+    /// What was answered and isn't there; and what was refused after it was accepted, though nothing of it was erased.
     pub(super) fn finish(&self, checked: &mut Checked) {
+        for (id, known) in self.by_id.iter().filter(|(_, known)| !known.is_erased) {
+            for sent in known.sent.iter().filter(|sent| !sent.refused_after.is_empty()) {
+                let article = sent.accepted().find_map(|answer| answer.text("article").parse().ok());
+                let detail = format!("command {id} was accepted, and then refused: {:?}", sent.refused_after);
+                checked.found(What::AnsweredOtherwise, article, None, detail);
+            }
+        }
         for (id, known) in self.by_id.iter().filter(|(_, known)| known.events.is_empty()) {
             let answers = known.sent.iter().filter(|sent| !sent.is_try()).flat_map(|sent| sent.accepted());
             let Some(answer) = answers.into_iter().next() else {
@@ -190,6 +198,9 @@ impl Known<'_> {
                 }
             }
         }
+        for sent in self.sent.iter().filter(|sent| !sent.is_try()) {
+            sent.was_told_rightly(id, checked);
+        }
         // What an instance took for another's, and was its own.
         if let [sent] = self.sent.as_slice()
             && sent.sendings == 1
@@ -202,6 +213,25 @@ impl Known<'_> {
             let article = first.and_then(|answer| answer.text("article").parse().ok());
             let detail = format!("command {id} was taken as new {} times", new.max(accepted));
             checked.found(What::Doubled, article, None, detail);
+        }
+    }
+}
+
+impl Sent {
+    /// Where every sending was answered, and no answer leaves open what became of it, whatever was written was written by
+    /// one that was told so.
+    fn was_told_rightly(&self, id: Uuid, checked: &mut Checked) {
+        let is_open = self.outcomes.len() < self.sendings || self.outcomes.contains(&Outcome::Unknown);
+        if is_open || self.accepted().any(|answer| answer.at("duplicate") == &Value::Bool(false)) {
+            return;
+        }
+        if let Some(answer) = self.accepted().next().filter(|_| self.sendings > 1) {
+            let detail = format!(
+                "command {id} by {} was answered as sent again, and no sending before as written: {:?}",
+                self.actor, self.outcomes
+            );
+            let seq = Some(answer.number("seq"));
+            checked.found(What::RefusedWritten, answer.text("article").parse().ok(), seq, detail);
         }
     }
 }

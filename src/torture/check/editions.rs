@@ -1,4 +1,4 @@
-//! The wire, feeds and `/stream`, held against the editions that the log has; and words outside.
+//! The wire and `/stream`, held against the editions that the log has.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -7,7 +7,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::erased::Erasures;
-use super::{Checked, Evidence, Expected, Shown, What};
+use super::readers::CLOCK_SET;
+use super::{Checked, Evidence, Expected, What};
 use crate::log::{Content, Entry, Headers, Seq};
 use crate::torture::journal::{digest, marked};
 
@@ -39,18 +40,6 @@ pub(super) fn check(
     received(evidence, checked);
     for (number, reader) in evidence.journal.streamed.iter().enumerate() {
         streamed(number, reader, (expected, &sent), evidence.had_time, checked);
-    }
-    for shown in evidence.shown {
-        feed(shown, expected, checked);
-    }
-    let words = expected.iter().flat_map(|edition| edition.words.iter().chain(&edition.erased));
-    let public: BTreeSet<&String> = words.collect();
-    for (word, outside) in &evidence.journal.outside {
-        checked.checks += 1;
-        if !public.contains(word) {
-            let detail = format!("{word}, in {} at {}", outside.place, outside.time);
-            checked.found(What::WordOutside, None, None, detail);
-        }
     }
     sent.gone
 }
@@ -107,10 +96,14 @@ fn wire(wire: &[Entry], expected: &[Expected], erasures: &Erasures, checked: &mu
             let detail = format!("its headers say {says:?}, and should say {is:?}");
             checked.found(What::EditionOutOfOrder, article, Some(entry.seq), detail);
         }
-        for word in marked(&String::from_utf8_lossy(body)) {
-            if !edition.words.contains(word) {
-                checked.found(What::WordOutside, article, Some(entry.seq), format!("{word}, on the wire"));
-            }
+        let text = String::from_utf8_lossy(body);
+        let carried: BTreeSet<&str> = marked(&text).collect();
+        for word in carried.iter().filter(|word| !edition.words.contains(**word)) {
+            checked.found(What::WordOutside, article, Some(entry.seq), format!("{word}, on the wire"));
+        }
+        if let Some(word) = edition.must.iter().find(|word| !carried.contains(&***word)) {
+            let detail = format!("edition {} lacks {word}, which was published", edition.number);
+            checked.found(What::WordsLost, article, Some(entry.seq), detail);
         }
         let json: Value = serde_json::from_slice(body).unwrap_or_default();
         sent.there.insert(edition.seq, digest(&json));
@@ -149,14 +142,16 @@ fn received(evidence: &Evidence<'_>, checked: &mut Checked) {
         }
     }
     let end = evidence.wire.last().map_or(0, |entry| entry.seq);
-    if evidence.had_time && last.is_some_and(|last| last < end) {
-        let detail = format!("a subscriber got nothing after {}", last.unwrap_or_default());
+    let last = last.unwrap_or_default();
+    if evidence.had_time && evidence.journal.subscribed && last < end {
+        let why = evidence.journal.unsubscribed.as_deref().unwrap_or("nothing was in its way");
+        let detail = format!("a subscriber got nothing after {last}: {why}");
         checked.found(What::EditionMissing, None, Some(end), detail);
     }
 }
 
-/// A reader of `/stream` gets each edition once and in order, over all instances and connections; one that was withdrawn
-/// since may be passed over. Had it the time, it has come to the end.
+/// A reader of `/stream` gets each edition once and in order, over all instances and connections, from the first on; one that
+/// was withdrawn before the reader took what comes after it may be passed over. Had it the time, it has come to the end.
 fn streamed(
     number: usize,
     reader: &[crate::torture::journal::Streamed],
@@ -164,8 +159,7 @@ fn streamed(
     had_time: bool,
     checked: &mut Checked,
 ) {
-    let ends = (reader.first().map_or(Seq::MAX, |one| one.seq), reader.last().map_or(0, |one| one.seq));
-    let (first, last) = if had_time { (ends.0.min(ends.1), Seq::MAX) } else { ends };
+    let last = if had_time { Seq::MAX } else { reader.last().map_or(0, |one| one.seq) };
     let mut before = 0;
     for one in reader {
         checked.checks += 1;
@@ -186,50 +180,20 @@ fn streamed(
         }
     }
     let got: BTreeSet<Seq> = reader.iter().map(|one| one.seq).collect();
-    let mut withdrawn: BTreeMap<Uuid, Seq> = BTreeMap::new();
+    let mut withdrawn: BTreeMap<Uuid, Vec<&Expected>> = BTreeMap::new();
     for edition in expected.iter().filter(|edition| edition.kind == "withdrawal") {
-        withdrawn.insert(edition.article, edition.seq);
+        withdrawn.entry(edition.article).or_default().push(edition);
     }
-    let within = expected.iter().filter(|edition| (first..=last).contains(&edition.seq));
+    let within = expected.iter().filter(|edition| edition.seq <= last);
     let stands = |edition: &&Expected| !sent.gone.contains_key(&edition.seq);
     for edition in within.filter(|edition| !got.contains(&edition.seq)).filter(stands) {
-        if withdrawn.get(&edition.article).is_none_or(|seq| *seq <= edition.seq) {
+        let next = reader.iter().find(|one| one.seq > edition.seq);
+        let in_time = |gone: &&&Expected| {
+            gone.seq > edition.seq && next.is_none_or(|next| gone.time - CLOCK_SET <= next.time)
+        };
+        if withdrawn.get(&edition.article).into_iter().flatten().find(in_time).is_none() {
             let detail = format!("reader {number} of /stream never got edition {}", edition.number);
             checked.found(What::EditionMissing, Some(edition.article), Some(edition.seq), detail);
         }
-    }
-}
-
-/// A feed has the newest edition of each article, and each article once.
-fn feed(shown: &Shown, expected: &[Expected], checked: &mut Checked) {
-    let mut newest: BTreeMap<Uuid, (u64, Seq)> = BTreeMap::new();
-    for edition in expected {
-        newest.insert(edition.article, (edition.number, edition.seq));
-    }
-    let mut there = BTreeSet::new();
-    for (article, number) in &shown.feed {
-        checked.checks += 1;
-        let place = format!("instance {}'s feed has edition {number}", shown.instance);
-        if !there.insert(article) {
-            checked.found(
-                What::EditionDoubled,
-                Some(*article),
-                None,
-                format!("{place}, and the article twice"),
-            );
-        }
-        if newest.get(article).is_none_or(|(newest, _)| newest != number) {
-            let newest = newest.get(article).map_or(0, |(newest, _)| *newest);
-            checked.found(
-                What::EditionMissing,
-                Some(*article),
-                None,
-                format!("{place}, the newest is {newest}"),
-            );
-        }
-    }
-    for (article, (number, seq)) in newest.iter().filter(|(article, _)| !there.contains(article)) {
-        let detail = format!("instance {}'s feed lacks edition {number}", shown.instance);
-        checked.found(What::EditionMissing, Some(*article), Some(*seq), detail);
     }
 }

@@ -102,6 +102,20 @@ impl Model {
         }
     }
 
+    /// Whether a judgement was given on the words that it holds for: what its sender had before them stands there still.
+    /// Of a claim that is its sentence, wherever that stood.
+    pub(super) fn seen(&self, command: &Value, base: &Words, words: &Words) -> bool {
+        match command.text("type") {
+            "submit" | "approve" | "waive" | "publish" => base == words,
+            "rule" => {
+                let Some(claim) = self.claims.get(command.at("data").text("claim")) else { return true };
+                let text = words.blocks.get(&claim.block).filter(|text| text.contains(&claim.quote));
+                text.is_none_or(|text| base.blocks.values().any(|was| was == text))
+            }
+            _ => true,
+        }
+    }
+
     /// What was in the way of an event that went out, or that set the hour for it.
     pub(super) fn faults(&self, event: &Event, before: Option<&Article>, words: &Words) -> Vec<String> {
         let kind = event.kind.rsplit('.').next().unwrap_or_default();

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use bytes::Bytes;
+use copydesk_article::event::{self, Event, Read};
+use copydesk_article::redaction::MARK;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tower::ServiceExt as _;
@@ -13,15 +15,18 @@ use tower::ServiceExt as _;
 use super::*;
 use crate::config::Config;
 use crate::log::segments::Options;
-use crate::log::{Headers, Stream};
+use crate::log::{Content, Headers, Stream};
 use crate::merkle::{Frontier, Leaf};
 use crate::service::{ActingAs, Embedded, embedded, open_embedded_log};
 use crate::torture::Dice;
 use crate::torture::journal::{
-    Delivered, Kept, Members, Moved, Outcome, Outside, Received, Seen, Sent, Streamed, mark,
+    Delivered, Kept, Members, Moved, Outcome, Outside, Received, Seen, Sent, Streamed, digest, essence, mark,
 };
 
 mod erased;
+mod judged;
+mod merged;
+mod planted;
 
 /// Evidence that may be changed.
 #[derive(Clone)]
@@ -71,17 +76,18 @@ impl Recorder {
     /// Sends a command so many times, and writes down what became of each.
     async fn send(&mut self, times: usize, actor: &str, mut command: Value) -> Value {
         command["id"] = json!(self.dice.uuid());
-        let mut outcomes = Vec::new();
+        let mut sent = Sent::new(actor, &command);
         let mut last = Value::Null;
         for _ in 0..times {
             let (status, answer) = self.ask(actor, Method::POST, "/v1/commands", command.to_string()).await;
             last = answer.clone();
-            outcomes.push(match status {
-                200 => Outcome::Accepted(answer),
-                status => Outcome::Refused { status, code: answer.text("code").to_owned() },
-            });
+            sent.sendings += 1;
+            let was_accepted = sent.accepted().next().is_some();
+            let refused = || Outcome::Refused { status, code: answer.text("code").to_owned() };
+            let outcome = if status == 200 { Outcome::Accepted(answer.clone()) } else { refused() };
+            sent.note(outcome, was_accepted);
         }
-        self.journal.sent.push(Sent { actor: actor.to_owned(), command, sendings: times, outcomes });
+        self.journal.sent.push(sent);
         last
     }
 
@@ -215,6 +221,13 @@ async fn record() -> Record {
         let version = view["version"].as_u64().unwrap() as u32;
         let digest = digest(&essence(&view));
         r.journal.seen.push(Seen { instance: 0, article: id.parse().unwrap(), version, digest });
+        let edition = view["edition"].as_u64().unwrap_or_default();
+        let status = match view["status"].as_str().unwrap() {
+            "withdrawn" => 410,
+            "published" => 200,
+            _ => 404,
+        };
+        shown.pages.insert(id.parse().unwrap(), (status, edition));
         shown.articles.insert(id.parse().unwrap(), view);
     }
     let feed = [(&story, 2), (&waived, 1), (&erased, 2), (&gone, 2)];
@@ -230,6 +243,7 @@ async fn record() -> Record {
 fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
     let mut reader = Vec::new();
     journal.receivers.push("healthy");
+    journal.subscribed = true;
     for entry in wire {
         let (headers, body) = match &entry.content {
             Content::Message { headers, body } => (headers, body),
@@ -251,7 +265,8 @@ fn outside(journal: &mut Journal, events: &[Entry], wire: &[Entry]) {
         });
         journal.received.push(Received { position, event, body: Sha256::digest(body).into() });
         let ninjs: Value = serde_json::from_slice(body).unwrap();
-        reader.push(Streamed { seq: header("Copydesk-Seq").parse().unwrap(), body: digest(&ninjs) });
+        let (seq, body) = (header("Copydesk-Seq").parse().unwrap(), digest(&ninjs));
+        reader.push(Streamed { seq, body, time: entry.time });
     }
     journal.streamed.push(reader);
     let mut frontier = Frontier::default();
@@ -306,6 +321,11 @@ impl Record {
         self.journal.streamed.clear();
     }
 
+    fn no_subscriber(&mut self) {
+        self.journal.received.clear();
+        self.journal.subscribed = false;
+    }
+
     fn sent(&mut self, kind: &str) -> &mut Sent {
         self.journal.sent.iter_mut().rev().find(|sent| sent.command["type"] == kind).unwrap()
     }
@@ -352,238 +372,4 @@ async fn a_run_in_which_nothing_is_wrong_is_clean_and_each_planted_defect_is_fou
     record.deliveries();
     record.waivers();
     record.erased();
-}
-
-impl Record {
-    fn answers(&self) {
-        // The withdrawal is the last event; without it neither is its message there.
-        self.planted(What::AnsweredMissing, |record| {
-            record.log_alone();
-            let event = body(&record.events.pop().unwrap());
-            record.wire.pop();
-            record.journal.received.pop();
-            assert_eq!(event["type"], "copydesk.article.withdrawn");
-        });
-        // A retry whose second write nobody checked: the same command at the next version.
-        self.planted(What::Doubled, |record| {
-            record.log_alone();
-            let at = record.event("edited", |_| {});
-            let mut again = record.events[at].clone();
-            let mut event = body(&again);
-            (event["articleversion"], event["revision"]) = (json!(4), json!(3));
-            (again.seq, again.content) = (record.events.len() as u64 + 1, message(&event));
-            record.events.push(again);
-        });
-        // Or taken as new twice, whatever the log says.
-        self.planted(What::Doubled, |record| {
-            let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
-            again["duplicate"] = json!(false);
-        });
-        self.planted(What::AnsweredOtherwise, |record| {
-            let Outcome::Accepted(again) = &mut record.sent("rule").outcomes[1] else { panic!("refused") };
-            again["version"] = json!(4);
-        });
-        // An append was sent again, refused for what it had itself written, and then found by its id.
-        self.planted(What::AnsweredOtherwise, |record| {
-            let Outcome::Accepted(first) = &mut record.sent("withdraw").outcomes[0] else {
-                panic!("refused")
-            };
-            first["duplicate"] = json!(true);
-        });
-        self.planted(What::RefusedWritten, |record| {
-            record.sent("ask").outcomes =
-                vec![Outcome::Refused { status: 422, code: "wrong_stage".to_owned() }];
-        });
-        self.planted(What::RefusedWritten, |record| {
-            // A `try`: the hash is of the same content.
-            record.sent("ask").command["try"] = json!(true);
-        });
-        self.planted(What::NobodySent, |record| {
-            record.journal.sent.retain(|sent| sent.command["type"] != "ask");
-        });
-    }
-
-    fn lines(&self) {
-        // An event is gone that nobody was told of.
-        self.planted(What::Gap, |record| {
-            record.log_alone();
-            let at = record.event("asked", |_| {});
-            record.events.remove(at);
-        });
-        let old = mark(14);
-        let other = |event: &mut Value| {
-            *event = serde_json::from_str(&event.to_string().replace(&old, &mark(99))).unwrap();
-        };
-        self.planted(What::WordsLost, |record| {
-            record.log_alone();
-            record.event("edited", other);
-        });
-        // The edit after the checker was of the very sentence that was ruled on, and no verdict went stale.
-        self.planted(What::GateShut, |record| {
-            record.log_alone();
-            let edits = record.journal.sent.iter_mut().filter(|sent| sent.command["type"] == "edit");
-            let edit = edits.into_iter().next().unwrap();
-            edit.command["data"]["ops"][0]["block"] = json!("b1");
-            edit.command["data"]["ops"][0]["text"] = json!(format!("{} {}", mark(2), told(4)));
-            let id = edit.command["id"].clone();
-            let command = edit.command.to_string();
-            let at = record
-                .events
-                .iter()
-                .position(|entry| is_there(entry) && body(entry)["command"] == id)
-                .unwrap();
-            let text = body(&record.events[at]).to_string().replace("\"b2\"", "\"b1\"");
-            let text = text.replace(&told(4), &format!("{} {}", mark(2), told(4)));
-            let mut event: Value = serde_json::from_str(&text).unwrap();
-            let hints = copydesk_article::command::Hints { kind: None, id: None };
-            let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
-            let salt = serde_json::from_value(event["salt"].clone()).unwrap();
-            event["commandhash"] = json!(command.hash(&salt, None));
-            record.events[at].content = message(&event);
-        });
-    }
-
-    fn editions(&self) {
-        self.planted(What::EditionMissing, |record| {
-            record.wire.pop();
-            record.journal.received.pop();
-            record.journal.delivered.pop();
-            record.journal.streamed[0].pop();
-        });
-        // The wire resumed one too early.
-        self.planted(What::EditionDoubled, |record| {
-            let mut again = record.wire.last().unwrap().clone();
-            again.seq += 1;
-            record.journal.received.clear();
-            set_header(&mut again, "Copydesk-Count", "8");
-            record.wire.push(again);
-        });
-        // The wire resumed one too late.
-        self.planted(What::EditionMissing, |record| {
-            record.journal.received.clear();
-            record.journal.receivers.clear();
-            record.journal.streamed[0].remove(3);
-            record.wire.remove(4);
-            for (count, entry) in (1..).zip(&mut record.wire).filter(|(_, entry)| is_there(entry)) {
-                set_header(entry, "Copydesk-Count", &format!("{count}"));
-            }
-        });
-        self.planted(What::EditionOutOfOrder, |record| {
-            record.journal.received.clear();
-            record.wire.swap(4, 5);
-        });
-        self.planted(What::EditionDoubled, |record| {
-            let again = record.journal.streamed[0][1].clone();
-            record.journal.streamed[0].insert(1, again);
-        });
-        self.planted(What::EditionMissing, |record| {
-            record.journal.streamed[0].remove(1);
-        });
-        self.planted(What::EditionMissing, |record| record.journal.streamed[0].clear());
-        self.planted(What::EditionMissing, |record| {
-            record.journal.streamed[0].pop();
-        });
-        self.planted(What::EditionMissing, |record| drop(record.journal.received.pop()));
-        self.planted(What::EditionMissing, |record| record.shown[0].feed[0].1 = 1);
-        self.planted(What::EditionMissing, |record| record.shown[0].feed.truncate(1));
-        self.planted(What::EditionDoubled, |record| {
-            let again = record.shown[0].feed[0];
-            record.shown[0].feed.push(again);
-        });
-        for secret in [11, 12, 13, 14] {
-            self.planted(What::WordOutside, |record| {
-                let (place, time) = ("/feed.json".to_owned(), record.events[0].time);
-                record.journal.outside.insert(mark(secret), Outside { place, time, last: time });
-            });
-        }
-        self.planted(What::WordOutside, |record| {
-            // The new words, in the edition before they were published.
-            record.journal.received.clear();
-            record.journal.receivers.clear();
-            record.journal.streamed.clear();
-            let Content::Message { body, .. } = &mut record.wire[0].content else { panic!("erased") };
-            *body = String::from_utf8(body.to_vec()).unwrap().replace(&mark(3), &mark(4)).into();
-        });
-    }
-
-    fn states(&self) {
-        self.planted(What::NoFold, |record| {
-            let article = record.shown[0].articles.values_mut().next().unwrap();
-            article["blocks"][0]["text"] = json!("Other words.");
-        });
-        self.planted(What::NoFold, |record| drop(record.shown[0].articles.pop_first()));
-        self.planted(What::NoFold, |record| record.journal.seen[0].digest = [0; 32]);
-        self.planted(What::NoFold, |record| record.journal.seen[0].version += 1);
-        self.planted(What::CheckpointNotExtended, |record| record.journal.kept[1].root = [0; 32]);
-        self.planted(What::CheckpointNotExtended, |record| record.journal.kept[1].size = 99);
-        self.planted(What::Conduct, |record| record.journal.conduct.push("it panicked".to_owned()));
-    }
-}
-
-impl Record {
-    fn moves(&self) {
-        self.planted(What::ToldOtherwise, |record| drop(record.journal.moved[0].remove(4)));
-        self.planted(What::ToldOtherwise, |record| drop(record.journal.moved[0].pop()));
-        self.planted(What::ToldOtherwise, |record| record.journal.moved[0].clear());
-        self.planted(What::ToldOtherwise, |record| record.journal.moved[0].swap(4, 5));
-        self.planted(What::ToldOtherwise, |record| {
-            let again = record.journal.moved[0][4].clone();
-            record.journal.moved[0].insert(5, again);
-        });
-        for (member, other) in [("by", json!("ben")), ("version", json!(9)), ("words", json!(mark(12)))] {
-            self.planted(What::ToldOtherwise, |record| {
-                record.journal.moved[0][4].told[member] = other.clone();
-            });
-        }
-        // Of an event that the log doesn't have.
-        self.planted(What::ToldOtherwise, |record| {
-            let mut told = record.journal.moved[0].last().unwrap().clone();
-            told.seq += 1;
-            record.journal.moved[0].push(told);
-        });
-    }
-
-    fn deliveries(&self) {
-        self.planted(What::Unsigned, |record| record.journal.delivered[1].is_signed = false);
-        // The second edition of the story was never taken, however often it was sent.
-        self.planted(What::EditionMissing, |record| record.journal.delivered[1].is_taken = false);
-        self.planted(What::EditionMissing, |record| record.journal.delivered.clear());
-        // The withdrawal was lost, which nothing later of its article shows.
-        self.planted(What::EditionMissing, |record| drop(record.journal.delivered.pop()));
-        self.planted(What::EditionOutOfOrder, |record| record.journal.delivered.swap(0, 1));
-        self.planted(What::EditionOutOfOrder, |record| record.journal.delivered[1].body = [0; 32]);
-        self.planted(What::EditionOutOfOrder, |record| {
-            // What is on the wire of no newsroom.
-            let mut other = record.journal.delivered[0].clone();
-            other.event = "00000000-0000-4000-8000-000000000000".to_owned();
-            record.journal.delivered.push(other);
-        });
-        // Sent again after a crash is no fault.
-        let mut again = self.clone();
-        again.journal.delivered.insert(2, self.journal.delivered[0].clone());
-        assert_eq!(again.found(), []);
-    }
-
-    fn waivers(&self) {
-        // The chief lifted another query than the one that was open.
-        self.planted(What::GateShut, |record| {
-            record.log_alone();
-            record.other_command("waive", "waived", |command| {
-                command["data"]["reasons"][0]["query"] = json!("q2");
-            });
-        });
-    }
-
-    /// Has another command been sent than the one that an event is of.
-    fn other_command(&mut self, kind: &str, event: &str, change: impl Fn(&mut Value)) {
-        let sent = self.sent(kind);
-        change(&mut sent.command);
-        let command = sent.command.to_string();
-        self.event(event, |event| {
-            let hints = copydesk_article::command::Hints { kind: None, id: None };
-            let command = copydesk_article::command::Command::read(command.as_bytes(), hints).unwrap();
-            let salt = serde_json::from_value(event["salt"].clone()).unwrap();
-            event["commandhash"] = json!(command.hash(&salt, None));
-        });
-    }
 }

@@ -1,6 +1,6 @@
 //! Which words must stand where: a model that knows commands and nothing of how they are merged, stored or folded.
 //!
-//! It is right because of what the load sends: plain paragraphs, whole bodies only from the newest revision.
+//! It is right because of what the load sends: plain paragraphs, each with words of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,17 +12,19 @@ use serde_json::Value;
 
 use super::Texts;
 use super::erased::hidden;
+use super::merged::Merge;
 use crate::torture::journal::{Members, marked};
 
 /// The fields whose words the load changes.
-const FIELDS: [(FieldName, &str); 2] =
+pub(super) const FIELDS: [(FieldName, &str); 2] =
     [(FieldName::Headline, "headline"), (FieldName::Standfirst, "standfirst")];
 
-/// The words of an article, by block and field.
+/// The words of an article, by block and field, and the order of the blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Words {
     pub(super) blocks: Texts,
-    fields: Texts,
+    pub(super) fields: Texts,
+    pub(super) order: Vec<String>,
 }
 
 impl Words {
@@ -35,7 +37,8 @@ impl Words {
             let words = article.fields.value(field)?.words();
             Some((name.to_owned(), words.into()))
         };
-        Self { blocks: blocks.collect(), fields: FIELDS.into_iter().filter_map(field).collect() }
+        let order = article.blocks.iter().map(|block| block.id.to_string()).collect();
+        Self { blocks: blocks.collect(), fields: FIELDS.into_iter().filter_map(field).collect(), order }
     }
 
     /// Every text of it.
@@ -48,19 +51,7 @@ impl Words {
         let hide = |texts: &Texts| -> Texts {
             texts.iter().map(|(name, text)| (name.clone(), hidden(text, words).into())).collect()
         };
-        Self { blocks: hide(&self.blocks), fields: hide(&self.fields) }
-    }
-
-    fn set(&mut self, fields: &Value) {
-        for (_, name) in FIELDS {
-            match fields.get(name) {
-                Some(Value::String(words)) => {
-                    drop(self.fields.insert(name.to_owned(), words.as_str().into()))
-                }
-                Some(Value::Null) => drop(self.fields.remove(name)),
-                _ => {}
-            }
-        }
+        Self { blocks: hide(&self.blocks), fields: hide(&self.fields), order: self.order.clone() }
     }
 }
 
@@ -69,6 +60,8 @@ impl Words {
 pub(super) struct Model {
     now: Words,
     past: Vec<Words>,
+    /// At which revision a block was last moved.
+    moved: BTreeMap<String, usize>,
 }
 
 impl Model {
@@ -96,12 +89,16 @@ impl Model {
         let there = Words::of(after);
         let kind = event.kind.rsplit('.').next().unwrap_or_default();
         if ["drafted", "edited", "restored"].contains(&kind) {
-            match command {
-                Some(command) => self.apply(command, &there, erased)?,
+            let applied = match command {
+                Some(command) => self.apply(command, &there, erased),
                 // Nobody sent it, which is found elsewhere.
-                None => self.now = there.clone(),
-            }
+                None => {
+                    self.now = there.clone();
+                    Ok(())
+                }
+            };
             self.past.push(self.now.clone());
+            applied?;
         }
         if self.past.len() != event.revision as usize {
             return Err(format!("revision {} after {} changes of words", event.revision, self.past.len()));
@@ -112,80 +109,110 @@ impl Model {
         compare(&self.now.hidden(erased), &there.hidden(erased))
     }
 
+    /// The words at a revision, as a command names its base.
+    pub(super) fn at(&self, revision: u64) -> Option<&Words> {
+        self.past.get(usize::try_from(revision).ok()?.checked_sub(1)?)
+    }
+
     fn apply(&mut self, command: &Value, there: &Words, erased: &[String]) -> Result<(), String> {
         let data = command.at("data");
+        if command.text("type") == "draft" {
+            let none = Words::default();
+            let merge = Merge { base: &none, now: &none, is_newest: true, erased };
+            self.now = merge.fields(data)?;
+            let texts = data.list("blocks").iter().map(|block| block.text("text"));
+            self.now.order = self.made(texts.collect(), there)?;
+            return Ok(());
+        }
+        let base = self.at(command.number("base")).ok_or("it is based on a revision that never was")?;
+        let is_newest = command.number("base") == self.past.len() as u64;
+        let (base, now) = (base.clone(), self.now.clone());
+        let merge = Merge { base: &base, now: &now, is_newest, erased };
         match command.text("type") {
-            "draft" => {
-                self.now = Words::default();
-                self.now.set(data);
-                let texts = data.list("blocks").iter().map(|block| block.text("text"));
-                self.made(texts.collect(), there)
-            }
             "restore" => {
-                let revision = data.number("revision") as usize;
-                let past = revision.checked_sub(1).and_then(|at| self.past.get(at));
+                if base.hidden(erased) != now.hidden(erased) {
+                    return Err("a restore went back over words that its sender hadn't seen".to_owned());
+                }
+                let past = self.at(data.number("revision"));
                 self.now = past.ok_or("restored to a revision that never was")?.clone();
+                self.moved.retain(|block, _| now.blocks.contains_key(block));
                 Ok(())
             }
-            _ if data.get("markdown").is_some() => self.whole(command, there, erased),
-            _ => {
-                self.now.set(data.at("set"));
-                let mut made = Vec::new();
-                for op in data.list("ops") {
-                    match op.text("op") {
-                        "insert" => made.push(op.at("block").text("text")),
-                        "replace" => {
-                            self.now.blocks.insert(op.text("block").to_owned(), op.text("text").into());
-                        }
-                        "delete" => drop(self.now.blocks.remove(op.text("block"))),
-                        _ => {}
-                    }
-                }
-                self.made(made, there)
-            }
+            _ if data.get("markdown").is_some() => self.whole(data.text("markdown"), &merge, there),
+            _ => self.edit(command, &merge, there),
         }
     }
 
-    /// New blocks take the next ids, in the order of the command.
-    fn made(&mut self, texts: Vec<&str>, there: &Words) -> Result<(), String> {
-        let number = |id: &str| id.trim_start_matches('b').parse::<u32>().unwrap_or(u32::MAX);
-        let mut new: Vec<&String> =
-            there.blocks.keys().filter(|id| !self.now.blocks.contains_key(*id)).collect();
-        new.sort_by_key(|id| number(id));
-        if new.len() != texts.len() {
-            return Err(format!("{} blocks are new, of {} that were sent", new.len(), texts.len()));
+    fn edit(&mut self, command: &Value, merge: &Merge<'_>, there: &Words) -> Result<(), String> {
+        let (data, base) = (command.at("data"), command.number("base") as usize);
+        self.now = merge.fields(data.at("set"))?;
+        let mut made = Vec::new();
+        for op in data.list("ops") {
+            let block = op.text("block");
+            match op.text("op") {
+                "insert" => made.push(op.at("block").text("text")),
+                "replace" => {
+                    merge.block(block, Some(op.text("text")))?;
+                    self.now.blocks.insert(block.to_owned(), op.text("text").into());
+                }
+                "delete" => {
+                    merge.block(block, None)?;
+                    self.now.blocks.remove(block);
+                    // What comes back by a restore was never moved.
+                    self.moved.remove(block);
+                }
+                _ => {}
+            }
         }
-        for (id, text) in new.into_iter().zip(texts) {
-            self.now.blocks.insert(id.clone(), text.into());
+        let new = self.made(made, there)?;
+        self.now.order = merge.order(data.list("ops"), &new, &there.order)?;
+        let moves = data.list("ops").iter().filter(|op| op.text("op") == "move");
+        for block in moves.map(|op| op.text("block")).filter(|_| self.now.order != merge.now.order) {
+            if self.moved.insert(block.to_owned(), self.past.len() + 1).is_some_and(|moved| moved > base) {
+                return Err(format!("{block} was moved since what its writer saw, and was moved over it"));
+            }
         }
         Ok(())
     }
 
-    /// A whole body, from the newest revision: these paragraphs and no others. From an older one it was merged, and what
-    /// it brought must be there.
-    fn whole(&mut self, command: &Value, there: &Words, erased: &[String]) -> Result<(), String> {
-        let markdown = command.at("data").text("markdown");
-        let texts = markdown.split("\n\n").filter(|text| !text.is_empty());
-        let sent: BTreeMap<String, &str> = texts.map(|text| (hidden(text, erased), text)).collect();
-        let stand: BTreeSet<String> = there.blocks.values().map(|text| hidden(text, erased)).collect();
-        let base = command.number("base") as usize;
-        let known: BTreeSet<String> = base
-            .checked_sub(1)
-            .and_then(|at| self.past.get(at))
-            .into_iter()
-            .flat_map(|words| words.blocks.values().map(|text| hidden(text, erased)))
-            .collect();
-        let holds = match base == self.past.len() {
-            true => sent.keys().eq(&stand),
+    /// New blocks take the next ids, in the order of the command. Gives them.
+    fn made(&mut self, texts: Vec<&str>, there: &Words) -> Result<Vec<String>, String> {
+        let number = |id: &str| id.trim_start_matches('b').parse::<u32>().unwrap_or(u32::MAX);
+        let mut new: Vec<String> =
+            there.blocks.keys().filter(|id| !self.now.blocks.contains_key(*id)).cloned().collect();
+        new.sort_by_key(|id| number(id));
+        if new.len() != texts.len() {
+            return Err(format!("{} blocks are new, of {} that were sent", new.len(), texts.len()));
+        }
+        for (id, text) in new.iter().zip(texts) {
+            self.now.blocks.insert(id.clone(), text.into());
+        }
+        Ok(new)
+    }
+
+    /// A whole body, from the newest revision: these paragraphs and no others, in this order. From an older one it was
+    /// merged, and what it brought must be there.
+    fn whole(&mut self, markdown: &str, merge: &Merge<'_>, there: &Words) -> Result<(), String> {
+        let hide = |text: &str| hidden(text, merge.erased);
+        let texts = || markdown.split("\n\n").filter(|text| !text.is_empty());
+        let sent: BTreeMap<String, &str> = texts().map(|text| (hide(text), text)).collect();
+        let standing = there.order.iter().filter_map(|id| there.blocks.get(id));
+        let stand: Vec<String> = standing.map(|text| hide(text)).collect();
+        let known: BTreeSet<String> = merge.base.blocks.values().map(|text| hide(text)).collect();
+        let holds = match merge.is_newest {
+            true => texts().map(hide).eq(stand),
             false => sent.keys().filter(|text| !known.contains(*text)).all(|new| stand.contains(new)),
         };
         if !holds {
             return Err("a whole body was accepted, and isn't what stands there".to_owned());
         }
-        let as_sent = |text: &Arc<str>| {
-            sent.get(&hidden(text, erased)).map_or_else(|| Arc::clone(text), |text| Arc::from(*text))
-        };
+        if !merge.is_newest {
+            merge.whole(&sent.keys().cloned().collect(), there)?;
+        }
+        let as_sent =
+            |text: &Arc<str>| sent.get(&hide(text)).map_or_else(|| Arc::clone(text), |text| Arc::from(*text));
         self.now.blocks = there.blocks.iter().map(|(id, text)| (id.clone(), as_sent(text))).collect();
+        self.now.order.clone_from(&there.order);
         Ok(())
     }
 }
@@ -211,7 +238,7 @@ fn compare(model: &Words, there: &Words) -> Result<(), String> {
             }
         }
     }
-    Err("other words".to_owned())
+    Err("the blocks stand in another order".to_owned())
 }
 
 /// The marked words that readers may see of an article that is published as it is, and what they are told.
@@ -219,5 +246,13 @@ pub(super) fn published(article: &Article, note: Option<&str>) -> BTreeSet<Strin
     let fields = article.fields.values().map(|(_, value)| value.words());
     let blocks = article.blocks.iter().flat_map(|block| block.content.texts().map(|text| text.plain()));
     let texts = fields.chain(blocks).chain(note.map(str::to_owned));
+    texts.flat_map(|text| marked(&text).map(str::to_owned).collect::<Vec<_>>()).collect()
+}
+
+/// The marked words of its headline and text.
+pub(super) fn of_text(article: &Article) -> BTreeSet<String> {
+    let headline = article.fields.value(FieldName::Headline).map(|value| value.words().to_string());
+    let blocks = article.blocks.iter().flat_map(|block| block.content.texts().map(|text| text.plain()));
+    let texts = blocks.chain(headline);
     texts.flat_map(|text| marked(&text).map(str::to_owned).collect::<Vec<_>>()).collect()
 }

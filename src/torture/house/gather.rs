@@ -1,18 +1,17 @@
 //! What log, wire and instances hold once the load waits: read past the service, and as each instance shows it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use copydesk_article::event::Frozen;
-use copydesk_article::ids::{DESK, parse_uuid};
+use copydesk_article::ids::DESK;
 use futures::StreamExt;
-use serde_json::Value;
-use uuid::Uuid;
 
 use super::receive::{AT_TIMES, HEALTHY};
+use super::watch::keep_one;
 use super::{House, LogKind, Whom};
 use crate::audit::Checkpoint;
 use crate::audit::verify::{Report, Sources, verify};
@@ -20,7 +19,7 @@ use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Content, Entry, Log, Stream, segments};
 use crate::service::open_embedded_log;
 use crate::torture::check::{Checked, Evidence, Shown, check, stands};
-use crate::torture::journal::{Journal, Members, marked};
+use crate::torture::journal::Journal;
 
 /// How long a house may take to come to rest: hours that were set come, and the wire catches up.
 const REST_WITHIN: Duration = Duration::from_secs(60);
@@ -28,12 +27,12 @@ const REST_WITHIN: Duration = Duration::from_secs(60);
 const TIME_FOR_ALL: Duration = Duration::from_secs(100);
 /// The same, however long they get on.
 const MOST_TIME: Duration = Duration::from_secs(400);
+/// How long the clock may take at rest to carry out what was due before. It is promised within two seconds.
+const TIME_FOR_CLOCK: Duration = Duration::from_secs(10);
 /// How often it is asked that what failed is tried again.
 const ASK_EVERY: Duration = Duration::from_secs(8);
 /// The pause between looks.
-const AGAIN_AFTER: Duration = Duration::from_millis(300);
-/// How many versions of an article of which something was erased are read again, about.
-const PAST_VERSIONS: u64 = 8;
+pub(super) const AGAIN_AFTER: Duration = Duration::from_millis(300);
 /// How many times it is looked at anew because something happened meanwhile.
 const LOOKS: usize = 20;
 
@@ -84,9 +83,18 @@ async fn all(stream: Arc<dyn Stream>) -> anyhow::Result<Vec<Entry>> {
 
 /// Where in the log the event of a wire's message stands.
 fn event_seq(message: &Entry) -> u64 {
-    let Content::Message { headers, .. } = &message.content else { return 0 };
-    let seq = headers.iter().find(|(name, _)| name == "Copydesk-Seq");
-    seq.and_then(|(_, seq)| seq.parse().ok()).unwrap_or_default()
+    header(message, "Copydesk-Seq").and_then(|seq| seq.parse().ok()).unwrap_or_default()
+}
+
+/// The event of a wire's message; none where it was erased.
+fn event_of(message: &Entry) -> Option<&str> {
+    header(message, "Copydesk-Event")
+}
+
+fn header<'a>(message: &'a Entry, name: &str) -> Option<&'a str> {
+    let Content::Message { headers, .. } = &message.content else { return None };
+    let found = headers.iter().find(|(known, _)| known == name);
+    found.map(|(_, value)| value.as_str())
 }
 
 /// How many editions and withdrawals the log has.
@@ -139,6 +147,9 @@ impl House {
         for _ in 0..LOOKS {
             let mut gathered = self.gather().await?;
             self.give_time(&gathered).await;
+            for instance in 0..self.instances.len() {
+                self.checkpoint(instance).await?;
+            }
             gathered.journal = self.shared.journal().clone();
             gathered.had_time = true;
             // An hour that was set may have come meanwhile.
@@ -153,7 +164,8 @@ impl House {
         let began = Instant::now();
         let (mut had, mut since) = (0, began);
         let mut asked: Option<Instant> = None;
-        while since.elapsed() < TIME_FOR_ALL && began.elapsed() < MOST_TIME && !self.all_have(gathered) {
+        let goes_on = |since: Instant| since.elapsed() < TIME_FOR_ALL && began.elapsed() < MOST_TIME;
+        while began.elapsed() < TIME_FOR_CLOCK || goes_on(since) && !self.all_have(gathered) {
             // Who reads slowly may have a thousand events before them.
             let has = self.shared.journal().read_of_streams();
             if has > had {
@@ -169,20 +181,39 @@ impl House {
         }
     }
 
+    /// Has an instance give out its checkpoint, at rest.
+    async fn checkpoint(&self, instance: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + REST_WITHIN;
+        while !keep_one(&self.shared, instance).await {
+            if Instant::now() > deadline {
+                bail!("instance {instance} gives out no checkpoint at rest");
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
+        }
+        Ok(())
+    }
+
     /// Whether all who follow have come to the end.
     fn all_have(&self, gathered: &Gathered) -> bool {
         let journal = self.shared.journal();
         let end =
             gathered.events.iter().rev().find(|entry| entry.subject != DESK).map_or(0, |entry| entry.seq);
+        // What was erased before its turn came is passed over.
+        let due: Vec<&str> = gathered.wire.iter().filter_map(event_of).collect();
         let have = |receiver: &str| {
             let taken = journal.delivered.iter().filter(|one| one.is_taken && one.receiver == receiver);
             let taken: BTreeSet<&str> = taken.map(|one| &*one.event).collect();
-            taken.len() >= gathered.wire.len()
+            due.iter().all(|event| taken.contains(event))
         };
         let moved = journal.moved.iter().all(|had| had.last().is_some_and(|last| last.seq >= end));
         let edition = gathered.wire.last().map_or(0, event_seq);
         let streamed = journal.streamed.iter().all(|had| had.last().is_some_and(|last| last.seq >= edition));
-        moved && streamed && [HEALTHY, AT_TIMES].into_iter().all(have)
+        let received = journal.received.last().map_or(0, |last| last.position);
+        let wire = gathered.wire.last().map_or(0, |last| last.seq);
+        moved
+            && streamed
+            && (!journal.subscribed || received >= wire)
+            && [HEALTHY, AT_TIMES].into_iter().all(have)
     }
 
     fn kept(&self) -> Vec<Checkpoint> {
@@ -270,102 +301,5 @@ impl House {
             }
         }
         Ok(())
-    }
-
-    /// Every article and feed, as every instance shows it.
-    async fn shown(&self, events: &[Entry], end: u64, editions: usize) -> anyhow::Result<Vec<Shown>> {
-        let of_articles = events.iter().filter(|entry| entry.subject != DESK);
-        let ids: BTreeSet<Uuid> = of_articles.filter_map(|entry| parse_uuid(&entry.subject)).collect();
-        let mut all = Vec::new();
-        for instance in 0..self.instances.len() {
-            let mut articles = BTreeMap::new();
-            for id in &ids {
-                let route = format!("/v1/articles/{id}?min_seq={end}");
-                if let Some((200, body)) = self.patient_get(instance, Some("carl"), &route).await {
-                    articles.insert(*id, serde_json::from_str(&body)?);
-                }
-            }
-            let feed = self.feed(instance, editions).await?;
-            let past = self.past(instance, &articles).await;
-            all.push(Shown { instance, articles, feed, past });
-        }
-        Ok(all)
-    }
-
-    /// The marked words that an instance shows of the past of articles of which something was erased.
-    async fn past(
-        &self,
-        instance: usize,
-        articles: &BTreeMap<Uuid, Value>,
-    ) -> BTreeMap<Uuid, BTreeSet<String>> {
-        let mut past = BTreeMap::new();
-        for (id, article) in articles.iter().filter(|(_, article)| !article.list("redactions").is_empty()) {
-            let mut words = BTreeSet::new();
-            let newest = article.number("version");
-            let some = (1..=newest).step_by(newest.div_ceil(PAST_VERSIONS).max(1) as usize);
-            let versions = some.map(|version| format!("?version={version}"));
-            for route in std::iter::once("/history".to_owned()).chain(versions) {
-                let route = format!("/v1/articles/{id}{route}");
-                if let Some((_, shown)) = self.patient_get(instance, Some("audra"), &route).await {
-                    words.extend(marked(&shown).map(str::to_owned));
-                }
-            }
-            past.insert(*id, words);
-        }
-        past
-    }
-
-    async fn patient_get(&self, instance: usize, actor: Option<&str>, route: &str) -> Option<(u16, String)> {
-        for _ in 0..5 {
-            match self.shared.doors.get(instance, actor, route).await {
-                None | Some((503, _)) => tokio::time::sleep(AGAIN_AFTER).await,
-                answer => return answer,
-            }
-        }
-        None
-    }
-
-    /// The feed of an instance, once it has come to the wire's end: readers may see an edition a second after its answer.
-    async fn feed(&self, instance: usize, editions: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let feed = self.feed_now(instance).await?;
-            let seen: u64 = feed.iter().map(|(_, edition)| edition).sum();
-            if seen == editions as u64 || Instant::now() > deadline {
-                return Ok(feed);
-            }
-            tokio::time::sleep(AGAIN_AFTER).await;
-        }
-    }
-
-    async fn feed_now(&self, instance: usize) -> anyhow::Result<Vec<(Uuid, u64)>> {
-        let (mut feed, mut route) = (Vec::new(), Some("/feed.json?limit=200".to_owned()));
-        while let Some(next) = route.take() {
-            let answer = self.patient_get(instance, None, &next).await;
-            let (_, body) = answer.with_context(|| format!("instance {instance} gives no feed"))?;
-            let page: Value = serde_json::from_str(&body)?;
-            for item in page.list("items") {
-                let id = item.text("id").trim_start_matches("urn:uuid:").parse()?;
-                feed.push((id, item.at("_copydesk").number("edition")));
-            }
-            let url = page.text("next_url");
-            route = url.find("/feed.json").and_then(|at| url.get(at..)).map(str::to_owned);
-        }
-        Ok(feed)
-    }
-
-    /// What instances said on stderr is outside: it holds no newsroom text, and no panic.
-    fn read_stderr(&self) {
-        let mut journal = self.shared.journal();
-        for (number, instance) in self.instances.iter().enumerate() {
-            let said = std::fs::read_to_string(instance.stderr()).unwrap_or_default();
-            journal.saw_late(&format!("instance {number}'s log"), &said, chrono::Utc::now());
-            for line in said.lines().filter(|line| line.contains("panicked at")) {
-                let what = format!("instance {number}: {line}");
-                if !journal.conduct.contains(&what) {
-                    journal.conduct.push(what);
-                }
-            }
-        }
     }
 }

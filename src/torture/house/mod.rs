@@ -1,8 +1,8 @@
 //! A house: instances on one log, what is done to them, and what they hold at the end.
 //!
 //! # Layout
-//! - this file: building it, and faults. [`gather`]: what log, wire and instances hold. [`watch`]: those who look on
-//!   while it is under way; [`receive`]: receivers of webhooks.
+//! - this file: building it, and faults. [`gather`]: what log, wire and instances hold; [`shown`]: what these show. [`watch`]: those who look on
+//!   while it is under way; [`receive`]: receivers of webhooks. [`said`]: stderr.
 //! - [`process`], [`instance`], [`server`]: what runs. [`cluster`], [`links`]: NATS servers and the network.
 
 use std::path::{Path, PathBuf};
@@ -30,7 +30,9 @@ mod instance;
 mod links;
 mod process;
 mod receive;
+mod said;
 mod server;
+mod shown;
 mod watch;
 
 pub(super) use instance::token;

@@ -38,6 +38,7 @@ const AGAIN_AFTER: Duration = Duration::from_millis(150);
 /// Has them look on until the set is dropped.
 pub(super) fn start(shared: &Arc<Shared>, nats: Option<Client>, watchers: &mut JoinSet<()>, dice: &mut Dice) {
     let mut journal = shared.journal();
+    journal.subscribed = nats.is_some();
     (journal.streamed, journal.moved) = (vec![Vec::new(); STREAM_READERS], vec![Vec::new(); STREAM_READERS]);
     drop(journal);
     for number in 0..STREAM_READERS {
@@ -58,33 +59,41 @@ pub(super) fn start(shared: &Arc<Shared>, nats: Option<Client>, watchers: &mut J
 async fn subscribe(shared: Arc<Shared>, client: Client) {
     let mut after = 0;
     loop {
-        if let Ok(wire) = WireAlone::open(client.clone(), "copydesk").await
-            && let Ok(mut tail) = wire.wire().tail(after).await
-        {
-            while let Some(Ok(group)) = tail.next().await {
-                let mut journal = shared.journal();
-                for entry in group {
-                    after = entry.seq;
-                    let (headers, body) = match entry.content {
-                        Content::Message { headers, body } => (headers, body),
-                        Content::Erased { sha256 } => {
-                            let (position, body) = (entry.seq, sha256.unwrap_or_default());
-                            journal.received.push(Received { position, event: String::new(), body });
-                            continue;
-                        }
-                    };
-                    let event = headers.into_iter().find(|(name, _)| name == "Copydesk-Event");
-                    journal.saw_outside("the wire", &String::from_utf8_lossy(&body), Utc::now());
-                    journal.received.push(Received {
-                        position: entry.seq,
-                        event: event.map(|(_, value)| value).unwrap_or_default(),
-                        body: Sha256::digest(&body).into(),
-                    });
-                }
-            }
+        // Whatever cuts it off, it comes again; if it never gets on, why is told.
+        if let Err(error) = take(&shared, &client, &mut after).await {
+            shared.journal().unsubscribed = Some(format!("{error:#}"));
         }
         tokio::time::sleep(AGAIN_AFTER).await;
     }
+}
+
+/// Takes the wire from after a position, which goes on with it.
+async fn take(shared: &Shared, client: &Client, after: &mut u64) -> anyhow::Result<()> {
+    let wire = WireAlone::open(client.clone(), "copydesk").await?;
+    let mut tail = wire.wire().tail(*after).await?;
+    while let Some(group) = tail.next().await {
+        let group = group?;
+        let mut journal = shared.journal();
+        for entry in group {
+            *after = entry.seq;
+            let (headers, body) = match entry.content {
+                Content::Message { headers, body } => (headers, body),
+                Content::Erased { sha256 } => {
+                    let (position, body) = (entry.seq, sha256.unwrap_or_default());
+                    journal.received.push(Received { position, event: String::new(), body });
+                    continue;
+                }
+            };
+            let event = headers.into_iter().find(|(name, _)| name == "Copydesk-Event");
+            journal.saw_outside("the wire", &String::from_utf8_lossy(&body), Utc::now());
+            journal.received.push(Received {
+                position: entry.seq,
+                event: event.map(|(_, value)| value).unwrap_or_default(),
+                body: Sha256::digest(&body).into(),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// What a reader follows.
@@ -156,15 +165,15 @@ impl Reader {
     }
 
     fn note(&mut self, shared: &Shared, seq: u64, data: &str, json: Value) {
-        let mut journal = shared.journal();
+        let (mut journal, time) = (shared.journal(), Utc::now());
         match self.line {
             Line::Public => {
                 match self.is_slow {
-                    true => journal.saw_late("/stream, slowly", data, Utc::now()),
-                    false => journal.saw_outside("/stream", data, Utc::now()),
+                    true => journal.saw_late("/stream, slowly", data, time),
+                    false => journal.saw_outside("/stream", data, time),
                 }
                 let streamed = journal.streamed.get_mut(self.number);
-                streamed.into_iter().for_each(|had| had.push(Streamed { seq, body: digest(&json) }));
+                streamed.into_iter().for_each(|had| had.push(Streamed { seq, body: digest(&json), time }));
             }
             Line::Staff => {
                 let moved = journal.moved.get_mut(self.number);
@@ -214,19 +223,32 @@ async fn read(shared: Arc<Shared>, mut dice: Dice) {
     }
 }
 
-/// Keeps checkpoints.
+/// Keeps checkpoints, each of which must open with the house's key.
 async fn keep(shared: Arc<Shared>, mut dice: Dice) {
     loop {
         let instance = dice.roll(shared.doors.instances() as u64) as usize;
-        if let Some((200, note)) = shared.doors.get(instance, None, "/audit/checkpoint").await
-            && let Ok(checkpoint) = Checkpoint::parse(note.as_bytes())
-        {
+        keep_one(&shared, instance).await;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Keeps the checkpoint that an instance gives out now. Whether it gave one out: it may have none yet, or be down.
+pub(super) async fn keep_one(shared: &Shared, instance: usize) -> bool {
+    let get = async |route| shared.doors.get(instance, None, route).await;
+    let (Some((200, key)), Some((200, note))) = (get("/audit/key").await, get("/audit/checkpoint").await)
+    else {
+        return false;
+    };
+    let opened = Checkpoint::open(note.as_bytes(), key.trim());
+    let mut journal = shared.journal();
+    match opened {
+        Ok(checkpoint) => {
             let kept = Kept { instance, size: checkpoint.size, root: checkpoint.root };
-            let mut journal = shared.journal();
             if !journal.kept.contains(&kept) {
                 journal.kept.push(kept);
             }
         }
-        tokio::time::sleep(PAUSE).await;
+        Err(error) => journal.conduct.push(format!("instance {instance} gave out a checkpoint: {error}")),
     }
+    true
 }

@@ -107,7 +107,19 @@ impl Doors {
 
     /// Reads a route; as nobody where no actor is named. None where no answer came.
     pub async fn get(&self, instance: usize, actor: Option<&str>, route: &str) -> Option<(u16, String)> {
-        let mut request = self.agent.get(format!("{}{route}", self.url(instance)?));
+        self.get_as(instance, actor, route, "*/*").await
+    }
+
+    /// The same, in a form that is asked for.
+    pub async fn get_as(
+        &self,
+        instance: usize,
+        actor: Option<&str>,
+        route: &str,
+        form: &str,
+    ) -> Option<(u16, String)> {
+        let request = self.agent.get(format!("{}{route}", self.url(instance)?));
+        let mut request = request.header("Accept", form);
         if let Some(actor) = actor {
             request = request.header("Authorization", format!("Bearer {}", token(actor)));
         }

@@ -24,9 +24,14 @@ mod story;
 mod tool;
 
 use super::dice::Dice;
-use super::journal::{Journal, Members, Outcome, Sent};
+use super::journal::{AGAIN, Journal, Members, Outcome, Sent};
 use doors::Doors;
 use tool::Tool;
+
+/// Among how many accepted commands one is sent again to see whether an instance answers.
+const AMONG: usize = 20;
+/// The pause before it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 /// How commands ended so far.
 #[derive(Debug, Default)]
@@ -35,6 +40,8 @@ pub struct Counts {
     pub accepted: AtomicU64,
     /// Sendings that were refused.
     pub refused: AtomicU64,
+    /// Of these, sendings that were only asked to come again.
+    pub put_off: AtomicU64,
     /// Sendings whose outcome stayed open.
     pub unknown: AtomicU64,
     /// Bytes of commands.
@@ -82,18 +89,19 @@ impl Shared {
     pub async fn send(&self, door: doors::Door, actor: &str, command: &Value) -> Outcome {
         let key = (actor.to_owned(), command.to_string());
         self.counts.bytes.fetch_add(key.1.len() as u64, Ordering::Relaxed);
-        let at = {
+        let (at, was_accepted) = {
             let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
             let mut journal = self.journal();
             let at = *known.entry(key).or_insert_with(|| {
-                let (actor, command) = (actor.to_owned(), command.clone());
-                journal.sent.push(Sent { actor, command, sendings: 0, outcomes: Vec::new() });
+                journal.sent.push(Sent::new(actor, command));
                 journal.sent.len() - 1
             });
-            if let Some(sent) = journal.sent.get_mut(at) {
+            let sent = journal.sent.get_mut(at);
+            let was_accepted = sent.is_some_and(|sent| {
                 sent.sendings += 1;
-            }
-            at
+                sent.accepted().next().is_some()
+            });
+            (at, was_accepted)
         };
         let outcome = self.doors.send(door, actor, command).await;
         let count = match &outcome {
@@ -102,15 +110,21 @@ impl Shared {
             Outcome::Unknown => &self.counts.unknown,
         };
         count.fetch_add(1, Ordering::Relaxed);
+        if matches!(&outcome, Outcome::Refused { status, .. } if AGAIN.contains(status)) {
+            self.counts.put_off.fetch_add(1, Ordering::Relaxed);
+        }
         if let Some(sent) = self.journal().sent.get_mut(at) {
-            sent.outcomes.push(outcome.clone());
+            sent.note(outcome.clone(), was_accepted);
         }
         outcome
     }
 
-    /// How many sendings got a definite answer.
+    /// How many sendings got a definite answer: one that asks to come again is none.
     pub fn definite(&self) -> u64 {
-        self.counts.accepted.load(Ordering::Relaxed) + self.counts.refused.load(Ordering::Relaxed)
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        // Of what comes meanwhile more may be put off than was refused when that was looked at.
+        let put_off = count(&self.counts.put_off);
+        (count(&self.counts.accepted) + count(&self.counts.refused)).saturating_sub(put_off)
     }
 }
 
@@ -121,6 +135,8 @@ pub struct Load {
     go: watch::Sender<bool>,
     tools: JoinSet<()>,
     count: usize,
+    /// What decides what is sent again: of its own, since how often it falls turns on how much was accepted.
+    repeats: Dice,
 }
 
 impl Load {
@@ -132,7 +148,8 @@ impl Load {
             let tool = Tool::new(Arc::clone(shared), told.clone(), dice.another(number as u64));
             set.spawn(tool.work());
         }
-        Self { shared: Arc::clone(shared), go, tools: set, count: tools }
+        let repeats = dice.another(tools as u64);
+        Self { shared: Arc::clone(shared), go, tools: set, count: tools, repeats }
     }
 
     /// Has them work.
@@ -172,7 +189,7 @@ impl Load {
         let journal = self.shared.journal();
         let is_open = |sent: &&Sent| match sent.outcomes.last() {
             Some(Outcome::Accepted(_)) => false,
-            Some(Outcome::Refused { status, .. }) => [429, 503].contains(status),
+            Some(Outcome::Refused { status, .. }) => AGAIN.contains(status),
             Some(Outcome::Unknown) | None => true,
         };
         let insisted = journal.sent.iter().rev().filter(is_open).filter(|sent| sent.sendings > 5);
@@ -185,31 +202,96 @@ impl Load {
     }
 }
 
-/// Sends accepted commands again, each through a door of its own: whatever comes is in the journal.
-pub async fn repeat(shared: &Arc<Shared>, dice: &mut Dice, count: usize) {
-    let accepted: Vec<(String, Value)> = {
-        let journal = shared.journal();
-        let accepted = journal.sent.iter().filter(|sent| !sent.is_try() && sent.accepted().next().is_some());
-        accepted.map(|sent| (sent.actor.clone(), sent.command.clone())).collect()
-    };
-    let doors = shared.doors.all();
-    let mut under_way = JoinSet::new();
-    for _ in 0..count.min(accepted.len()) {
-        let (Some((actor, command)), Some(door)) =
-            (dice.pick(&accepted).cloned(), dice.pick(&doors).copied())
-        else {
-            return;
+impl Load {
+    /// Sends accepted commands again, each through a door of its own: whatever comes is in the journal.
+    pub async fn repeat(&mut self, count: usize) {
+        let accepted: Vec<(String, Value)> = {
+            let journal = self.shared.journal();
+            let accepted =
+                journal.sent.iter().filter(|sent| !sent.is_try() && sent.accepted().next().is_some());
+            accepted.map(|sent| (sent.actor.clone(), sent.command.clone())).collect()
         };
-        let shared = Arc::clone(shared);
-        under_way.spawn(async move { shared.send(door, &actor, &command).await });
-        if under_way.len() >= 8 {
-            under_way.join_next().await;
+        let doors = self.shared.doors.all();
+        let mut under_way = JoinSet::new();
+        for _ in 0..count.min(accepted.len()) {
+            let command = self.repeats.pick(&accepted).cloned();
+            let (Some((actor, command)), Some(door)) = (command, self.repeats.pick(&doors).copied()) else {
+                return;
+            };
+            let shared = Arc::clone(&self.shared);
+            under_way.spawn(async move { shared.send(door, &actor, &command).await });
+            if under_way.len() >= 8 {
+                under_way.join_next().await;
+            }
+        }
+        under_way.join_all().await;
+    }
+}
+
+/// The ways in through which nothing is answered with success within so long, though nothing is done to anybody: accepted
+/// commands are sent again through each.
+pub async fn silent(shared: &Shared, within: Duration) -> Vec<String> {
+    let newest: Vec<(String, Value)> = {
+        let journal = shared.journal();
+        let accepted =
+            journal.sent.iter().rev().filter(|sent| !sent.is_try() && sent.accepted().next().is_some());
+        // Of one that was erased since nothing is answered again.
+        accepted.take(AMONG).map(|sent| (sent.actor.clone(), sent.command.clone())).collect()
+    };
+    let mut silent = Vec::new();
+    for door in shared.doors.all() {
+        let deadline = Instant::now() + within;
+        for (actor, command) in newest.iter().cycle() {
+            let outcome = shared.send(door, actor, command).await;
+            if matches!(outcome, Outcome::Accepted(_)) {
+                break;
+            }
+            if Instant::now() > deadline {
+                silent.push(format!("{door:?} answers nothing with success at rest, but {outcome:?}"));
+                break;
+            }
+            tokio::time::sleep(AGAIN_AFTER).await;
         }
     }
-    under_way.join_all().await;
+    silent
 }
 
 /// The text of a member that must be an id.
 fn id_of(value: &Value, name: &str) -> Option<Uuid> {
     value.text(name).parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::post;
+    use serde_json::json;
+
+    use super::*;
+
+    async fn asked_at(status: StatusCode, answer: Value) -> Shared {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let body = answer.to_string();
+        let router = Router::new().route("/v1/commands", post(async move || (status, body)));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let shared = Shared::new(Doors::new(1, None));
+        shared.doors.moved(0, Some(&url));
+        let mut sent = Sent::new("ana", &json!({"id": "1"}));
+        sent.note(Outcome::Accepted(Value::Null), false);
+        shared.journal().sent.push(sent);
+        shared
+    }
+
+    #[tokio::test]
+    async fn an_instance_that_only_asks_to_come_again_is_silent() {
+        let refusal = json!({"code": "log_unavailable"});
+        let shared = asked_at(StatusCode::SERVICE_UNAVAILABLE, refusal).await;
+        let found = silent(&shared, Duration::from_millis(10)).await;
+        assert_eq!((found.len(), shared.definite()), (1, 0), "{found:?}");
+        let shared = asked_at(StatusCode::OK, json!({"version": 1})).await;
+        assert_eq!(silent(&shared, Duration::from_millis(10)).await, Vec::<String>::new());
+        assert_eq!(shared.definite(), 1);
+    }
 }

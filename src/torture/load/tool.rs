@@ -13,7 +13,7 @@ use super::Shared;
 use super::doors::Door;
 use super::id_of;
 use crate::torture::dice::Dice;
-use crate::torture::journal::{Members, Outcome, Seen, digest, essence};
+use crate::torture::journal::{AGAIN, Members, Outcome, Seen, digest, essence};
 
 /// The pause before a command goes again.
 const AGAIN_AFTER: Duration = Duration::from_millis(15);
@@ -169,7 +169,7 @@ impl Tool {
             };
             match outcome {
                 Outcome::Accepted(answer) => return Ended::Accepted(answer),
-                Outcome::Refused { status: 429 | 503, .. } => {}
+                Outcome::Refused { status, .. } if AGAIN.contains(&status) => {}
                 Outcome::Refused { .. } => return Ended::Refused,
                 Outcome::Unknown if forgetful => return Ended::LeftOpen,
                 Outcome::Unknown => {}

@@ -36,7 +36,7 @@ async fn a_verdict_on_words_that_stood_erased_holds_after_a_whole_body_with_them
 
 impl Record {
     /// Where the first event stands that was erased, and where its message did on the wire.
-    fn gone(&self) -> (usize, usize) {
+    pub(super) fn gone(&self) -> (usize, usize) {
         let first = |entries: &[Entry]| entries.iter().position(|entry| !is_there(entry)).unwrap();
         (first(&self.events), first(&self.wire))
     }
@@ -74,7 +74,7 @@ impl Record {
         self.planted(What::EditionMissing, |record| {
             let (_, at) = record.gone();
             record.wire[at].content = Content::Erased { sha256: Some([1; 32]) };
-            record.journal.received.clear();
+            record.no_subscriber();
             record.journal.receivers.clear();
             record.journal.streamed.clear();
         });
