@@ -325,9 +325,9 @@ impl Service {
     {
         let service = Arc::clone(self);
         tokio::spawn(async move {
-            let damaged = || service.store.note_damage("sled gave up on its files");
-            let clock = service.log.clock();
-            match again_after_panics(what, &*clock, || run(Arc::clone(&service)), damaged).await {}
+            let (store, clock) = (Arc::clone(&service.store), service.log.clock());
+            let damaged = move || store.note_damage("sled gave up on its files");
+            match again_after_panics(what, &*clock, move || run(Arc::clone(&service)), damaged).await {}
         })
     }
 
@@ -515,7 +515,9 @@ mod tests {
             begun.lock().unwrap().take().unwrap().send(()).unwrap();
             std::future::pending().await
         };
-        let damaged = || drop(damages.fetch_add(1, Ordering::Relaxed));
+        let damaged = || {
+            damages.fetch_add(1, Ordering::Relaxed);
+        };
         tokio::select! {
             never = again_after_panics("what panics", &SystemClock, run, damaged) => match never {},
             begun = tokio::time::timeout(Duration::from_secs(20), running) => begun.unwrap().unwrap(),
