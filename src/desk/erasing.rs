@@ -121,32 +121,42 @@ impl Desk {
         let Redacted { events, wire, keys, .. } = &**redacted;
         // The events last: where none of them stands, nothing else does, and whoever folds meanwhile knows by them whether
         // the words may have come into its files.
+        let mut all = Ok(());
         for erased in wire {
-            erase(&*self.log.wire(), erased.seq, erased.sha256.0).await?;
+            all = all.and(erase(&*self.log.wire(), erased.seq, erased.sha256.0).await);
         }
         for key in keys {
-            evidence::destroy(&self.log.keys(), key).await?;
+            all = all.and(evidence::destroy(&self.log.keys(), key).await);
         }
         for erased in events {
-            erase(&*self.log.events(), erased.seq, erased.sha256.0).await?;
+            all = all.and(erase(&*self.log.events(), erased.seq, erased.sha256.0).await);
         }
-        Ok(())
+        all
     }
 
     /// Carries out every redaction that isn't among those known to be done.
     async fn finish(&self, done: &mut BTreeSet<Seq>) -> Result<(), EraseError> {
+        let mut all = Ok(());
         for (seq, article) in self.store.redactions()? {
             if done.contains(&seq) {
                 continue;
             }
-            let entry = self.entry_of(article, seq).await?;
-            if let Some(Entry { subject, content: Content::Message { body, .. }, .. }) = entry
-                && let Read::Event(event) = event::read(&subject, &body)
-            {
-                self.erase_named(&event).await?;
-                tracing::info!(%article, seq, "what was redacted is erased");
+            // One that can't be finished keeps none of the others from it.
+            match self.finish_one(seq, article).await {
+                Ok(()) => drop(done.insert(seq)),
+                Err(error) => all = all.and(Err(error.into())),
             }
-            done.insert(seq);
+        }
+        all
+    }
+
+    async fn finish_one(&self, seq: Seq, article: Uuid) -> Result<(), LogError> {
+        let entry = self.entry_of(article, seq).await?;
+        if let Some(Entry { subject, content: Content::Message { body, .. }, .. }) = entry
+            && let Read::Event(event) = event::read(&subject, &body)
+        {
+            self.erase_named(&event).await?;
+            tracing::info!(%article, seq, "what was redacted is erased");
         }
         Ok(())
     }

@@ -176,6 +176,9 @@ pub(super) fn kept_route(path: &str) -> Option<&'static str> {
 
 /// What is kept for a request of this path, without parameters; none where it is to be rendered.
 pub(super) fn kept(readers: &Readers, path: &str, headers: &HeaderMap) -> Option<Response> {
+    if !readers.editions.is_whole() {
+        return None;
+    }
     let key = match path.starts_with("/articles/") {
         true => article_key(path, Form::negotiated(header(headers, &ACCEPT))),
         false => path.into(),
@@ -216,10 +219,14 @@ async fn answer(
                         // Held to the end, even if whoever asked has gone away.
                         let _turn = turn;
                         let (answers, now) = (&these.rendered.answers, these.clock.now());
-                        answers.get(these.editions.public(), &key, encoding, now, || render(&these))
+                        let whole = || {
+                            let rendered = render(&these);
+                            // It may have been cleared on the way: then it isn't kept either.
+                            if these.editions.is_whole() { rendered } else { Err(cleared()) }
+                        };
+                        answers.get(these.editions.public(), &key, encoding, now, whole)
                     });
                     let answer = finished(rendering).await?;
-                    // It may have been cleared on the way.
                     has_whole(readers)?;
                     answer
                 }
@@ -240,6 +247,10 @@ async fn answer(
 pub(super) fn of(gateway: &Gateway) -> Result<&Readers, Problem> {
     let readers = gateway.readers.as_ref().ok_or_else(no_such_route)?;
     has_whole(readers).map(|()| readers)
+}
+
+fn cleared() -> FeedError {
+    store::Error::Damaged("it was cleared while it was read".to_owned()).into()
 }
 
 fn has_whole(readers: &Readers) -> Result<(), Problem> {

@@ -68,25 +68,29 @@ impl WireFold {
 
     async fn fold(&self) -> Result<Infallible, Halt> {
         let waits = |error: LogError| Halt::Waits(error.to_string());
+        if self.editions.public().is_damaged() {
+            self.mend().await?;
+        }
         self.editions.begin().await.map_err(waits)?;
         let tail = self.editions.wire().tail(self.editions.public().position().seq).await;
         let mut tail = tail.map_err(waits)?;
         self.progress.send_modify(|progress| progress.public_stopped = None);
         while let Some(group) = tail.next().await {
-            let Err(error) = self.editions.show(group.map_err(waits)?) else { continue };
-            let why = error.to_string();
-            if let copydesk_public::Error::Damaged(_) = error {
-                let editions = self.editions.clone();
-                let mended = tokio::task::spawn_blocking(move || editions.public().mend()).await;
-                match mended {
-                    Err(gone) => return Err(Halt::Lost(gone.to_string())),
-                    Ok(Err(copydesk_public::Error::Lost(why))) => return Err(Halt::Lost(why)),
-                    Ok(Ok(()) | Err(_)) => {}
-                }
-            }
-            return Err(Halt::Waits(why));
+            self.editions.show(group.map_err(waits)?).map_err(|error| Halt::Waits(error.to_string()))?;
         }
         Err(Halt::Waits("the wire's tail ended".to_owned()))
+    }
+
+    /// Clears what is damaged, on a thread of its own: that takes seconds where there is much of it.
+    async fn mend(&self) -> Result<(), Halt> {
+        let editions = self.editions.clone();
+        match tokio::task::spawn_blocking(move || editions.public().mend()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(copydesk_public::Error::Lost(why))) => Err(Halt::Lost(why)),
+            Ok(Err(error)) => Err(Halt::Waits(error.to_string())),
+            // sled 0.34 panics on some damage.
+            Err(gone) => Err(Halt::Lost(gone.to_string())),
+        }
     }
 }
 

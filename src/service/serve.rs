@@ -21,9 +21,9 @@ use crate::config::{self, Config, LogDurability, LogKind, master_key};
 use crate::desk::{Desk, Proposal};
 use crate::evidence::{MasterKey, Vault};
 use crate::http::server::Entrance;
-use crate::http::{self, Checkable, Followers, Gateway, Health, InFlight, Patience, Readers};
+use crate::http::{self, Checkable, Editions, Followers, Gateway, Health, InFlight, Patience, Readers};
 use crate::log::jetstream::{self, JetStreamLog};
-use crate::log::{Durability, Log, segments};
+use crate::log::{Durability, Log, Seq, segments};
 use crate::metrics::Metrics;
 use crate::nats;
 use crate::store::Store;
@@ -38,7 +38,7 @@ const BEGAN_ANEW: &str = "COPYDESK_BEGAN_ANEW";
 /// that can't be folded, must not keep the desk from its work for more than a moment a minute.
 const ANEW_APART: Duration = Duration::from_secs(60);
 
-/// How long the desk waits for what readers get, once it has all of its own.
+/// How long a desk waits for what readers get while nothing more of it is folded.
 const READERS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What `serve` was told beside the configuration, in which options that stand for a key have taken its place.
@@ -97,14 +97,13 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     let gateway = Arc::new(gateway(&service, &config, &options.parts, site, &book));
     let end = service.log.events().end().await?;
     let (store, health) = (Arc::clone(&service.store), Arc::clone(&gateway.health));
-    // Readers are told `behind` until theirs is whole. Mostly that takes a moment, which nobody need notice; a wire that can't
-    // be folded is no reason to take no commands.
+    // Readers see nothing before it is whole, and nobody sends them here before.
     let wire_end = service.log.wire().end().await?;
-    let (editions, is_feed) = (service.editions.clone(), options.parts.contains(&Part::Feed));
+    let (editions, parts) = (service.editions.clone(), options.parts.clone());
     let mut catching_up = tokio::spawn(async move {
         store.folded(end).await;
-        if is_feed {
-            let _ = tokio::time::timeout(READERS_PATIENCE, editions.folded(wire_end)).await;
+        if parts.contains(&Part::Feed) {
+            readers_have(&editions, wire_end, parts.contains(&Part::Desk)).await;
         }
         health.set_caught_up();
     });
@@ -147,6 +146,24 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
     service.stop().await;
     tracing::info!("stopped");
     answered.and_then(|()| again_where(&service.store, at, &told))
+}
+
+/// Returns once readers have the wire up to a position; where commands are taken too, also once nothing more of it is folded:
+/// a wire that can't be is no reason to take none.
+async fn readers_have(editions: &Editions, wire_end: Seq, is_desk: bool) {
+    let mut before = editions.public().folded();
+    while tokio::time::timeout(READERS_PATIENCE, editions.folded(wire_end)).await.is_err() {
+        let folded = editions.public().folded();
+        if is_desk && folded <= before {
+            tracing::warn!(
+                folded,
+                wire_end,
+                "commands are taken; readers are told `behind` until the wire is folded"
+            );
+            return;
+        }
+        before = folded;
+    }
 }
 
 /// Has the process stop once the folded state was given up.

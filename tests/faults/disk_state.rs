@@ -237,6 +237,7 @@ fn a_state_of_another_day_is_folded_on_and_a_log_of_another_day_is_not_decided_o
     copy(&today.join("log"), &data.join("log"));
     copy(&other.serving.data().join("state"), &data.join("state"));
     newsroom.serving.start_again();
+    until("what folds says why it stopped", || newsroom.health()["fold_stopped"].is_string());
     let health = newsroom.health();
     assert_eq!(health["status"], "diverged");
     assert!(health["fold_stopped"].as_str().unwrap().contains("another log"), "{health:#}");

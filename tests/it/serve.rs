@@ -11,7 +11,7 @@ use copydesk::torture::load::doors::{Door, Doors};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::harness::{Serving, send};
+use crate::harness::{Serving, send, until};
 use crate::instance::{Tool, command, draft, uuid_of};
 use crate::nats_server::{NatsServer, Setup};
 
@@ -137,9 +137,11 @@ fn a_service_told_to_stop_finishes_and_exits_0() {
 #[test]
 fn a_service_hears_signals_before_it_is_ready() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = format!(
-        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"data\"\n[log]\nkind = \"nats\"\n[nats]\nurl = \"nats://{}\"\n",
+        "[http]\nlisten = \"127.0.0.1:0\"\n[store]\npath = \"data\"\n[log]\nkind = \"nats\"\n[nats]\nurl = \"nats://{}\"\n\
+         [people.carl]\nroles = [\"chief\"]\n",
         silent.local_addr().unwrap()
     );
     std::fs::write(folder.path().join("copydesk.toml"), config).unwrap();
@@ -147,26 +149,24 @@ fn a_service_hears_signals_before_it_is_ready() {
         .args(["serve", "--config", "copydesk.toml"])
         .current_dir(folder.path())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let _connected = silent.accept().unwrap();
+    let mut connected = None;
+    until("it asks for the log", || {
+        assert_eq!(starting.try_wait().unwrap(), None, "it doesn't start");
+        connected = connected.take().or_else(|| silent.accept().ok());
+        connected.is_some()
+    });
     let pid = starting.id().to_string();
     for signal in ["-HUP", "-TERM"] {
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
-    let deadline = Instant::now() + Duration::from_secs(30);
-    let ended = loop {
-        if let Some(ended) = starting.try_wait().unwrap() {
-            break ended;
-        }
-        if Instant::now() > deadline {
-            starting.kill().unwrap();
-            panic!("it doesn't stop");
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    };
-    assert_eq!(ended.code(), Some(0), "{ended:?}");
+    let mut ended = None;
+    until("it stops", || {
+        ended = starting.try_wait().unwrap();
+        ended.is_some()
+    });
+    assert_eq!(ended.unwrap().code(), Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

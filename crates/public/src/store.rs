@@ -214,6 +214,11 @@ impl Public {
         came_upon
     }
 
+    /// Whether somebody came upon damage: then it is to be [cleared](Self::mend).
+    pub fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
     /// Clears what is damaged, which takes seconds where there is much of it.
     ///
     /// # Errors

@@ -24,11 +24,10 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use bytes::Bytes;
 use copydesk_article::problem::{Code, Problem};
-use futures::future::BoxFuture;
+use futures::StreamExt;
 use futures::stream::{self, BoxStream};
-use futures::{FutureExt, StreamExt};
 use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior};
 
@@ -133,14 +132,19 @@ struct Past {
     /// The next position, and the last.
     next: Seq,
     last: Seq,
-    /// What is read from there on, for as long as the reader's turn lasts.
-    ahead: Arc<Mutex<Option<Entries>>>,
     reading: Arc<Semaphore>,
-    /// Where the reader's turn comes from; the wait for it, which keeps their place among those who wait; and the turn once
-    /// they have it.
+    /// Where the reader's turns come from.
     turns: Arc<Semaphore>,
-    waiting: Option<BoxFuture<'static, Option<OwnedSemaphorePermit>>>,
+    /// The reader's turn, from when they wait for it: a task of its own, for nobody goes on with a reader who takes nothing.
     turn: Option<Own<()>>,
+    ahead: Arc<Ahead>,
+}
+
+/// What is read from the next position on, for as long as the reader's turn lasts, and who is to hear of it.
+#[derive(Default)]
+struct Ahead {
+    entries: Mutex<Option<Entries>>,
+    begun: Notify,
 }
 
 type Entries = BoxStream<'static, Result<Option<Entry>, LogError>>;
@@ -161,11 +165,10 @@ impl Past {
             stream: line.entries(),
             next: *range.start(),
             last: *range.end(),
-            ahead: Arc::default(),
             reading: Arc::clone(&followers.reading),
             turns: Arc::clone(turns),
-            waiting: None,
             turn: None,
+            ahead: Arc::default(),
         }
     }
 
@@ -190,17 +193,11 @@ impl Past {
     async fn next<L: Line>(&mut self, line: &L) -> Option<Result<Option<Entry>, LogError>> {
         loop {
             let Some(turn) = &mut self.turn else {
-                let turns = Arc::clone(&self.turns);
-                let waiting =
-                    self.waiting.get_or_insert_with(|| turns.acquire_owned().map(Result::ok).boxed());
-                // Never closed.
-                let turn = waiting.await;
-                self.waiting = None;
-                self.begin(line, turn);
+                self.wait_for_turn(line);
                 continue;
             };
-            let next = future::poll_fn(|cx| match locked(&self.ahead).as_mut() {
-                Some(ahead) => ahead.poll_next_unpin(cx),
+            let next = future::poll_fn(|cx| match self.ahead.entries().as_mut() {
+                Some(entries) => entries.poll_next_unpin(cx),
                 None => Poll::Pending,
             });
             tokio::select! {
@@ -210,25 +207,32 @@ impl Past {
                     return next;
                 }
                 _ = &mut turn.0 => self.turn = None,
+                () = self.ahead.begun.notified() => {}
             }
         }
     }
 
-    fn begin<L: Line>(&mut self, line: &L, turn: Option<OwnedSemaphorePermit>) {
-        *locked(&self.ahead) = Some(self.entries());
-        let (ahead, end) = (Arc::clone(&self.ahead), line.at_the_end_of_a_turn());
+    /// Takes a place among those who wait for a turn.
+    fn wait_for_turn<L: Line>(&mut self, line: &L) {
+        let (turns, ahead) = (Arc::clone(&self.turns), Arc::clone(&self.ahead));
+        let (entries, end) = (self.entries(), line.at_the_end_of_a_turn());
         self.turn = Some(Own(tokio::spawn(async move {
+            // Never closed.
+            let turn = turns.acquire_owned().await;
+            *ahead.entries() = Some(entries);
+            ahead.begun.notify_one();
             tokio::time::sleep(LONGEST_TURN).await;
-            // Of a reader who takes nothing nobody else would throw it away.
-            *locked(&ahead) = None;
+            *ahead.entries() = None;
             end();
             drop(turn);
         })));
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+impl Ahead {
+    fn entries(&self) -> MutexGuard<'_, Option<Entries>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What came of waiting.
@@ -460,19 +464,22 @@ mod tests {
             let _ = futures::poll!(std::pin::pin!(past.next(&line)));
         }
         let long = Duration::from_secs(20);
+        let kept = |idle: &[Past]| idle.iter().filter(|past| past.ahead.entries().is_some()).count();
+        let until = async |enough: fn(usize) -> bool| {
+            let looking = async {
+                while !enough(kept(&idle)) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            tokio::time::timeout(long, looking).await.unwrap();
+        };
+        until(|kept| kept > 0).await;
         let all = tokio::time::timeout(long, followers.reading.acquire_many(READING as u32)).await;
         assert!(all.unwrap().is_ok());
         let read = tokio::time::timeout(long, log.events().get(1)).await;
         assert!(read.unwrap().unwrap().is_some());
         // Nor what was read for them, once their turn is over.
-        let kept = |idle: &[Past]| idle.iter().filter(|past| locked(&past.ahead).is_some()).count();
-        assert!(kept(&idle) > 0, "they had one");
-        let over = async {
-            while kept(&idle) > 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(long, over).await.expect("turns end");
+        until(|kept| kept == 0).await;
         // And whoever goes on after all misses nothing.
         let mut seen = Vec::new();
         while let Some(entry) = idle[0].next(&line).await {
@@ -494,10 +501,12 @@ mod tests {
             let _ = futures::poll!(std::pin::pin!(other.next(&line)));
         }
         followers.catching_up.add_permits(1);
-        for past in others.iter_mut().chain([&mut first]) {
-            let _ = futures::poll!(std::pin::pin!(past.next(&line)));
-        }
-        assert!(first.turn.is_some() && others.iter().all(|other| other.turn.is_none()));
+        let begun = first.ahead.begun.notified();
+        tokio::time::timeout(Duration::from_secs(20), begun).await.expect("it is the first one's turn");
+        assert!(others.iter().all(|other| other.ahead.entries().is_none()));
+        // Whether or not they take anything, it ends.
+        let mut turn = first.turn.take().unwrap();
+        tokio::time::timeout(Duration::from_secs(20), &mut turn.0).await.unwrap().unwrap();
         drop(all);
     }
 

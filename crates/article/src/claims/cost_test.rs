@@ -12,6 +12,7 @@ use super::{Claim, ClaimMove, ClaimState, Place, follow};
 use crate::article::Article;
 use crate::command::testing::{Desk, delete, replace};
 use crate::ids::ClaimId;
+use crate::problem::Code;
 
 /// Hardly optimised and on a busy machine; what is guarded against takes minutes. A diff's steps can't be counted.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -150,6 +151,14 @@ fn claims_on_sentences_that_become_a_long_one_keep_nobody_from_editing_it() {
     assert_eq!(states(&desk), expected);
     assert_eq!(desk.claimed("c1").2, together, "as long as there is room");
     assert_eq!(desk.claimed(&last).2, "Item99 came.", "what it was bound to");
+    // It was ruled wrong, and its words stand there still, though in another sentence.
+    desk.refused(
+        "chen",
+        json!({"type": "drop", "data": {"claim": last, "reason": "Over."}}),
+        Code::VerdictAdverse,
+    );
+    let away = json!({"claim": last, "verdict": "supported", "quote": "Another"});
+    desk.refused("chen", json!({"type": "rule", "data": away}), Code::VerdictAdverse);
     for (from, to) in [("Item1 came", "Item1 went"), (" they say", ", say they")] {
         desk.ops("emil", json!([replace("b1", &together.replace(from, to))]));
         assert_eq!(states(&desk), expected);

@@ -23,7 +23,7 @@ use crate::words::Words;
 
 pub use follow::follow;
 pub use sealing::{Blind, Confidential, Opened, Seal, Sealed};
-pub use search::{Found, bound_sentence, find, find_bound, find_quoted, stands, writers_at};
+pub use search::{Found, bound_sentence, find, find_bound, find_quoted, may_stand, stands, writers_at};
 
 /// What sort of statement a claim is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Claim, ClaimField, Place};
+use super::{Claim, ClaimField, ClaimState, Place};
 use crate::article::Article;
 use crate::fields::FieldName;
 use crate::problem::{Code, Problem};
@@ -89,6 +89,18 @@ pub fn find(article: &Article, quote: &str, place: Option<Place>) -> Result<Foun
         sentence: plain.get(whole.clone()).unwrap_or_default().to_owned(),
         writers: text.writers_in(whole),
     })
+}
+
+/// Whether a claim's words may still stand where it is: its sentence, with its quote in it; or its quote, where there was
+/// no room to say what became of the sentence.
+pub fn may_stand(article: &Article, claim: &Claim) -> bool {
+    let quoted = |text: &Text| has(&text.plain(), &claim.quote, &Edges::default());
+    match (claim.state, bound_sentence(article, claim)) {
+        (ClaimState::Ruled, _) => true,
+        (_, Some(_)) => has(&claim.sentence, &claim.quote, &Edges::default()),
+        (ClaimState::Gone, None) => false,
+        (_, None) => texts_at(article, claim.place).into_iter().any(quoted),
+    }
 }
 
 /// Who wrote what stands at a place; nobody, where nothing does.

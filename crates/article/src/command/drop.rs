@@ -54,8 +54,7 @@ impl Decide for DropClaim {
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
         let claim = case.claim(self.claim)?;
         let adverse = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
-        let stands = claim.state == ClaimState::Ruled || claims::find_bound(case.article, claim).is_ok();
-        if adverse && stands {
+        if adverse && claims::may_stand(case.article, claim) {
             let detail =
                 format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
             return Err(Problem::new(Code::VerdictAdverse, detail));

@@ -115,24 +115,26 @@ impl Rule {
     /// New words are for where the claim's own are gone, or need another's eyes: who wrote those, or what stands in
     /// their place now, may not turn it to others, and while they stand nobody one that was ruled wrong.
     fn leaves(&self, case: &Case<'_>, claim: &Claim, found: &Found) -> Result<(), Problem> {
-        let Some(bound) = claims::bound_sentence(case.article, claim) else {
-            if claim.state == ClaimState::Gone {
-                return Ok(());
-            }
-            // There was no room to say what became of it: it may be all that stands at its place.
-            let there = claims::writers_at(case.article, claim.place);
-            return case.four_eyes(&there, "the words that the claim is on");
-        };
-        if bound.sentence == found.sentence && bound.place == found.place {
+        let bound = claims::bound_sentence(case.article, claim);
+        if bound.as_ref().is_some_and(|bound| bound.sentence == found.sentence && bound.place == found.place)
+        {
             return Ok(());
         }
         let is_adverse = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
-        if is_adverse && claims::find_bound(case.article, claim).is_ok() {
+        if is_adverse && claims::may_stand(case.article, claim) {
             let detail =
                 format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
             return Err(Problem::new(Code::VerdictAdverse, detail));
         }
-        case.four_eyes(&bound.writers, "the sentence that the claim is on")
+        match bound {
+            Some(bound) => case.four_eyes(&bound.writers, "the sentence that the claim is on"),
+            None if claim.state == ClaimState::Gone => Ok(()),
+            // There was no room to say what became of it: it may be all that stands at its place.
+            None => {
+                let there = claims::writers_at(case.article, claim.place);
+                case.four_eyes(&there, "the words that the claim is on")
+            }
+        }
     }
 
     /// A verdict is given on words seen: refused where the claim's sentence changed since `base`.
