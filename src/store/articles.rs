@@ -5,9 +5,8 @@
 //! key, and only packs in which an event changed something are written: parts of the state are shared ([`Arc`]), so a
 //! part that is the same one was not changed.
 //!
-//! Of a damaged file sled may give an old page for a new one, in which everything checks. So a pack says with which
-//! state it was written, and the head has a checksum over what its packs say: an old pack beside a new head, one that is
-//! missing and one that was taken out are all noticed.
+//! Of a damaged file sled may give an old page for a new one, in which everything checks. So the head has a checksum over
+//! its packs': an old pack beside a new head, one that is missing and one that was taken out are all noticed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -125,8 +124,8 @@ fn key(article: Place, tag: u8, number: u32) -> Vec<u8> {
     article.key(&[tag, a, b, c, d])
 }
 
-/// A pack's tag and number, and the `seq` of the state that it was written with.
-type Pack = (u8, u32, Seq);
+/// A pack's tag and number, and the CRC-32C of its bytes.
+type Pack = (u8, u32, u32);
 
 /// The packs of a state as they are in sled, ordered by tag and number, once the state is in a batch. Clones of the
 /// state share them.
@@ -148,10 +147,10 @@ impl Packs {
 
 /// CRC-32C of packs, ordered by tag and number.
 fn checksum(packs: &[Pack]) -> u32 {
-    packs.iter().fold(0, |sum, (tag, number, seq)| {
+    packs.iter().fold(0, |sum, (tag, number, crc)| {
         let sum = crc32c::crc32c_append(sum, &[*tag]);
         let sum = crc32c::crc32c_append(sum, &number.to_be_bytes());
-        crc32c::crc32c_append(sum, &seq.to_be_bytes())
+        crc32c::crc32c_append(sum, &crc.to_be_bytes())
     })
 }
 
@@ -181,7 +180,6 @@ struct Rewrite<'a> {
     place: Place,
     /// The packs that are in sled.
     old: &'a [Pack],
-    seq: Seq,
     /// The packs that will be.
     new: Vec<Pack>,
 }
@@ -203,8 +201,9 @@ impl Rewrite<'_> {
             self.new.push(match known {
                 Some(known) if was.len() == now.len() && was.iter().zip(&now).all(same) => known,
                 _ => {
-                    write(self.shelf, self.batch, &key(self.place, tag, number), &encode(&(self.seq, now))?);
-                    (tag, number, self.seq)
+                    let bytes = encode(&now)?;
+                    write(self.shelf, self.batch, &key(self.place, tag, number), &bytes);
+                    (tag, number, crc32c::crc32c(&bytes))
                 }
             });
         }
@@ -240,7 +239,7 @@ pub(super) fn write_article(
     let (was, now) = (old.map(|old| &*old.article), &*new.article);
     let place = Place::of(now);
     let old = old.map(|old| old.packs.known()).unwrap_or_default();
-    let mut rewrite = Rewrite { shelf, batch, place, old, seq: new.seq, new: Vec::new() };
+    let mut rewrite = Rewrite { shelf, batch, place, old, new: Vec::new() };
     rewrite.packs(tag::BLOCK, was.into_iter().flat_map(blocks), blocks(now))?;
     rewrite.packs(tag::CLAIM, was.into_iter().flat_map(claims), claims(now))?;
     rewrite.packs(tag::QUERY, was.into_iter().flat_map(queries), queries(now))?;
@@ -282,29 +281,26 @@ fn read_parts(shelf: &Shelf, place: Place, id: Uuid) -> Result<Stored, StoreErro
         }
         let bytes = whole(shelf, &at, &value)?;
         let (tag, number) = tag_and_number(&at);
-        let seq = match tag {
+        match tag {
             tag::HEAD => {
                 head = Some(decode(&bytes)?);
                 continue;
             }
             tag::BLOCK => {
-                let (seq, pack): (Seq, Vec<Arc<Block>>) = decode(&bytes)?;
+                let pack: Vec<Arc<Block>> = decode(&bytes)?;
                 blocks.extend(pack.into_iter().map(|block| (block.id, block)));
-                seq
             }
             tag::CLAIM => {
-                let (seq, pack): (Seq, Vec<Arc<Claim>>) = decode(&bytes)?;
+                let pack: Vec<Arc<Claim>> = decode(&bytes)?;
                 claims.extend(pack.into_iter().map(|claim| (claim.id, claim)));
-                seq
             }
             tag::QUERY => {
-                let (seq, pack): (Seq, Vec<Arc<Query>>) = decode(&bytes)?;
+                let pack: Vec<Arc<Query>> = decode(&bytes)?;
                 queries.extend(pack.into_iter().map(|query| (query.id, query)));
-                seq
             }
             _ => return Err(StoreError::Damaged(format!("an unknown part of article {id}"))),
-        };
-        packs.push((tag, number, seq));
+        }
+        packs.push((tag, number, crc32c::crc32c(&bytes)));
     }
     let missing = |what: &str| StoreError::Damaged(format!("article {id} lacks its {what}"));
     let head = head.ok_or_else(|| missing("head"))?;

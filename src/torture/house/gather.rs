@@ -144,6 +144,7 @@ impl House {
     /// As [`House::gather`].
     pub(in crate::torture) async fn gather_with_time(&mut self) -> anyhow::Result<Gathered> {
         self.receivers_are_calm.store(true, Ordering::Relaxed);
+        self.shared.is_over.store(true, Ordering::Relaxed);
         for _ in 0..LOOKS {
             let mut gathered = self.gather().await?;
             self.give_time(&gathered).await;

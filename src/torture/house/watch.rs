@@ -3,6 +3,7 @@
 //! gets.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -156,7 +157,7 @@ impl Reader {
             let Some(data) = line.strip_prefix("data:") else { continue };
             let Ok(json) = serde_json::from_str::<Value>(data) else { continue };
             self.note(shared, seq, data, json);
-            if self.is_slow && dice.chance(20) {
+            if self.is_slow && !shared.is_over.load(Ordering::Relaxed) && dice.chance(20) {
                 let stop = if dice.chance(4) { 9000 } else { 60 };
                 tokio::time::sleep(Duration::from_millis(dice.roll(stop))).await;
             }

@@ -8,7 +8,7 @@
 //! - [`doors`]: the ways in. [`tool`]: one tool, and how it sends. [`story`]: what it does to an article.
 //! - [`prose`]: sentences with marked words.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use std::{collections::HashMap, sync::Arc};
@@ -61,6 +61,8 @@ pub struct Shared {
     /// The articles that everybody writes.
     stories: Mutex<Vec<Uuid>>,
     waiting: AtomicUsize,
+    /// Whether the load is over for good: who reads slowly takes as much as comes, to have it all before the last look.
+    pub is_over: AtomicBool,
 }
 
 impl Shared {
@@ -73,6 +75,7 @@ impl Shared {
             known: Mutex::default(),
             stories: Mutex::default(),
             waiting: AtomicUsize::new(0),
+            is_over: AtomicBool::new(false),
         }
     }
 
