@@ -121,17 +121,19 @@ impl Desk {
         let Redacted { events, wire, keys, .. } = &**redacted;
         // The events last: where none of them stands, nothing else does, and whoever folds meanwhile knows by them whether
         // the words may have come into its files.
-        let mut all = Ok(());
+        let mut missing = None;
         for erased in wire {
-            all = all.and(erase(&*self.log.wire(), erased.seq, erased.sha256.0).await);
+            missing = missing.or(erase(&*self.log.wire(), erased.seq, erased.sha256.0).await?);
         }
         for key in keys {
-            all = all.and(evidence::destroy(&self.log.keys(), key).await);
+            evidence::destroy(&self.log.keys(), key).await?;
         }
         for erased in events {
-            all = all.and(erase(&*self.log.events(), erased.seq, erased.sha256.0).await);
+            missing = missing.or(erase(&*self.log.events(), erased.seq, erased.sha256.0).await?);
         }
-        all
+        // A log that is without a leader may have lost sight of it for a moment; a wire that lost its tail has nothing there to
+        // erase, and the events are erased all the same.
+        missing.map_or(Ok(()), |seq| Err(unknown(seq)))
     }
 
     /// Carries out every redaction that isn't among those known to be done.
@@ -151,9 +153,9 @@ impl Desk {
     }
 
     async fn finish_one(&self, seq: Seq, article: Uuid) -> Result<(), LogError> {
-        let entry = self.entry_of(article, seq).await?;
-        if let Some(Entry { subject, content: Content::Message { body, .. }, .. }) = entry
-            && let Read::Event(event) = event::read(&subject, &body)
+        let entry = self.entry_of(article, seq).await?.ok_or_else(|| unknown(seq))?;
+        if let Content::Message { body, .. } = &entry.content
+            && let Read::Event(event) = event::read(&entry.subject, body)
         {
             self.erase_named(&event).await?;
             tracing::info!(%article, seq, "what was redacted is erased");
@@ -162,18 +164,22 @@ impl Desk {
     }
 }
 
-/// Erases what stands at a position, if it is what is meant.
-async fn erase(stream: &dyn Stream, seq: Seq, sha256: [u8; 32]) -> Result<(), LogError> {
+fn unknown(seq: Seq) -> LogError {
+    LogError::Unavailable(format!("whoever answers now knows nothing at {seq}"))
+}
+
+/// Erases what stands at a position, if it is what is meant; gives the position where nobody knows of anything there.
+async fn erase(stream: &dyn Stream, seq: Seq, sha256: [u8; 32]) -> Result<Option<Seq>, LogError> {
     let body = match stream.get(seq).await? {
         Some(Entry { content: Content::Message { body, .. }, .. }) => body,
-        Some(Entry { content: Content::Erased { .. }, .. }) => return Ok(()),
-        None => return Err(LogError::Unavailable(format!("whoever answers now knows nothing at {seq}"))),
+        Some(Entry { content: Content::Erased { .. }, .. }) => return Ok(None),
+        None => return Ok(Some(seq)),
     };
     if <[u8; 32]>::from(Sha256::digest(&body)) != sha256 {
         tracing::error!(seq, "other bytes stand there than a redaction names: they are not erased");
-        return Ok(());
+        return Ok(None);
     }
-    stream.erase(seq).await
+    stream.erase(seq).await.map(|()| None)
 }
 
 /// Sees to it for ever that what was redacted is erased: what a crash left, on this instance or another.

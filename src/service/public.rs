@@ -27,6 +27,9 @@ use crate::store::Store;
 /// How long the fold waits before it reads the wire again.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How often it asks whether a reader came upon damage, where nothing comes that would be folded.
+const LOOK: Duration = Duration::from_secs(2);
+
 /// The wire, folded into the public state.
 #[derive(Clone)]
 pub(super) struct WireFold {
@@ -75,10 +78,16 @@ impl WireFold {
         let tail = self.editions.wire().tail(self.editions.public().position().seq).await;
         let mut tail = tail.map_err(waits)?;
         self.progress.send_modify(|progress| progress.public_stopped = None);
-        while let Some(group) = tail.next().await {
+        loop {
+            let group = tokio::select! {
+                group = tail.next() => group.ok_or_else(|| Halt::Waits("the wire's tail ended".to_owned()))?,
+                () = self.clock.sleep(LOOK) => match self.editions.public().is_damaged() {
+                    true => return Err(Halt::Waits("a reader came upon damage in the public state".to_owned())),
+                    false => continue,
+                },
+            };
             self.editions.show(group.map_err(waits)?).map_err(|error| Halt::Waits(error.to_string()))?;
         }
-        Err(Halt::Waits("the wire's tail ended".to_owned()))
     }
 
     /// Clears what is damaged, on a thread of its own: that takes seconds where there is much of it.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -375,8 +376,8 @@ async fn an_edition_that_lost_no_word_is_still_held_to_its_bytes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_crash_left_is_erased_by_whoever_comes_next() {
     let folder = tempfile::tempdir().unwrap();
-    let log: Arc<dyn Log> =
-        Arc::new(NeverErases(open_embedded_log(folder.path(), Options::default()).unwrap()));
+    let inner = open_embedded_log(folder.path(), Options::default()).unwrap();
+    let log: Arc<dyn Log> = Arc::new(Poor { inner, erases: false, knows: Arc::new(true.into()) });
     let service = over(log, folder.path()).await;
     let article = story(&service).await;
     send(&service, "carl", &redact(article, NAME)).await.unwrap();
@@ -414,66 +415,114 @@ async fn an_event_erased_without_a_redaction_sets_its_article_aside() {
     service.stop().await;
 }
 
-/// A log in which nothing can be erased.
+/// A cluster may lose sight of the wire's newest messages for a moment, or have lost them: the events are erased all the
+/// same, and what is there after all as soon as it is seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_out_of_sight_keeps_nothing_else_and_is_erased_once_it_is_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = open_embedded_log(folder.path(), Options::default()).unwrap();
+    let knows = Arc::new(AtomicBool::new(true));
+    let log = Poor { inner: Arc::clone(&inner), erases: true, knows: Arc::clone(&knows) };
+    let service = over(Arc::new(log), folder.path()).await;
+    let article = story(&service).await;
+    send(&service, "carl", &redact(article, NAME)).await.unwrap();
+    let answer = send(&service, "eva", &confirm(article, NAME)).await.unwrap();
+    service.store.folded(answer.seq).await;
+    let (events, wire) = (inner.events(), inner.wire());
+    until_none(&*events, "the events").await;
+    assert!(!knows.load(Ordering::Relaxed) && found(&*wire, NAME).await.len() == 1);
+    knows.store(true, Ordering::Relaxed);
+    until_none(&*wire, "the wire").await;
+    service.stop().await;
+}
+
+/// Returns once the name stands nowhere in a stream.
+async fn until_none(stream: &dyn Stream, what: &str) {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while !found(stream, NAME).await.is_empty() {
+        assert!(std::time::Instant::now() < deadline, "{what} still have it");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}
+
+/// A log in which nothing can be erased, or of whose wire nothing is known any more once a redaction is written.
 #[derive(Debug)]
-struct NeverErases(Arc<dyn Log>);
+struct Poor {
+    inner: Arc<dyn Log>,
+    erases: bool,
+    knows: Arc<AtomicBool>,
+}
 
 #[async_trait]
-impl Log for NeverErases {
+impl Log for Poor {
     fn events(&self) -> Arc<dyn Stream> {
-        Arc::new(Kept(self.0.events()))
+        let knows = Arc::clone(&self.knows);
+        Arc::new(Kept { inner: self.inner.events(), erases: self.erases, is_wire: false, knows })
     }
     fn wire(&self) -> Arc<dyn Stream> {
-        Arc::new(Kept(self.0.wire()))
+        let knows = Arc::clone(&self.knows);
+        Arc::new(Kept { inner: self.inner.wire(), erases: self.erases, is_wire: true, knows })
     }
     async fn stream(&self, name: &str) -> Result<Arc<dyn Stream>, LogError> {
-        self.0.stream(name).await
+        self.inner.stream(name).await
     }
     fn keys(&self) -> Keys {
-        self.0.keys()
+        self.inner.keys()
     }
     fn identity(&self) -> Uuid {
-        self.0.identity()
+        self.inner.identity()
     }
     fn clock(&self) -> Arc<dyn Clock> {
-        self.0.clock()
+        self.inner.clock()
     }
     async fn skew(&self) -> Result<TimeDelta, LogError> {
-        self.0.skew().await
+        self.inner.skew().await
     }
     fn durability(&self) -> Durability {
-        self.0.durability()
+        self.inner.durability()
     }
 }
 
 #[derive(Debug)]
-struct Kept(Arc<dyn Stream>);
+struct Kept {
+    inner: Arc<dyn Stream>,
+    erases: bool,
+    is_wire: bool,
+    knows: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl Stream for Kept {
     async fn try_append(&self, message: &Message, expect: Expect) -> Result<Seq, AppendError> {
-        self.0.try_append(message, expect).await
+        if self.erases && String::from_utf8_lossy(&message.body).contains("article.redacted\"") {
+            self.knows.store(false, Ordering::Relaxed);
+        }
+        self.inner.try_append(message, expect).await
     }
     async fn end(&self) -> Result<Seq, LogError> {
-        self.0.end().await
+        self.inner.end().await
     }
     async fn get(&self, seq: Seq) -> Result<Option<Entry>, LogError> {
-        self.0.get(seq).await
+        let found = self.inner.get(seq).await?;
+        Ok(found.filter(|_| !self.is_wire || self.knows.load(Ordering::Relaxed)))
     }
     async fn next_on(&self, subject: &str, after: Seq) -> Result<Option<Entry>, LogError> {
-        self.0.next_on(subject, after).await
+        self.inner.next_on(subject, after).await
     }
     async fn all_on(&self, subject: &str, after: Seq) -> Result<Vec<Entry>, LogError> {
-        self.0.all_on(subject, after).await
+        self.inner.all_on(subject, after).await
     }
     async fn last_on(&self, subject: &str) -> Result<Option<Entry>, LogError> {
-        self.0.last_on(subject).await
+        self.inner.last_on(subject).await
     }
     async fn tail(&self, after: Seq) -> Result<BoxStream<'static, Result<Vec<Entry>, LogError>>, LogError> {
-        self.0.tail(after).await
+        self.inner.tail(after).await
     }
-    async fn erase(&self, _: Seq) -> Result<(), LogError> {
-        Err(LogError::Unavailable("killed before".to_owned()))
+    async fn erase(&self, seq: Seq) -> Result<(), LogError> {
+        match self.erases {
+            true => self.inner.erase(seq).await,
+            false => Err(LogError::Unavailable("killed before".to_owned())),
+        }
     }
 
     async fn erase_as(&self, seq: Seq, _: [u8; 32]) -> Result<(), LogError> {

@@ -64,13 +64,14 @@ impl Public {
     /// [`Error`] where the state can't be read.
     pub fn wire_after(&self, log_seq: u64) -> Result<Option<u64>, Error> {
         let Some(next) = log_seq.checked_add(1) else { return Ok(None) };
-        let first = self.line.range(next.to_be_bytes()..).values().next().transpose()?;
+        let first = self.line.range(next.to_be_bytes()..).values().next().transpose();
+        let first = self.noting_damage(first.map_err(Error::from))?;
         first.map(|value| self.noting_damage(wire_seq(&value))).transpose()
     }
 
     /// Where on the wire the edition of an event stands.
     fn wire_at(&self, log_seq: u64) -> Result<Option<u64>, Error> {
-        let found = self.line.get(log_seq.to_be_bytes())?;
+        let found = self.noting_damage(self.line.get(log_seq.to_be_bytes()).map_err(Error::from))?;
         found.map(|value| self.noting_damage(wire_seq(&value))).transpose()
     }
 }

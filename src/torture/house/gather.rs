@@ -151,6 +151,7 @@ impl House {
             for instance in 0..self.instances.len() {
                 self.checkpoint(instance).await?;
             }
+            self.read_stderr();
             gathered.journal = self.shared.journal().clone();
             gathered.had_time = true;
             // An hour that was set may have come meanwhile.

@@ -285,8 +285,9 @@ impl House {
 }
 
 /// How much more memory an instance may take for readers who take nothing, in bytes: what was before is read to 32 of
-/// the staff at a time, with articles of a MiB by their words, and other things go on meanwhile.
-const MOST_FOR_IDLE_BYTES: u64 = (96 + 64 * 3) << 20;
+/// the staff at a time, with articles of a MiB by their words, 6 MiB each; an instance that was just started has yet to fill
+/// sled's pages, of which sled may have 90 MiB uncounted; and other things go on meanwhile.
+const MOST_FOR_IDLE_BYTES: u64 = (32 * 6 + 90 + 96) << 20;
 
 /// How long connections are cut half-way: each carries something in that time.
 const HALVING: Duration = Duration::from_millis(300);

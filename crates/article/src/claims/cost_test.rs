@@ -176,6 +176,10 @@ fn claims_on_sentences_that_become_a_long_one_keep_nobody_from_editing_it() {
         assert_eq!((place, sentence), ("b1".to_owned(), format!("Item{at} came.")));
     }
     desk.ops("emil", json!([replace("b1", &together)]));
+    // On the sentence that its quote stands in now it is ruled again.
+    let there = json!({"claim": last, "verdict": "supported", "quote": "Item99 came", "block": "b1"});
+    desk.given("chen", json!({"type": "rule", "data": there}));
+    assert_eq!((desk.claimed(&last).0, desk.claimed(&last).2), (ClaimState::Ruled, together));
     desk.ops("emil", json!([delete("b1")]));
     assert!(states(&desk).iter().all(|state| *state == ClaimState::Gone));
 }
