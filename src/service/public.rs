@@ -19,7 +19,7 @@ use crate::config::Config;
 use crate::http::server::Entrance;
 use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
 use crate::log::jetstream::WireAlone;
-use crate::log::{Clock, LogError};
+use crate::log::{Clock, LogError, Seq};
 use crate::metrics::Metrics;
 use crate::nats;
 use crate::store::Store;
@@ -72,7 +72,7 @@ impl WireFold {
     async fn fold(&self) -> Result<Infallible, Halt> {
         let waits = |error: LogError| Halt::Waits(error.to_string());
         if self.editions.public().is_damaged() {
-            self.mend().await?;
+            self.mend(self.editions.wire().end().await.map_err(waits)?).await?;
         }
         self.editions.begin().await.map_err(waits)?;
         let tail = self.editions.wire().tail(self.editions.public().position().seq).await;
@@ -90,9 +90,17 @@ impl WireFold {
         }
     }
 
-    /// Clears what is damaged, on a thread of its own: that takes seconds where there is much of it.
-    async fn mend(&self) -> Result<(), Halt> {
+    /// Clears what is damaged, on a thread of its own: that takes seconds where there is much of it. Not where the wire that it
+    /// would be folded anew from isn't there as far as it is folded: most of what is shown is still true.
+    async fn mend(&self, wire_end: Seq) -> Result<(), Halt> {
         let editions = self.editions.clone();
+        let folded = editions.public().position().seq;
+        if wire_end < folded {
+            let why = format!(
+                "what is damaged can't be folded anew: the wire ends at {wire_end}, and was folded to {folded}"
+            );
+            return Err(Halt::Waits(why));
+        }
         match tokio::task::spawn_blocking(move || editions.public().mend()).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(copydesk_public::Error::Lost(why))) => Err(Halt::Lost(why)),

@@ -192,8 +192,10 @@ impl Line for Wire {
     }
 
     async fn old_one(&mut self, old: Entry) -> Result<Option<Bytes>, Ended> {
+        // What isn't folded yet, once it was cleared, is not known to be withdrawn, nor to be an edition at all: so before and
+        // after it is looked up.
+        self.is_whole()?;
         let told = self.editions.public.told(&wire_message(old)).map_err(|_| Ended)?;
-        // What isn't folded yet, once it was cleared, is not known to be withdrawn, nor to be an edition at all.
         self.is_whole()?;
         Ok(told.filter(|told| self.wants(told)).map(|told| Frame::of(told).bytes))
     }

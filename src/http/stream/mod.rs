@@ -286,7 +286,9 @@ fn follow<L: Line>(
         beat,
         line,
     };
-    follower.catch_up();
+    let cleared =
+        |Ended| Problem::new(Code::Behind, "all is being folded anew here: try again, or ask another");
+    follower.catch_up().map_err(cleared)?;
     let told = stream::unfold(follower, |mut follower| async {
         let bytes = follower.next().await.ok()?;
         Some((Ok::<_, Infallible>(bytes), follower))
@@ -302,10 +304,13 @@ fn follow<L: Line>(
 
 impl<L: Line> Follower<L> {
     /// Reads what was before, as far as the fold stands, where that isn't done with.
-    fn catch_up(&mut self) {
+    fn catch_up(&mut self) -> Result<(), Ended> {
         let folded = self.line.folded();
+        // What was cleared before it was asked for says nothing of what there is.
+        self.line.is_whole()?;
         let has_past = self.seen < folded;
         self.past = has_past.then(|| Past::new(&self.line, self.seen + 1..=folded, &self.followers));
+        Ok(())
     }
 
     async fn next(&mut self) -> Result<Bytes, Ended> {
@@ -359,11 +364,7 @@ impl<L: Line> Follower<L> {
                 Ok(())
             }
             // So much came while the past was read that some of it is past by now.
-            Err(RecvError::Lagged(_)) if !self.is_up_to_date => {
-                self.line.is_whole()?;
-                self.catch_up();
-                Ok(())
-            }
+            Err(RecvError::Lagged(_)) if !self.is_up_to_date => self.catch_up(),
             Err(RecvError::Lagged(_) | RecvError::Closed) => Err(Ended),
         }
     }
@@ -479,9 +480,11 @@ mod tests {
         for past in &mut idle {
             let _ = futures::poll!(std::pin::pin!(past.next(&line)));
         }
-        let all = tokio::time::timeout(long, followers.reading.acquire_many(READING as u32)).await;
+        // Sooner than a turn's end would give it back.
+        let soon = LONGEST_TURN / 2;
+        let all = tokio::time::timeout(soon, followers.reading.acquire_many(READING as u32)).await;
         assert!(all.unwrap().is_ok());
-        let read = tokio::time::timeout(long, log.events().get(1)).await;
+        let read = tokio::time::timeout(soon, log.events().get(1)).await;
         assert!(read.unwrap().unwrap().is_some());
         // Nor what was read for them, once their turn is over.
         until(|kept| kept == 0).await;

@@ -182,8 +182,9 @@ impl Line for Events {
         };
         let Some(old) = instead else { return Ok(None) };
         let Some(moved) = self.folded_with(&old).await? else { return Ok(None) };
-        let now = self.desk.store().article(moved.article.id).map_err(|_| Ended)?;
         // What isn't folded yet, once it was cleared, is not known to be restricted, nor to be there at all.
+        self.is_whole()?;
+        let now = self.desk.store().article(moved.article.id).map_err(|_| Ended)?;
         self.is_whole()?;
         now.map_or(Ok(None), |now| self.tell(&moved, &now.article))
     }

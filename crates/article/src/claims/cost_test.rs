@@ -136,12 +136,22 @@ fn claims_on_sentences_that_become_a_long_one_keep_nobody_from_editing_it() {
     const CLAIMS: usize = 100;
     let apart: Vec<String> = (0..900).map(|at| format!("Item{at} came.")).collect();
     let together = apart.join(" ").replace('.', ",") + " they say.";
-    let mut desk = drafted(&[apart.join(" "), "Another.".to_owned()]);
-    for at in 0..CLAIMS {
-        desk.claim(&format!("Item{at} came"));
-    }
     let last = format!("c{CLAIMS}");
-    desk.rule(&last, "inaccurate");
+    let claimed = || {
+        let mut desk = drafted(&[apart.join(" "), "Another.".to_owned()]);
+        for at in 0..CLAIMS {
+            desk.claim(&format!("Item{at} came"));
+        }
+        desk.rule(&last, "inaccurate");
+        desk
+    };
+    // Where its words stand twice it is turned to neither, for nobody knows which it was.
+    let mut twice = claimed();
+    twice.ops("emil", json!([replace("b1", &format!("{together} Critics doubt Item99 came."))]));
+    let away = json!({"claim": last, "verdict": "supported", "quote": "Critics doubt"});
+    twice.refused("chen", json!({"type": "rule", "data": away}), Code::VerdictAdverse);
+
+    let mut desk = claimed();
     let states =
         |desk: &Desk| -> Vec<ClaimState> { desk.state().claims.values().map(|claim| claim.state).collect() };
     let mut expected = vec![ClaimState::Unruled; CLAIMS];

@@ -122,8 +122,10 @@ impl Rule {
         }
         let is_adverse = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
         // Where there was no room for the sentence that its quote stands in now, that is what is found.
-        let is_its_own =
-            bound.is_none() && found.place == claim.place && found.sentence.contains(&*claim.quote);
+        let own = || claims::find(case.article, &claim.quote, Some(claim.place));
+        let is_its_own = bound.is_none()
+            && found.place == claim.place
+            && own().is_ok_and(|own| own.sentence == found.sentence);
         if is_adverse && !is_its_own && claims::may_stand(case.article, claim) {
             let detail =
                 format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
