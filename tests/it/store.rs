@@ -297,6 +297,22 @@ async fn an_article_of_which_sled_gives_what_it_was_before_is_folded_anew_and_no
     }
 }
 
+/// In the middle of the night, too, when nothing else is published.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_public_and_damaged_is_folded_anew_once_a_reader_comes_upon_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = service(folder.path()).await;
+    let (article, _) = published(&service, "One story.").await;
+    let public = Arc::clone(&service.public);
+    until("it is out", || public.newest(article).unwrap().map(drop)).await;
+    let records = service.store.db().open_tree("public.articles").unwrap();
+    records.insert(article.as_bytes(), "no record").unwrap();
+    public.newest(article).unwrap_err();
+    until("it is whole again", || public.newest(article).ok().flatten().map(drop)).await;
+    assert!(service.editions.is_whole());
+    service.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_article_set_aside_is_not_due() {
     let folder = tempfile::tempdir().unwrap();
