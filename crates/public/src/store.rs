@@ -103,7 +103,7 @@ pub struct Public {
     generation: AtomicU64,
     /// Whether somebody came upon damage, so that nothing is folded until the state is [cleared](Public::mend).
     damaged: AtomicBool,
-    /// The position's `seq`; 0 from when damage keeps it from being folded on.
+    /// The position's `seq`; 0 from when it begins to be cleared.
     folded: AtomicU64,
 }
 
@@ -144,8 +144,7 @@ impl Public {
         self.read().clone()
     }
 
-    /// How far the wire is folded, without waiting for what is being written; 0 from when damage keeps it from being folded
-    /// on until it is folded anew.
+    /// How far the wire is folded, without waiting for what is being written; 0 from when it begins to be cleared.
     pub fn folded(&self) -> u64 {
         self.folded.load(Ordering::Acquire)
     }
@@ -208,7 +207,6 @@ impl Public {
             false => self.apply_all(messages, &mut tell),
         };
         if let Err(Error::Damaged(_)) = came_upon {
-            self.folded.store(0, Ordering::Release);
             self.damaged.store(true, Ordering::Release);
         }
         came_upon
