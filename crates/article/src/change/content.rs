@@ -1,5 +1,6 @@
 //! A block's words: what readers see of them, how they are shown, and who wrote them.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::text::{self, Content, Spans, Text};
@@ -39,11 +40,12 @@ pub fn attribute_content(new: Content<Spans>, old: Option<&Content<Text>>, by: &
         let caption = caption.map(|spans| text::attribute(&spans, old_caption.as_ref(), by));
         return Content::Image { uri, alt, caption, credit, rights };
     }
+    // Backwards, so that of items with the same words the first one stays.
+    let same: HashMap<Spans, &Text> = old_texts.iter().rev().map(|old| (old.spans(), *old)).collect();
     let mut at = 0;
     new.map(|spans| {
         // A list's item is held against the item that it most likely was: the same words, else the same place.
-        let same = old_texts.iter().find(|old| old.spans() == spans);
-        let old = same.or_else(|| old_texts.get(at)).copied();
+        let old = same.get(&spans).or_else(|| old_texts.get(at)).copied();
         at += 1;
         text::attribute(&spans, old, by)
     })

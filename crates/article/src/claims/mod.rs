@@ -22,6 +22,7 @@ use crate::ids::{BlockId, ClaimId};
 use crate::words::Words;
 
 pub use follow::follow;
+pub use plain::Standing;
 pub use sealing::{Blind, Confidential, Opened, Seal, Sealed};
 pub use search::{Found, bound_sentence, find, find_bound, find_quoted, may_stand, stands, writers_at};
 

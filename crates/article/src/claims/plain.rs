@@ -4,7 +4,7 @@
 #[cfg(test)]
 use std::cell::Cell;
 use std::cell::{OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::rc::Rc;
 
@@ -104,6 +104,26 @@ impl<'a> Plain<'a> {
         };
         let made = || self.at(place).iter().flat_map(in_text).collect();
         Rc::clone(self.sentences.borrow_mut().entry(place).or_insert_with(made))
+    }
+}
+
+/// Whether the words that claims are bound to stand in their places, for many claims of few places.
+pub struct Standing<'a> {
+    plain: Plain<'a>,
+    sentences: RefCell<HashMap<Place, HashSet<String>>>,
+}
+
+impl<'a> Standing<'a> {
+    /// In the present text.
+    pub fn of(article: &'a Article) -> Self {
+        Self { plain: Plain::of(article), sentences: RefCell::default() }
+    }
+
+    /// Whether these words stand whole in a place, as a sentence or a run of them.
+    pub fn has(&self, words: &str, place: Place) -> bool {
+        let sentences = || self.plain.sentences(place).iter().map(|sentence| sentence.text.clone()).collect();
+        let is_sentence = self.sentences.borrow_mut().entry(place).or_insert_with(sentences).contains(words);
+        is_sentence || self.plain.standing(words, place) > 0
     }
 }
 

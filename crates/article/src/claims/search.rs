@@ -109,24 +109,38 @@ pub fn writers_at(article: &Article, place: Place) -> BTreeSet<Arc<str>> {
 }
 
 /// Finds the sentence that a claim is bound to, where it still stands: with the claim's quote in it, or written over.
+/// Where it stands there more than once, its writers are those of all.
 pub fn bound_sentence(article: &Article, claim: &Claim) -> Option<Found> {
-    texts_at(article, claim.place).into_iter().find_map(|text| {
-        let range = whole_sentences(&text.plain(), &claim.sentence, article.language())?;
-        Some(Found {
-            place: claim.place,
-            sentence: claim.sentence.as_str().to_owned(),
-            writers: text.writers_in(range),
-        })
-    })
+    let mut found: Option<BTreeSet<Arc<str>>> = None;
+    for text in texts_at(article, claim.place) {
+        let plain = text.plain();
+        if claim.sentence.is_empty() || !plain.contains(claim.sentence.as_str()) {
+            continue;
+        }
+        for range in wholes(&plain, &claim.sentence, &sentences::bounds(&plain, article.language())) {
+            found.get_or_insert_default().extend(text.writers_in(range));
+        }
+    }
+    let sentence = claim.sentence.as_str().to_owned();
+    found.map(|writers| Found { place: claim.place, sentence, writers })
 }
 
-/// Finds the sentence that a claim is bound to, where it still stands with the claim's quote in it.
+/// Finds the sentence that a claim is bound to, where it still stands with the claim's quote in it. Where it is no sentence
+/// any more, though its words stand there, as in another language it may not be: the one that its quote stands in.
 ///
 /// # Errors
 /// `quote_not_found` where it doesn't.
 pub fn find_bound(article: &Article, claim: &Claim) -> Result<Found, Problem> {
     if has(&claim.sentence, &claim.quote, &Edges::default())
         && let Some(found) = bound_sentence(article, claim)
+    {
+        return Ok(found);
+    }
+    let stands = |text: &Text| text.plain().contains(claim.sentence.as_str());
+    if claim.is_live()
+        && bound_sentence(article, claim).is_none()
+        && texts_at(article, claim.place).into_iter().any(stands)
+        && let Ok(found) = find(article, &claim.quote, Some(claim.place))
     {
         return Ok(found);
     }
@@ -204,9 +218,16 @@ pub(super) fn whole_within<B: AsRef<[Range<usize>]>>(
     if sentence.is_empty() || !plain.contains(sentence) {
         return None;
     }
-    let bounds = bounds();
-    let bounds = bounds.as_ref();
-    plain.match_indices(sentence).map(|(at, _)| at..at + sentence.len()).find(|range| {
+    wholes(plain, sentence, bounds().as_ref()).next()
+}
+
+/// Every stretch of a text that is these words, from the start of a sentence to the end of one.
+fn wholes<'a>(
+    plain: &'a str,
+    words: &'a str,
+    bounds: &'a [Range<usize>],
+) -> impl Iterator<Item = Range<usize>> + 'a {
+    plain.match_indices(words).map(|(at, _)| at..at + words.len()).filter(|range| {
         bounds.binary_search_by_key(&range.start, |b| b.start).is_ok()
             && bounds.binary_search_by_key(&range.end, |b| b.end).is_ok()
     })

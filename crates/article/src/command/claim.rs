@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
-use crate::claims::{self, Claim, ClaimField, ClaimKind, ClaimState, Place};
+use crate::claims::{self, Claim, ClaimField, ClaimKind, ClaimState, Found, Place};
 use crate::event::{Event, Said};
 use crate::ids::{BlockId, ClaimId};
 use crate::json::Node;
@@ -89,11 +89,7 @@ impl Decide for RaiseClaim {
 
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
         let article = case.article;
-        let live = article.claims.values().filter(|claim| claim.is_live()).count();
-        if live >= limits::LIVE_CLAIMS {
-            let detail = format!("an article has at most {} live claims", limits::LIVE_CLAIMS);
-            return Err(Problem::too_large("live_claims", detail));
-        }
+        one_more_live(article)?;
         if article.claims.len() >= limits::CLAIMS {
             let detail = format!(
                 "an article has at most {} claims, those that are gone or dropped included",
@@ -102,15 +98,7 @@ impl Decide for RaiseClaim {
             return Err(Problem::too_large("claims", detail));
         }
         let (quote, found) = claims::find_quoted(article, &self.quote, self.place)?;
-        if found.sentence.len() > limits::SENTENCE_BYTES {
-            let detail = format!(
-                "the sentence that the quote stands in takes {} bytes; a claim is bound to at most {}: make sentences \
-                 of it, or paragraphs where its script marks no ends",
-                found.sentence.len(),
-                limits::SENTENCE_BYTES
-            );
-            return Err(Problem::too_large("sentence", detail).at("/data/quote"));
-        }
+        may_be_kept(&found)?;
         let claim = article.next_claim();
         let data = ClaimRaised {
             answer: Said::default(),
@@ -126,6 +114,36 @@ impl Decide for RaiseClaim {
         outcome.created = Some(claim.to_string());
         Ok(outcome)
     }
+}
+
+/// Whether one more claim may be live.
+///
+/// # Errors
+/// `too_large`.
+pub(super) fn one_more_live(article: &Article) -> Result<(), Problem> {
+    let live = article.claims.values().filter(|claim| claim.is_live()).count();
+    if live < limits::LIVE_CLAIMS {
+        return Ok(());
+    }
+    let detail = format!("an article has at most {} live claims", limits::LIVE_CLAIMS);
+    Err(Problem::too_large("live_claims", detail))
+}
+
+/// Whether a claim may be bound to what its quote was found in.
+///
+/// # Errors
+/// `too_large`.
+pub(super) fn may_be_kept(found: &Found) -> Result<(), Problem> {
+    if found.sentence.len() <= limits::SENTENCE_BYTES {
+        return Ok(());
+    }
+    let detail = format!(
+        "the sentence that the quote stands in takes {} bytes; a claim is bound to at most {}: make sentences of it, or \
+         paragraphs where its script marks no ends",
+        found.sentence.len(),
+        limits::SENTENCE_BYTES
+    );
+    Err(Problem::too_large("sentence", detail).at("/data/quote"))
 }
 
 impl ClaimRaised {

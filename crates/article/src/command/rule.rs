@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::claim::{may_be_kept, one_more_live};
 use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
 use crate::change;
@@ -96,6 +97,12 @@ impl Decide for Rule {
             }
             None => (None, claims::find_bound(case.article, claim)?),
         };
+        if found.sentence != *claim.sentence {
+            may_be_kept(&found)?;
+        }
+        if claim.state == ClaimState::Gone {
+            one_more_live(case.article)?;
+        }
         self.seen(case, &found)?;
         case.four_eyes(&found.writers, "this sentence")?;
         let data = ClaimRuled {
@@ -121,12 +128,16 @@ impl Rule {
             return Ok(());
         }
         let is_adverse = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
-        // Where there was no room for the sentence that its quote stands in now, that is what is found.
+        // Where there was no room for the sentence that its quote stands in now, or sentences end elsewhere in another
+        // language, that is what is found; who wrote it is asked as of any.
         let own = || claims::find(case.article, &claim.quote, Some(claim.place));
         let is_its_own = bound.is_none()
             && found.place == claim.place
             && own().is_ok_and(|own| own.sentence == found.sentence);
-        if is_adverse && !is_its_own && claims::may_stand(case.article, claim) {
+        if is_its_own {
+            return Ok(());
+        }
+        if is_adverse && claims::may_stand(case.article, claim) {
             let detail =
                 format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
             return Err(Problem::new(Code::VerdictAdverse, detail));
@@ -203,6 +214,8 @@ impl ClaimRuled {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use serde_json::json;
 
     use super::super::testing::{Desk, delete, insert, replace};
@@ -339,6 +352,65 @@ mod tests {
         desk.given("chen", data("c2"));
         desk.newsroom.set.rules.four_eyes = false;
         desk.given("cara", data("c2"));
+    }
+
+    #[test]
+    fn nobody_rules_on_their_own_copy_of_words_that_stand_twice() {
+        let mut desk = Desk::drafted(&["They met."]);
+        let words = "The mayor took 5 million.";
+        let image = json!({"kind": "image", "uri": "https://example.org/a.jpg", "caption": words});
+        desk.ops("cara", json!([{"op": "insert", "after": "b1", "block": image}]));
+        desk.given("bot", json!({"type": "claim", "data": {"quote": words, "kind": "fact", "block": "b2"}}));
+        desk.ops("ana", json!([{"op": "replace", "block": "b2", "alt": words}]));
+        desk.refused("cara", rule(3, json!({"claim": "c1", "verdict": "supported"})), Code::FourEyes);
+        desk.given("chen", rule(3, json!({"claim": "c1", "verdict": "supported"})));
+
+        let mut desk = Desk::drafted(&["He won. She lost."]);
+        desk.claim("He won");
+        desk.ops("cara", json!([replace("b1", "He won. She lost. He won.")]));
+        desk.refused("cara", rule(2, json!({"claim": "c1", "verdict": "supported"})), Code::FourEyes);
+        desk.given("chen", rule(2, json!({"claim": "c1", "verdict": "supported"})));
+    }
+
+    #[test]
+    fn a_claim_is_turned_only_to_a_sentence_that_may_be_kept() {
+        let long = format!("{}end.", "word ".repeat(crate::limits::SENTENCE_BYTES / 5 + 1));
+        let mut desk = Desk::drafted(&["He won.", &long]);
+        desk.claim("He won");
+        let turned = json!({"claim": "c1", "verdict": "supported", "quote": "word end"});
+        let problem = desk.refused("chen", rule(1, turned), Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("sentence"));
+    }
+
+    #[test]
+    fn a_claim_that_is_gone_comes_back_only_where_one_more_may_be_live() {
+        let mut desk = Desk::drafted(&["He won.", "She lost."]);
+        desk.claim("He won");
+        desk.claim("She lost");
+        desk.ops("emil", json!([delete("b1")]));
+        let state = Arc::make_mut(desk.states.last_mut().unwrap());
+        let live = state.claims.values().last().unwrap().clone();
+        for n in 3..=crate::limits::LIVE_CLAIMS as u32 + 1 {
+            Arc::make_mut(&mut state.claims).insert(crate::ids::ClaimId(n), live.clone());
+        }
+        let back = json!({"claim": "c1", "verdict": "supported", "quote": "She lost"});
+        let problem = desk.refused("chen", rule(2, back.clone()), Code::TooLarge);
+        assert_eq!(problem.limit.as_deref(), Some("live_claims"));
+        desk.given("chen", json!({"type": "drop", "data": {"claim": "c2", "reason": "Double."}}));
+        desk.given("chen", rule(2, back));
+    }
+
+    /// Where German has an ordinal, English has the end of a sentence.
+    #[test]
+    fn a_verdict_is_changed_where_sentences_end_elsewhere_in_another_language() {
+        let mut desk = Desk::drafted(&["He came in 1995. May was cold. She left."]);
+        desk.ops("cara", json!([replace("b1", "He came in 1995. May was cold. And cara left.")]));
+        desk.claim("He came");
+        desk.rule("c1", "supported");
+        desk.given("emil", json!({"type": "edit", "base": 2, "data": {"set": {"language": "de"}}}));
+        desk.given("cara", rule(3, json!({"claim": "c1", "verdict": "unsupported"})));
+        assert_eq!(desk.claimed("c1").2, "He came in 1995. May was cold.");
+        desk.given("cara", rule(3, json!({"claim": "c1", "verdict": "supported", "quote": "He came in"})));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Which sentences carry a claim: those that stand in the words that one is bound to, and those that hold its quote.
+//! Which sentences carry a claim: those that stand in the words that one is bound to, and, where those don't stand in its
+//! place any more, those that hold its quote.
 //!
 //! All claims of a place are asked at once. Asking each claim of each sentence took minutes where there are thousands
 //! of both and the claims are bound to long words, and the gate is asked at every read.
@@ -7,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::Sentence;
 use crate::article::Article;
-use crate::claims::Place;
+use crate::claims::{ClaimState, Place, Standing};
 
 /// The words of the live claims of a place, each once.
 #[derive(Default)]
@@ -18,11 +19,14 @@ struct Claims<'a> {
 
 /// Leaves the sentences that carry no live claim.
 pub fn leave_unclaimed(article: &Article, sentences: &mut Vec<Sentence>) {
+    let standing = Standing::of(article);
     let mut claims: HashMap<Place, Claims<'_>> = HashMap::new();
     for claim in article.claims.values().filter(|claim| claim.is_live()) {
         let there = claims.entry(claim.place).or_default();
         there.sentences.insert(&claim.sentence);
-        there.quotes.insert(&claim.quote);
+        if claim.state != ClaimState::Ruled && !standing.has(&claim.sentence, claim.place) {
+            there.quotes.insert(&claim.quote);
+        }
     }
     let mut words: HashMap<Place, BTreeSet<&str>> = HashMap::new();
     for sentence in sentences.iter() {
@@ -152,7 +156,7 @@ mod tests {
 
     use super::*;
     use crate::claims::Claim;
-    use crate::command::testing::Desk;
+    use crate::command::testing::{Desk, replace};
     use crate::coverage::{checkable, unclaimed};
     use crate::ids::ClaimId;
 
@@ -193,6 +197,22 @@ mod tests {
             left.into_iter().map(|reason| (reason.block.unwrap().to_string(), reason.detail)).collect();
         let detail = |nth: usize| format!("a sentence with a figure carries no claim: sentence {nth} there");
         assert_eq!(left, [("b1".to_owned(), detail(3)), ("b2".to_owned(), detail(1))]);
+    }
+
+    /// A quote is a few words, and others may come to hold them.
+    #[test]
+    fn a_quote_covers_nothing_while_its_own_sentence_stands() {
+        let mut desk = Desk::drafted(&["The mayor spoke for 5 minutes."]);
+        desk.claim("The mayor");
+        desk.rule("c1", "supported");
+        let two = "The mayor spoke for 5 minutes. The mayor took 12 million.";
+        desk.ops("emil", serde_json::json!([replace("b1", two)]));
+        assert_eq!(unclaimed(desk.state()).len(), 1);
+        let mut in_doubt = desk.state().clone();
+        let claim = Arc::make_mut(&mut in_doubt.claims).values_mut().next().unwrap();
+        let claim = Arc::make_mut(claim);
+        (claim.sentence, claim.state) = ("The mayor spoke.".into(), ClaimState::Stale);
+        assert_eq!(unclaimed(&in_doubt), []);
     }
 
     /// What took minutes: a long sentence, thousands of short ones, and as many claims as there may be.

@@ -21,6 +21,7 @@ use crate::event::{Event, Said};
 use crate::fields::{FieldName, SentFields};
 use crate::ids::BlockId;
 use crate::json::Node;
+use crate::limits;
 use crate::newsroom::Role;
 use crate::problem::{Code, Problem};
 use crate::text::{self, Content, Spans, TextWarning};
@@ -179,6 +180,7 @@ impl Edit {
         let mut made = 0;
         // What earlier operations of the same command made of blocks: a field that isn't given stays as it then is.
         let mut replaced: HashMap<BlockId, Content<Spans>> = HashMap::new();
+        let mut carried = 0;
         let wanted = |(at, op): (usize, &Op)| {
             let pointer = format!("/data/ops/{at}");
             let wanted = match op {
@@ -198,6 +200,12 @@ impl Edit {
                             return Err(Problem::invalid(format!("{pointer}/block"), detail));
                         }
                     };
+                    carried += weight(&content);
+                    if carried > CARRIED_MAX {
+                        let detail = "the blocks replaced in one command come to more than an article may have, many times \
+                                      over: replace each block once";
+                        return Err(Problem::too_large("article", detail).at(pointer));
+                    }
                     dropped.extend(from.into_iter().map(|one| (one, Some(Anchor::Block(*block)))));
                     replaced.insert(*block, content.clone());
                     Wanted::Replace { block: *block, content }
@@ -210,6 +218,20 @@ impl Edit {
         self.ops.iter().enumerate().map(wanted).collect()
     }
 }
+
+/// How much all that the replacements of one command make of their blocks may weigh. Each block can be replaced a few
+/// times; an operation of thirty bytes makes anew all that it leaves as it was.
+const CARRIED_MAX: usize = 32 * limits::ARTICLE_BYTES;
+
+/// How many bytes of text a block has, and some for each piece of it.
+fn weight(content: &Content<Spans>) -> usize {
+    let spans =
+        content.texts().flat_map(|text| text.iter().map(|span| span.text.len() + PIECE)).sum::<usize>();
+    spans + content.texts().count() * PIECE
+}
+
+/// What a piece of text takes beside its words, roughly.
+const PIECE: usize = 64;
 
 /// Whether a block changed, moved or went since a revision, as far as the present state can tell.
 fn changed(article: &Article, block: BlockId, base: u32) -> bool {

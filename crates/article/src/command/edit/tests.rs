@@ -443,3 +443,33 @@ fn two_operations_on_a_block_in_one_command_keep_each_others_fields() {
     let shown = serde_json::to_string(&desk.state().blocks[1].content).unwrap();
     assert!(shown.contains("New") && shown.contains("AP") && !shown.contains("Old"), "{shown}");
 }
+
+/// What took gigabytes: each operation makes anew all that it leaves as it was.
+#[test]
+fn thousands_of_replacements_of_a_long_block_are_refused_before_they_are_made() {
+    let long = "word ".repeat(limits::ARTICLE_BYTES / 5 - 100);
+    let mut desk = Desk::drafted(&[&long]);
+    let same = json!({"op": "replace", "block": "b1"});
+    let command = json!({"type": "edit", "base": 1, "data": {"ops": vec![same.clone(); 8_000]}});
+    let problem = desk.refused("eva", command, Code::TooLarge);
+    assert_eq!((problem.limit.as_deref(), problem.field.as_deref()), (Some("article"), Some("/data/ops/32")));
+    let mut four_times = vec![same; 3];
+    four_times.push(replace("b1", "Short."));
+    desk.ops("eva", json!(four_times));
+    assert_eq!(desk.words(), ["Short."]);
+}
+
+/// What took minutes: each item held against each.
+#[test]
+fn a_list_of_thousands_of_items_is_replaced_in_no_time() {
+    let items = |word: &str, from: usize| -> Vec<String> {
+        (0..9_000).map(|at| format!("{word}{}", at + from)).collect()
+    };
+    let list = |items: Vec<String>| json!({"kind": "list", "ordered": false, "items": items});
+    let mut desk = Desk::drafted(&["One."]);
+    desk.ops("ana", json!([{"op": "insert", "after": "b1", "block": list(items("a", 0))}]));
+    let start = std::time::Instant::now();
+    desk.ops("eva", json!([{"op": "replace", "block": "b2", "items": items("a", 1)}]));
+    desk.ops("eva", json!([{"op": "replace", "block": "b2", "items": items("b", 0)}]));
+    assert!(start.elapsed() < std::time::Duration::from_secs(10), "unoptimised: {:?}", start.elapsed());
+}
