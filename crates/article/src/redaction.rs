@@ -24,7 +24,8 @@ use crate::words::{Shown, Words};
 /// What stands in the place of words that were erased, however long they were.
 pub const MARK: &str = "█████";
 
-/// Members whose values are no words: names of actors and kinds, ids, hashes, hours.
+/// Members whose values are no words: names of actors and kinds, ids, hashes, hours, and the subject that an article's
+/// editions have on the wire for life, on which messages stand that can't be moved.
 const NO_WORDS: &[&str] = &[
     "after",
     "at",
@@ -61,6 +62,10 @@ const NO_WORDS: &[&str] = &[
     "salt",
     "commandhash",
     "editiondigest",
+    "digest",
+    "words",
+    "verdicts",
+    "home",
     "actor",
     "actorkind",
     "command",
@@ -312,9 +317,9 @@ fn needed() -> Problem {
     Problem::invalid("/data/words", detail)
 }
 
-/// Whether two states have the same words by the same writers.
+/// Whether two states have the same words by the same writers, and go out under the same subject.
 fn same_text(a: &Article, b: &Article) -> bool {
-    a.version == b.version && a.fields == b.fields && a.blocks == b.blocks
+    a.version == b.version && a.fields == b.fields && a.blocks == b.blocks && a.home == b.home
 }
 
 /// An event without the words, as it folds and as it is kept; none where it doesn't hold them.

@@ -224,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn an_article_keeps_its_subject_on_the_wire_and_its_digests() {
+        let mut desk = Desk::new();
+        let data = json!({"slug": "s", "language": "en", "headline": "H", "section": "courts/doe-trial",
+                          "markdown": "Nobody came."});
+        desk.given("ana", json!({"type": "draft", "data": data}));
+        desk.approved();
+        desk.given("pia", json!({"type": "publish", "data": {}}));
+        desk.given("ana", json!({"type": "edit", "data": {"set": {"section": "courts/trial"}}}));
+        desk.approved();
+        let note = json!({"kind": "correction", "note": "It was moved."});
+        desk.given("pia", json!({"type": "publish", "data": note}));
+        let words = |words: &str| json!({"words": words, "ground": "Court order 7"});
+        desk.given("carl", json!({"type": "redact", "data": words("doe-trial")}));
+        let confirm = json!({"type": "confirm_redaction", "data": {"words": "doe-trial"}});
+        let event = desk.given("eva", confirm).clone();
+        let Data::Redacted(data) = &event.data else { panic!("{}", event.kind) };
+        assert_eq!(data.events.iter().map(|erased| erased.version).collect::<Vec<_>>(), [1]);
+        assert_eq!(desk.replaced().home.as_deref(), Some("courts.doe-trial"));
+        // What stands in digests alone stands nowhere.
+        let digest = serde_json::to_value(desk.state().last_edition().unwrap().words).unwrap();
+        let some = digest.as_str().unwrap().get(..4).unwrap();
+        desk.refused("carl", json!({"type": "redact", "data": words(some)}), Code::NothingNew);
+    }
+
+    #[test]
     fn what_is_wrong_with_a_redaction_is_named() {
         let mut desk = story();
         for (data, place) in [
