@@ -63,12 +63,25 @@ impl Redact {
         let answer = client.command(&command.into()).await?;
         if screen.json {
             screen.value(&answer)?;
-        } else if self.confirm {
+        } else if !self.confirm {
+            screen.line("Proposed. Another chief, or an editor, confirms it with --confirm.")?;
+        }
+        if !self.confirm {
+            return Ok(Ending::Done);
+        }
+        // Decided it is; who carries it out may not be able to yet.
+        let health = client.get("/healthz").await.unwrap_or_default();
+        if let Some(why) = health.get("erasing_stopped").and_then(Value::as_str) {
+            complain(&format!(
+                "It is decided, and not everything is erased yet: {why}. A service that runs on this log goes on trying; \
+                 its /healthz says erasing_stopped until it has done it."
+            ));
+            return Ok(Ending::Refused);
+        }
+        if !screen.json {
             screen.line(
                 "Erased. Backups, and what subscribers have taken, are not: docs/ERASURE.md says what to do.",
             )?;
-        } else {
-            screen.line("Proposed. Another chief, or an editor, confirms it with --confirm.")?;
         }
         Ok(Ending::Done)
     }

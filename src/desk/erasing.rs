@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use copydesk_article::article::Article;
@@ -136,6 +136,15 @@ impl Desk {
         missing.map_or(Ok(()), |seq| Err(unknown(seq)))
     }
 
+    /// Why something that was redacted isn't erased yet, where this instance knows of it.
+    pub fn unerased(&self) -> Option<String> {
+        self.unerased.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_unerased(&self, why: Option<String>) {
+        *self.unerased.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+
     /// Carries out every redaction that isn't among those known to be done.
     async fn finish(&self, done: &mut BTreeSet<Seq>) -> Result<(), EraseError> {
         let mut all = Ok(());
@@ -190,11 +199,13 @@ pub async fn keep_erasing(desk: Arc<Desk>) -> Infallible {
         positions.mark_unchanged();
         match desk.finish(&mut done).await {
             Ok(()) => {
+                desk.set_unerased(None);
                 // The sender lives as long as the store, which the desk holds.
                 let _ = positions.changed().await;
             }
             Err(error) => {
                 tracing::warn!(%error, "what was redacted isn't erased everywhere yet");
+                desk.set_unerased(Some(error.to_string()));
                 desk.log().clock().sleep(PAUSE).await;
             }
         }

@@ -15,7 +15,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -76,6 +76,8 @@ pub struct Desk {
     vault: OnceLock<Vault>,
     /// Which sorts of events may be written.
     level: level::Level,
+    /// Why something that was redacted isn't erased yet.
+    unerased: Mutex<Option<String>>,
 }
 
 impl fmt::Debug for Desk {
@@ -142,6 +144,7 @@ impl Desk {
             skew: clock::Skew::default(),
             vault: OnceLock::new(),
             level: level::Level::default(),
+            unerased: Mutex::default(),
         }
     }
 
@@ -447,6 +450,7 @@ impl Desk {
                 self.answered.fetch_max(seq, Ordering::Relaxed);
                 if let Err(error) = self.erase_named(&event).await {
                     tracing::warn!(%error, seq, "what was redacted isn't erased yet");
+                    self.set_unerased(Some(error.to_string()));
                 }
                 Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))
             }

@@ -36,6 +36,7 @@ struct Healthz {
     wire_stopped: Option<String>,
     public_stopped: Option<String>,
     audit_stopped: Option<String>,
+    erasing_stopped: Option<String>,
     audit: Option<Audit>,
     durability: Option<Durability>,
     log: LogSays,
@@ -94,6 +95,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
     let log_stopped = gateway.log_stopped().map(|stopped| stopped.why);
     let progress = gateway.progress.borrow().clone();
     let wire = wire(&gateway, &progress);
+    let erasing_stopped = gateway.desk.as_ref().and_then(|desk| desk.unerased());
     let fold = gateway.vitals.store().map(|store| {
         let position = store.position();
         let lag = look.log_end.map(|end| end.saturating_sub(position.seq));
@@ -108,6 +110,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         ("public_stopped", progress.public_stopped.is_some()),
         ("log_away", look.away.is_some()),
         ("audit_stopped", progress.audit_stopped.is_some()),
+        ("erasing_stopped", erasing_stopped.is_some()),
         ("clock_off", look.skew.is_some_and(|skew| skew.abs() > MOST_SKEW)),
         ("articles_aside", fold.as_ref().is_some_and(|fold| fold.aside > 0)),
     ];
@@ -123,6 +126,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         wire_stopped: progress.wire_stopped,
         public_stopped: progress.public_stopped,
         audit_stopped: progress.audit_stopped,
+        erasing_stopped,
         audit: gateway.audit.as_ref().map(|Checkable { audit, .. }| Audit {
             size: audit.newest().map_or(0, |signed| signed.size),
             leaves: audit.store().merkle().size(),
@@ -138,7 +142,7 @@ pub(super) async fn healthz(State(gateway): State<Arc<Gateway>>) -> Response {
         fold,
         wire,
         public: gateway.readers.as_ref().map(|readers| {
-            let at = readers.editions.public().position();
+            let at = readers.editions.public().last_position();
             let lag = look.wire_end.map(|end| end.saturating_sub(at.seq));
             let (seq, foreign, missed) = (at.seq, at.foreign, at.missed);
             PublicFold { seq, lag, foreign, not_understood: at.not_understood, missed }
@@ -189,6 +193,10 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
         gauge("log_looks_failed_total", "Looks at the log that got no answer.", gateway.vitals.failed()),
         gauge("wire_sent_seq", "The last event whose edition is on the wire.", progress.wire_sent),
     ];
+    if let Some(desk) = &gateway.desk {
+        let why = desk.unerased();
+        gauges.push(flag("erasing_stopped", "1 where something redacted isn't erased yet.", why.is_some()));
+    }
     if let Some(Wire { waiting, .. }) = wire(&gateway, &progress) {
         gauges.push(gauge("wire_waiting", "Folded editions that the wire hasn't got yet.", waiting as u64));
     }
@@ -205,7 +213,7 @@ pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Response {
         gauges.extend(lag.map(|lag| gauge("fold_lag", "Positions of the log that aren't folded yet.", lag)));
     }
     if let Some(readers) = &gateway.readers {
-        let position = readers.editions.public().position();
+        let position = readers.editions.public().last_position();
         let not_understood = position.not_understood;
         gauges.extend([
             gauge("public_fold_seq", "The wire's last folded position.", position.seq),
