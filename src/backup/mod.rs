@@ -19,7 +19,7 @@
 //! backup that was written is one that verifies.
 //!
 //! # Layout
-//! - this file: the manifest. [`source`]: what is backed up. [`write`]: a run. `lines`: the files of a stream. `tiles`: the
+//! - this file: the manifest. [`source`]: what is backed up. [`write`]: a run. `lines`: the files of a stream. `leaves`: what the tree is built of. `tiles`: the
 //!   tree over the copy. [`restore`]: the way back.
 
 use std::collections::BTreeMap;
@@ -30,6 +30,7 @@ use uuid::Uuid;
 
 use crate::log::{LogError, Seq};
 
+mod leaves;
 mod lines;
 pub mod restore;
 pub mod source;

@@ -8,12 +8,11 @@ use futures::StreamExt;
 use serde::Serialize;
 
 use super::write::{newest, same};
-use super::{BackupError, KEYS, Manifest, STREAMS, lines, source};
+use super::{BackupError, KEYS, Manifest, STREAMS, leaves, lines, source};
 use crate::deliver::page;
 use crate::log::clock::SystemClock;
 use crate::log::{self, Content, Entry, Expect, Log, Message, PLACEHOLDER, Seq, Settled, Stream};
 use crate::merkle::Frontier;
-use crate::store::fold;
 
 /// How long an append is tried.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,10 +57,10 @@ fn verified(folder: &Path, keys: Option<&Path>, manifest: &Manifest) -> Result<u
     let mut frontier = Frontier::default();
     let mut root = frontier.root();
     let mut last = 0;
-    for entry in lines::read(folder, "events", manifest.extent("events"), 0)? {
-        let entry = entry?;
-        last = entry.seq;
-        if let Some(leaf) = fold::leaf(&entry, fold::erased(&entry)) {
+    for leaf in leaves::of(folder, manifest, 0)? {
+        let (seq, leaf) = leaf?;
+        last = seq;
+        if let Some(leaf) = leaf {
             frontier.push(leaf.hash());
             if frontier.size() == size {
                 root = frontier.root();
@@ -116,7 +115,9 @@ pub async fn restore(
             }
             if entry.seq <= there {
                 let found = target.get(entry.seq).await?;
-                if !found.is_some_and(|found| same(&found, &entry)) {
+                if found.as_ref().is_some_and(|found| is_yet_to_be_erased(found, &entry)) {
+                    erase(&*target, &entry).await?;
+                } else if !found.is_some_and(|found| same(&found, &entry)) {
                     return Err(BackupError::Other(format!(
                         "the log isn't empty: position {} of its {stream} holds something else than the backup",
                         entry.seq
@@ -152,12 +153,26 @@ async fn put(target: &dyn Stream, stream: &str, entry: &Entry) -> Result<(), Bac
             return Err(BackupError::Other(format!("position {} of {stream}: {why}", entry.seq)));
         }
     }
+    erase(target, entry).await
+}
+
+/// Erases what was put in the place of an erased entry.
+async fn erase(target: &dyn Stream, entry: &Entry) -> Result<(), BackupError> {
     match entry.content {
         Content::Message { .. } => {}
         Content::Erased { sha256: Some(sha256) } => target.erase_as(entry.seq, sha256).await?,
         Content::Erased { sha256: None } => target.erase(entry.seq).await?,
     }
     Ok(())
+}
+
+/// Whether a run that was cut short had put in the place of an erased entry what is to be erased, and no more.
+fn is_yet_to_be_erased(found: &Entry, copied: &Entry) -> bool {
+    let is_placeholder =
+        |body: &[u8], headers: &[(String, String)]| headers.is_empty() && body == PLACEHOLDER;
+    matches!(copied.content, Content::Erased { .. })
+        && found.seq == copied.seq
+        && matches!(&found.content, Content::Message { headers, body } if is_placeholder(body, headers))
 }
 
 /// The message's id, as its writer gave it where that can be told: subscribers drop repeats by the wire's.

@@ -1,6 +1,7 @@
 //! What is backed up: a log that is open here, or the folder of one that a service has open.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt;
 use uuid::Uuid;
@@ -12,8 +13,8 @@ use crate::log::{Entry, Log, LogError, Seq, Stream};
 /// A log to be copied.
 #[derive(Debug)]
 pub enum Source {
-    /// An embedded log's folder, whoever has it open.
-    Folder(Snapshot),
+    /// An embedded log's folder, whoever has it open, and how long it may take to sync what it answered.
+    Folder(Snapshot, Duration),
     /// A log by its own protocol.
     Log(Arc<dyn Log>),
 }
@@ -22,7 +23,7 @@ impl Source {
     /// The log's identity.
     pub fn identity(&self) -> Uuid {
         match self {
-            Source::Folder(snapshot) => snapshot.identity(),
+            Source::Folder(snapshot, _) => snapshot.identity(),
             Source::Log(log) => log.identity(),
         }
     }
@@ -30,9 +31,9 @@ impl Source {
     /// Where a stream ends now: at least where it did when the last end was told, whichever stream's that was.
     pub(super) async fn end(&self, stream: &str) -> Result<Seq, BackupError> {
         Ok(match self {
-            Source::Folder(snapshot) => {
-                // Streams are told apart how far they are: what one rests on may be told later.
-                tokio::time::sleep(LAG).await;
+            Source::Folder(snapshot, syncs_within) => {
+                // Streams are synced, and told how far they are, each by itself: what one rests on may be later.
+                tokio::time::sleep(LAG + *syncs_within).await;
                 snapshot.end(stream)?
             }
             Source::Log(log) => of(&**log, stream).await?.end().await?,
@@ -48,7 +49,7 @@ impl Source {
         mut take: impl FnMut(Entry) -> Result<(), BackupError>,
     ) -> Result<(), BackupError> {
         match self {
-            Source::Folder(snapshot) => snapshot.read(stream, after, upto, take),
+            Source::Folder(snapshot, _) => snapshot.read(stream, after, upto, take),
             Source::Log(_) if upto <= after => Ok(()),
             Source::Log(log) => {
                 let mut tail = of(&**log, stream).await?.tail(after).await?;

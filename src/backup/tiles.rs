@@ -5,10 +5,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::{BackupError, Tree};
-use crate::log::Entry;
+use crate::log::Seq;
 use crate::merkle::path::Tiles;
 use crate::merkle::{self, Frontier, Hash, Leaf, TILE_WIDTH, TilePath};
-use crate::store::fold;
 
 /// A tree that grows in a folder.
 pub(super) struct Grower {
@@ -83,11 +82,10 @@ impl Grower {
         Ok(records)
     }
 
-    /// Adds what stands at a position, where it is an event of ours.
-    pub(super) fn push(&mut self, entry: &Entry) -> Result<(), BackupError> {
-        let Some(leaf) = fold::leaf(entry, fold::erased(entry)) else { return Ok(()) };
+    /// Adds the leaf of the event at a position.
+    pub(super) fn push(&mut self, seq: Seq, leaf: Leaf) -> Result<(), BackupError> {
         self.records.push(leaf);
-        self.tree = Tree { size: self.tree.size + 1, seq: entry.seq };
+        self.tree = Tree { size: self.tree.size + 1, seq };
         if self.records.len() as u64 == TILE_WIDTH {
             let hash = merkle::join(&self.write_bundle()?);
             self.records.clear();

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::leaves;
 use super::lines::{self, Appender};
 use super::tiles::{Grower, write_synced};
 use super::{BackupError, KEYS, Manifest, STREAMS, Source};
@@ -145,11 +146,12 @@ fn grow(folder: &Path, manifest: &mut Manifest) -> Result<(), BackupError> {
     if signed.size == grower.size() {
         return Ok(());
     }
-    for entry in lines::read(folder, "events", manifest.extent("events"), manifest.tree.seq)? {
+    for leaf in leaves::of(folder, manifest, manifest.tree.seq)? {
         if grower.size() >= signed.size {
             break;
         }
-        grower.push(&entry?)?;
+        let (seq, leaf) = leaf?;
+        leaf.map_or(Ok(()), |leaf| grower.push(seq, leaf))?;
     }
     if grower.size() != signed.size {
         return Err(BackupError::Other(format!(

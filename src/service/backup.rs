@@ -29,7 +29,13 @@ pub async fn backup_log(
         bail!("{} is the folder of a log: give the backup one of its own", folder.display());
     }
     let source = match config.log.kind {
-        LogKind::Embedded => Source::Folder(Snapshot::open(&folders(&config.store.path).0)?),
+        LogKind::Embedded => {
+            let syncs_within = match serve::syncing(config) {
+                Syncing::Always => Duration::ZERO,
+                Syncing::Within(interval) => interval,
+            };
+            Source::Folder(Snapshot::open(&folders(&config.store.path).0)?, syncs_within)
+        }
         LogKind::Nats => Source::Log(serve::open_log(config).await?),
     };
     Ok(backup(&source, folder, told).await?)

@@ -236,6 +236,14 @@ fn log_to_stderr() {
     }
 }
 
+/// When the embedded log that the configuration names syncs what it takes.
+pub(super) fn syncing(config: &Config) -> segments::Syncing {
+    match config.log.durability {
+        None | Some(LogDurability::Always) => segments::Syncing::Always,
+        Some(LogDurability::Interval) => segments::Syncing::Within(std::time::Duration::from_secs(1)),
+    }
+}
+
 /// The log that the configuration names.
 ///
 /// # Errors
@@ -243,11 +251,7 @@ fn log_to_stderr() {
 pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
     match config.log.kind {
         LogKind::Embedded => {
-            let durability = match config.log.durability {
-                None | Some(LogDurability::Always) => segments::Syncing::Always,
-                Some(LogDurability::Interval) => segments::Syncing::Within(std::time::Duration::from_secs(1)),
-            };
-            let options = segments::Options { durability, ..segments::Options::default() };
+            let options = segments::Options { durability: syncing(config), ..segments::Options::default() };
             Ok(open_embedded_log(&config.store.path, options)?)
         }
         LogKind::Nats => {

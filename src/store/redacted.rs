@@ -4,7 +4,7 @@
 //! stands in its place further down the article's own line. An article whose events were erased behind the service's
 //! back has no such event, and is set aside.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use bytes::Bytes;
@@ -55,16 +55,12 @@ impl Line {
     /// [`LogError`].
     pub async fn read(events: &dyn Stream, article: Uuid) -> Result<Self, LogError> {
         let mut entries = events.all_on(&article.as_hyphenated().to_string(), 0).await?;
-        let redacting: Vec<(Seq, Option<Event>)> =
-            entries.iter().map(|entry| (entry.seq, redacting(entry))).collect();
-        let mut all = replacements(redacting.iter().map(|(seq, event)| (*seq, event.as_ref())));
+        let mut all = instead(entries.iter().map(|entry| (entry.seq, redacting(entry))).collect());
         let (mut replaced, mut standing) = (BTreeSet::new(), false);
         for entry in &mut entries {
-            let Some(body) = all.remove(&entry.seq).and_then(|event| event::write(&event).ok()) else {
-                continue;
-            };
+            let Some(body) = all.remove(&entry.seq) else { continue };
             standing |= matches!(entry.content, Content::Message { .. });
-            entry.content = Content::Message { headers: Vec::new(), body: Bytes::from(body) };
+            entry.content = Content::Message { headers: Vec::new(), body };
             replaced.insert(entry.seq);
         }
         Ok(Self { entries, replaced, standing })
@@ -81,6 +77,32 @@ impl Line {
             Data::Redacted(redacted) => Some((entry.seq, redacted)),
             _ => None,
         })
+    }
+}
+
+/// What stands in the place of erased events, by position, in stored form; of events in their order, all that say so
+/// among them.
+fn instead(redacting: Vec<(Seq, Option<Event>)>) -> BTreeMap<Seq, Bytes> {
+    let all = replacements(redacting.iter().map(|(seq, event)| (*seq, event.as_ref()))).into_iter();
+    all.filter_map(|(seq, event)| Some((seq, event::write(&event).ok()?.into()))).collect()
+}
+
+/// What stands in the place of erased events anywhere in a log, of all its entries in their order; those in which nothing
+/// was erased cost a look at their heads.
+#[derive(Debug, Default)]
+pub struct Gathered(Vec<(Seq, Option<Event>)>);
+
+impl Gathered {
+    /// The next entry.
+    pub fn add(&mut self, entry: &Entry) {
+        if concerns(entry) {
+            self.0.push((entry.seq, redacting(entry)));
+        }
+    }
+
+    /// What they say together.
+    pub fn instead(self) -> BTreeMap<Seq, Bytes> {
+        instead(self.0)
     }
 }
 

@@ -384,6 +384,7 @@ async fn what_a_crash_left_is_erased_by_whoever_comes_next() {
     let answer = send(&service, "eva", &confirm(article, NAME)).await.unwrap();
     service.store.folded(answer.seq).await;
     assert!(!found(&*service.log.events(), NAME).await.is_empty(), "nothing is erased yet");
+    assert!(service.desk.unerased().is_some(), "and that is told");
     assert!(!known(&service.store, article).contains(NAME), "readers see it as erased all the same");
     service.check_fold().await.unwrap();
     service.stop().await;
@@ -397,6 +398,63 @@ async fn what_a_crash_left_is_erased_by_whoever_comes_next() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     is_redacted(&service, article, NAME).await;
+    assert_eq!(service.desk.unerased(), None);
+    service.stop().await;
+}
+
+/// Its leaf has the edition's digest beside the hash; of an erased one that stands in what took its place. And a way back that
+/// was cut short between putting something there and erasing it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_backup_of_a_log_in_which_a_publication_was_erased_verifies_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let service = over(Arc::new(MemoryLog::new(5)), folder.path()).await;
+    let article = Uuid::new_v4();
+    let data =
+        json!({"slug": "s", "language": "en", "headline": "H", "section": "world", "markdown": "It rained."});
+    done(&service, "ana", article, "draft", None, data).await;
+    done(&service, "chen", article, "claim", None, json!({"quote": "It rained", "kind": "fact"})).await;
+    let waive = json!({"reasons": [{"code": "claim_unruled"}], "reason": "All saw it."});
+    done(&service, "carl", article, "waive", Some(1), waive).await;
+    done(&service, "eva", article, "approve", Some(1), json!({})).await;
+    let published = done(&service, "pia", article, "publish", Some(1), json!({})).await;
+    // The publication says what was waived.
+    let words = "has no verdict";
+    let mut end = 0;
+    for (actor, command) in [("carl", redact(article, words)), ("eva", confirm(article, words))] {
+        let sent = async || send(&service, actor, &command).await;
+        // Its edition must be on the wire.
+        end = loop {
+            match sent().await {
+                Ok(answer) => break answer.seq,
+                Err(problem) => assert_eq!(problem.code, Code::Behind),
+            }
+        };
+        service.store.folded(end).await;
+    }
+    let erased = service.log.events().get(published).await.unwrap().unwrap();
+    assert!(matches!(erased.content, Content::Erased { sha256: Some(_) }));
+    until("a checkpoint over all of it", || service.audit.newest().filter(|signed| signed.size >= end)).await;
+    let to = tempfile::tempdir().unwrap();
+    let written = backup(&Source::Log(Arc::clone(&service.log)), to.path(), |_, _| {}).await.unwrap();
+    assert_eq!((written.verified, written.events), (end, end));
+
+    let cut_short = MemoryLog::new(6);
+    for seq in 1..=published {
+        let entry = service.log.events().get(seq).await.unwrap().unwrap();
+        let (headers, body) = match entry.content {
+            Content::Message { headers, body } => (headers, body),
+            Content::Erased { .. } => (Vec::new(), copydesk::log::PLACEHOLDER.into()),
+        };
+        let message = Message { subject: entry.subject, id: format!("m{seq}"), headers, body };
+        cut_short.events().try_append(&message, Expect::Stream(seq - 1)).await.unwrap();
+    }
+    for _again in 0..2 {
+        let restored = restore(to.path(), None, &cut_short, |_| {}, |_, _| {}).await.unwrap();
+        assert_eq!(restored.verified, end);
+        let there = cut_short.events().get(published).await.unwrap().unwrap();
+        let content = service.log.events().get(published).await.unwrap().unwrap().content;
+        assert_eq!(format!("{:?}", there.content), format!("{content:?}"));
+    }
     service.stop().await;
 }
 

@@ -23,6 +23,8 @@ impl Writer {
     /// Appends wait meanwhile, some tenths of a second for a full segment; erasing is rare.
     pub(super) fn erase(&mut self, seq: Seq, as_was: Option<[u8; 32]>) -> Result<(), LogError> {
         self.sync_late();
+        // A segment takes its time, and what was answered before is not to wait for it to be known as answered.
+        self.claim();
         let erased = self.replace_segment(seq, as_was);
         self.shared.noting_damage(erased)
     }

@@ -450,7 +450,7 @@ impl Writer {
     }
 
     /// Writes down the last answered position.
-    fn claim(&mut self) {
+    pub(super) fn claim(&mut self) {
         if !self.is_claimable() {
             return;
         }
