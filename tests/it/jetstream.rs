@@ -402,6 +402,21 @@ async fn what_waits_goes_as_one_batch_and_each_message_learns_its_own_fate() {
     );
     assert!(large.iter().all(|settled| matches!(settled, Settled::Refused(_))), "{large:?}");
     assert_eq!(events.end().await.unwrap(), 400 + 2 + 30, "nothing was written twice");
+
+    // A batch whose answer was lost, as a server's end leaves it: all of it comes again, with more.
+    let again: Vec<_> =
+        (0..60).map(|n| message(&format!("many{n}"), &format!("many{n}'s"), "many")).collect();
+    let append_all = async |messages: &[Message]| {
+        let each = messages.iter().map(|message| {
+            append(&*events, &SystemClock, message, Expect::Subject(0), Duration::from_secs(5))
+        });
+        futures::future::join_all(each).await
+    };
+    let first = append_all(&again[..40]).await;
+    let second = append_all(&again).await;
+    assert_eq!(&second[..40], &first[..]);
+    assert!(second.iter().all(|settled| matches!(settled, Settled::Written(_))), "{second:?}");
+    assert_eq!(events.end().await.unwrap(), 400 + 2 + 30 + 60, "nothing was written twice");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

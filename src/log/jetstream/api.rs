@@ -191,11 +191,15 @@ impl ApiError {
             10_158 => Meaning::InProcess(said),
             // Asked before the message is proposed to the replicas, or stored.
             10_002 | 10_023 | 10_028 | 10_047 | 10_060 | 10_109 | 10_167 => Meaning::Unavailable(said),
-            10_054 | 10_097 => Meaning::Refused(said),
+            10_054 | 10_097 | BATCH_HAS_DUPLICATE => Meaning::Refused(said),
             _ => Meaning::Unknown(said),
         }
     }
 }
+
+/// An atomic batch in which a message has an id that was stored within the stream's time for repeats: refused whole, before
+/// anything of it is proposed or stored (ADR-50).
+const BATCH_HAS_DUPLICATE: u64 = 10_201;
 
 /// The number that ends "wrong last sequence: 17".
 fn last_number(description: &str) -> Option<Seq> {

@@ -225,6 +225,7 @@ async fn send(raw: &Raw, group: &[Waiting]) -> Result<Seq, Outcome> {
             }
             Ok(ack) => Err(Outcome::Unknown(format!("an acknowledgement of another batch: {ack:?}"))),
             Err(Meaning::Unknown(why)) => Err(Outcome::Unknown(why)),
+            // One of them was stored before, its answer lost: alone each finds out.
             Err(_) => Err(Outcome::Refused),
         };
     }

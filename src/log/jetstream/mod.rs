@@ -34,6 +34,7 @@
 //! | 503 no responders | unavailable | no server listens on the subject, so none has stored it |
 //! | not connected | unavailable | nothing was sent |
 //! | 10054, 10097 too large, or larger than `max_payload` | refused | checked before |
+//! | 10201 an atomic batch with an id that was stored already | refused; each is sent again by itself | checked of the whole batch before any of it is proposed or stored |
 //! | 10077 store failed, 10063 sequence mismatch | unknown | said by one replica of a message that others may have stored |
 //! | anything else, no answer within [`ACK_TIMEOUT`], a lost connection | unknown | a request may still lie in a queue |
 //!
