@@ -133,7 +133,7 @@ pub(super) async fn serve(
     let store = Arc::new(store);
     let public = Arc::new(Public::open(store.db(), log.identity())?);
     let folding = WireFold {
-        editions: Editions::new(public, log.wire()),
+        editions: Editions::new(public, log.wire()).with_the_wire_alone(),
         store: Arc::clone(&store),
         clock: log.clock(),
         progress: watch::Sender::new(Progress::default()),

@@ -13,7 +13,7 @@ use crate::filter::Marks;
 use crate::message::{Kind, Received};
 
 /// Changed whenever the same wire would fold to another state; state of another version is folded anew.
-pub const FOLD_VERSION: u32 = 3;
+pub const FOLD_VERSION: u32 = 4;
 
 /// How long a withdrawn article stays in feeds as its notice.
 pub const WITHDRAWN_STAYS: TimeDelta = TimeDelta::days(30);
@@ -55,6 +55,8 @@ pub struct Shown {
     pub changed: DateTime<Utc>,
     /// The record's stamp then.
     pub stamp: i64,
+    /// CRC-32C of its ninjs: of a damaged file sled may give an old page for a new one, and each says nothing of the other.
+    pub(crate) body_crc: u32,
 }
 
 impl Shown {
@@ -104,6 +106,7 @@ impl Record {
             first_published: ninjs.first_created.unwrap_or(changed),
             changed,
             stamp: self.stamp,
+            body_crc: crc32c::crc32c(&received.body),
         });
         Step::Shows(received.body.clone())
     }

@@ -51,10 +51,17 @@ impl Public {
     /// [`Error`] where the state can't be read.
     pub fn told(&self, message: &WireMessage) -> Result<Option<Told>, Error> {
         let Ok(received) = message.read() else { return Ok(None) };
-        let stands_at = self.wire_at(received.log_seq)?;
-        let record = self.noting_damage(self.record(received.article))?;
-        let record = record.filter(|_| stands_at == Some(received.seq));
-        Ok(record.and_then(|record| Told::of(received, &record)))
+        self.noting_damage(|| {
+            let stands_at = self.wire_at(received.log_seq)?;
+            let record = self.record(received.article)?;
+            let shown_at =
+                record.as_ref().and_then(|record| record.shown.as_ref()).map(|shown| shown.wire_seq);
+            if stands_at.is_none() && shown_at == Some(received.seq) {
+                return Err(damaged("what an article shows isn't on the line"));
+            }
+            let record = record.filter(|_| stands_at == Some(received.seq));
+            Ok(record.and_then(|record| Told::of(received, &record)))
+        })
     }
 
     /// The position in the wire of the first edition or withdrawal whose event stands after this position in the log;
@@ -64,19 +71,27 @@ impl Public {
     /// [`Error`] where the state can't be read.
     pub fn wire_after(&self, log_seq: u64) -> Result<Option<u64>, Error> {
         let Some(next) = log_seq.checked_add(1) else { return Ok(None) };
-        let first = self.line.range(next.to_be_bytes()..).values().next().transpose();
-        let first = self.noting_damage(first.map_err(Error::from))?;
-        first.map(|value| self.noting_damage(wire_seq(&value))).transpose()
+        self.noting_damage(|| {
+            let first = self.line.range(next.to_be_bytes()..).values().next().transpose()?;
+            first.map(|value| seq(&value)).transpose()
+        })
+    }
+
+    /// The position in the log of the last event of which an edition or withdrawal is folded; 0 where none is.
+    ///
+    /// # Errors
+    /// [`Error`] where the state can't be read.
+    pub fn last_of_line(&self) -> Result<u64, Error> {
+        self.noting_damage(|| self.line.last()?.map_or(Ok(0), |(key, _)| seq(&key)))
     }
 
     /// Where on the wire the edition of an event stands.
-    fn wire_at(&self, log_seq: u64) -> Result<Option<u64>, Error> {
-        let found = self.noting_damage(self.line.get(log_seq.to_be_bytes()).map_err(Error::from))?;
-        found.map(|value| self.noting_damage(wire_seq(&value))).transpose()
+    pub(crate) fn wire_at(&self, log_seq: u64) -> Result<Option<u64>, Error> {
+        self.line.get(log_seq.to_be_bytes())?.map(|value| seq(&value)).transpose()
     }
 }
 
-fn wire_seq(value: &[u8]) -> Result<u64, Error> {
+fn seq(value: &[u8]) -> Result<u64, Error> {
     value.try_into().map(u64::from_be_bytes).map_err(|_| damaged("a place on the line can't be read"))
 }
 

@@ -90,7 +90,7 @@ impl Public {
             let Some(shown) = self.record(article)?.and_then(|record| record.shown) else { return Ok(None) };
             self.entry(article, shown).map(Some)
         };
-        self.noting_damage(newest())
+        self.noting_damage(newest)
     }
 
     /// A page of the articles asked for, newest change first, after a place. It may have fewer than there are and yet not
@@ -106,7 +106,7 @@ impl Public {
         now: DateTime<Utc>,
     ) -> Result<Listing, Error> {
         let position = self.read();
-        self.noting_damage(self.listed(&position, filter, (after, PATIENCE), limit, now))
+        self.noting_damage(|| self.listed(&position, filter, (after, PATIENCE), limit, now))
     }
 
     fn listed(
@@ -154,7 +154,7 @@ impl Public {
     /// [`Error`].
     pub fn sections(&self) -> Result<BTreeSet<String>, Error> {
         let _reading = self.read();
-        self.noting_damage(self.all_sections())
+        self.noting_damage(|| self.all_sections())
     }
 
     fn all_sections(&self) -> Result<BTreeSet<String>, Error> {
@@ -177,6 +177,9 @@ impl Public {
     fn entry(&self, article: Uuid, shown: Shown) -> Result<Entry, Error> {
         let body = pieces::read(&self.bodies, article.as_bytes())?
             .ok_or_else(|| damaged("an edition is missing"))?;
+        if crc32c::crc32c(&body) != shown.body_crc {
+            return Err(damaged("another edition stands there than its article shows"));
+        }
         let ninjs = serde_json::from_slice(&body).map_err(|_| damaged("an edition can't be read"))?;
         Ok(Entry { article, shown, ninjs, body: body.into() })
     }

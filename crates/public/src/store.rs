@@ -12,8 +12,9 @@
 
 use std::collections::btree_map::Entry as MapEntry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -99,6 +100,8 @@ pub struct Public {
     pub(crate) line: Tree,
     place: Tree,
     position: RwLock<Position>,
+    /// The same, or as it was before what is being written.
+    last: Mutex<Position>,
     /// Counts what was written since this process opened it.
     generation: AtomicU64,
     /// Whether somebody came upon damage, so that nothing is folded until the state is [cleared](Public::mend).
@@ -124,6 +127,7 @@ impl Public {
             line: db.open_tree("public.line")?,
             place: db.open_tree("public.position")?,
             position: RwLock::new(Position::start(identity)),
+            last: Mutex::new(Position::start(identity)),
             generation: AtomicU64::new(0),
             damaged: AtomicBool::new(false),
             folded: AtomicU64::new(0),
@@ -131,6 +135,7 @@ impl Public {
         match public.check(identity) {
             Ok(position) => {
                 public.folded.store(position.seq, Ordering::Release);
+                *public.last() = position.clone();
                 *public.write() = position;
             }
             Err(Error::Damaged(_)) => public.clear()?,
@@ -142,6 +147,11 @@ impl Public {
     /// How far the wire is folded.
     pub fn position(&self) -> Position {
         self.read().clone()
+    }
+
+    /// The same without waiting for what is being written or cleared, for those who only say it.
+    pub fn last_position(&self) -> Position {
+        self.last().clone()
     }
 
     /// How far the wire is folded, without waiting for what is being written; 0 from when it begins to be cleared.
@@ -163,6 +173,7 @@ impl Public {
         // Before readers wait for it: who then comes is told that there is nothing.
         self.folded.store(0, Ordering::Release);
         let mut position = self.write();
+        *self.last() = Position::start(position.wire);
         self.generation.fetch_add(1, Ordering::Release);
         // First what says how far: a crash on the way leaves state without it, which is cleared on opening.
         self.place.clear()?;
@@ -232,7 +243,10 @@ impl Public {
 
     /// Notes damage that a reader came upon. The state can't be cleared there and then: the writer would go on
     /// with what follows on the wire, and what went before would be missing.
-    pub(crate) fn noting_damage<T>(&self, read: Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn noting_damage<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        // sled 0.34 panics on some damage.
+        let read = catch_unwind(AssertUnwindSafe(read));
+        let read = read.unwrap_or_else(|_| Err(damaged("sled gave up on its files")));
         if let Err(Error::Damaged(_)) = read {
             self.damaged.store(true, Ordering::Release);
         }
@@ -286,6 +300,7 @@ impl Public {
             }
             self.save(&next, &touched, &did.changed)?;
             self.folded.store(next.seq, Ordering::Release);
+            *self.last() = next.clone();
             *position = next;
             self.generation.fetch_add(1, Ordering::Release);
         }
@@ -441,6 +456,7 @@ impl Public {
                 let place = self.order.get(Place::of(newest).bytes())?;
                 if place.as_deref() != Some(article.as_bytes())
                     || !self.bodies.contains_key(article.as_bytes())?
+                    || self.wire_at(newest.log_seq)?.is_none()
                 {
                     return Err(damaged("its trees disagree"));
                 }
@@ -460,6 +476,10 @@ impl Public {
 
     pub(crate) fn read(&self) -> std::sync::RwLockReadGuard<'_, Position> {
         self.position.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn last(&self) -> MutexGuard<'_, Position> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> std::sync::RwLockWriteGuard<'_, Position> {

@@ -51,6 +51,8 @@ pub struct Editions {
     known: Arc<AtomicU64>,
     /// Whether it was.
     begun: Arc<AtomicBool>,
+    /// Whether it can be told what was erased by law from what was deleted behind the service's back.
+    knows_erased: bool,
 }
 
 impl fmt::Debug for Editions {
@@ -62,7 +64,24 @@ impl fmt::Debug for Editions {
 impl Editions {
     /// Nobody follows yet.
     pub fn new(public: Arc<Public>, wire: Arc<dyn Stream>) -> Self {
-        Self { public, wire, new: broadcast::Sender::new(KEPT), known: Arc::default(), begun: Arc::default() }
+        let new = broadcast::Sender::new(KEPT);
+        Self { public, wire, new, known: Arc::default(), begun: Arc::default(), knows_erased: true }
+    }
+
+    /// The same, with rights to nothing but the wire: whatever is gone there counts as erased by law.
+    #[must_use]
+    pub fn with_the_wire_alone(self) -> Self {
+        Self { knows_erased: false, ..self }
+    }
+
+    /// A message of the wire as the public side takes it.
+    fn message(&self, entry: Entry) -> WireMessage {
+        let (headers, body, erased) = match entry.content {
+            Content::Message { headers, body } => (headers, body, false),
+            // What was deleted behind the service's back is missing.
+            Content::Erased { sha256 } => (Vec::new(), Bytes::new(), sha256.is_some() || !self.knows_erased),
+        };
+        WireMessage { seq: entry.seq, subject: entry.subject, headers, body, erased }
     }
 
     /// The wire is about to be folded. Before its end as it is the first time nobody is shown anything of it: what was
@@ -105,7 +124,7 @@ impl Editions {
     /// # Errors
     /// As [`Public::apply_telling`].
     pub fn show(&self, group: Vec<Entry>) -> Result<Applied, store::Error> {
-        let messages: Vec<WireMessage> = group.into_iter().map(wire_message).collect();
+        let messages: Vec<WireMessage> = group.into_iter().map(|entry| self.message(entry)).collect();
         let known = self.known.load(Ordering::Acquire);
         let applied = self.public.apply_telling(&messages, |told| {
             if told.wire_seq <= known {
@@ -120,16 +139,6 @@ impl Editions {
         self.known.fetch_max(self.public.folded(), Ordering::AcqRel);
         Ok(applied)
     }
-}
-
-/// A message of the wire as the public side takes it.
-fn wire_message(entry: Entry) -> WireMessage {
-    let (headers, body, erased) = match entry.content {
-        Content::Message { headers, body } => (headers, body, false),
-        // What was deleted behind the service's back is missing.
-        Content::Erased { sha256 } => (Vec::new(), Bytes::new(), sha256.is_some()),
-    };
-    WireMessage { seq: entry.seq, subject: entry.subject, headers, body, erased }
 }
 
 /// `GET /stream`
@@ -148,20 +157,23 @@ pub(in crate::http) async fn stream(
         subject: text("subject"),
     };
     let had = last_event_id(&headers)?;
+    let unreadable = |error| readers::unreadable(&error);
     let new = editions.new.subscribe();
     let after = match had {
         Some(had) => {
             // Before it is asked what comes next: what is folded in between isn't passed over.
             let folded = editions.public.position().seq;
-            let next = editions.public.wire_after(had).map_err(|error| readers::unreadable(&error))?;
+            let next = editions.public.wire_after(had).map_err(unreadable)?;
             // Nothing of it folded here yet: it comes as something new.
             Some(next.map_or(folded, |next| next.saturating_sub(1)))
         }
         None => None,
     };
+    // Before it is asked how far it is folded, so that it stands for no more than that.
+    let up_to = had.map_or_else(|| editions.public.last_of_line().map_err(unreadable), Ok)?;
     // It may have been cleared meanwhile.
     readers::of(&gateway)?;
-    let line = Wire { editions, filter, had: had.unwrap_or(0) };
+    let line = Wire { editions, filter, had: had.unwrap_or(0), up_to };
     let mut response = follow(&gateway, line, new, after, None)?;
     // What is public may be shown by any site.
     response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
@@ -174,6 +186,8 @@ struct Wire {
     filter: Filter,
     /// The last position in the log that the reader had; another instance may have been further than this one is.
     had: Seq,
+    /// The position in the log up to which the reader was told everything.
+    up_to: Seq,
 }
 
 impl Wire {
@@ -188,6 +202,7 @@ impl Line for Wire {
     const IS_STAFF: bool = false;
 
     fn new_one(&mut self, new: &Arc<Frame>) -> Result<(Seq, Option<Bytes>), Ended> {
+        self.up_to = self.up_to.max(new.told.log_seq);
         Ok((new.told.wire_seq, self.wants(&new.told).then(|| new.bytes.clone())))
     }
 
@@ -195,8 +210,9 @@ impl Line for Wire {
         // What isn't folded yet, once it was cleared, is not known to be withdrawn, nor to be an edition at all: so before and
         // after it is looked up.
         self.is_whole()?;
-        let told = self.editions.public.told(&wire_message(old)).map_err(|_| Ended)?;
+        let told = self.editions.public.told(&self.editions.message(old)).map_err(|_| Ended)?;
         self.is_whole()?;
+        self.up_to = told.as_ref().map_or(self.up_to, |told| self.up_to.max(told.log_seq));
         Ok(told.filter(|told| self.wants(told)).map(|told| Frame::of(told).bytes))
     }
 
@@ -206,6 +222,10 @@ impl Line for Wire {
 
     fn folded(&self) -> Seq {
         self.editions.public.position().seq
+    }
+
+    fn id(&self, _seen: Seq) -> Seq {
+        self.up_to
     }
 
     fn is_whole(&self) -> Result<(), Ended> {
@@ -278,7 +298,7 @@ mod tests {
         editions.public.clear().unwrap();
         assert!(!editions.is_whole());
         editions.begin().await.unwrap();
-        let mut line = Wire { editions: editions.clone(), filter: Filter::default(), had: 0 };
+        let mut line = Wire { editions: editions.clone(), filter: Filter::default(), had: 0, up_to: 0 };
         for seq in 1..=3 {
             show(&editions, seq).await;
             let first = editions.wire.get(1).await.unwrap().unwrap();
@@ -313,6 +333,24 @@ mod tests {
         editions.begin().await.unwrap();
         show(&editions, 1).await;
         assert_eq!(told(&mut new), [1]);
+    }
+
+    /// Who has rights to nothing but the wire finds no record of what was erased.
+    #[tokio::test]
+    async fn what_is_gone_is_missing_where_it_can_be_told_that_nobody_erased_it_by_law() {
+        for (alone, missed) in [(false, 1), (true, 0)] {
+            let log = with(3).await;
+            let editions = over(&log);
+            let editions = if alone { editions.with_the_wire_alone() } else { editions };
+            show(&editions, 1).await;
+            let subject = String::new();
+            let gone = Content::Erased { sha256: None };
+            editions
+                .show(vec![Entry { content: gone, subject, ..log.wire().get(2).await.unwrap().unwrap() }])
+                .unwrap();
+            show(&editions, 3).await;
+            assert_eq!(editions.public.position().missed, missed);
+        }
     }
 
     /// Folded up to somewhere in the middle when the process ended.

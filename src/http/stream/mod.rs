@@ -54,7 +54,8 @@ const FOLDING: usize = 32;
 /// How long a reader has their turn before another has one, and they wait for the next: who takes nothing, or a little now
 /// and then, would keep it for as long as they like.
 const LONGEST_TURN: Duration = Duration::from_secs(5);
-/// How often a reader hears something, so that neither side takes the other for gone.
+/// How often a reader hears something, so that neither side takes the other for gone: an id without an event, where there is
+/// one that they haven't had. Of what they ask for there may be nothing for hours, and who had no id comes back from now on.
 const BEAT: Duration = Duration::from_secs(15);
 /// What opens a stream: how long a reader's software waits before it comes back, in milliseconds.
 const OPENING: &str = "retry: 2000\n\n";
@@ -116,6 +117,9 @@ trait Line: Send + Sync + 'static {
 
     /// How far the stream is folded: what stands further on comes as something new.
     fn folded(&self) -> Seq;
+
+    /// The id that stands for everything up to what a reader has seen; 0 where there is none.
+    fn id(&self, seen: Seq) -> Seq;
 
     /// That it is folded as far as it was once.
     fn is_whole(&self) -> Result<(), Ended>;
@@ -252,6 +256,8 @@ struct Follower<L: Line> {
     /// Whether something new was told already.
     is_up_to_date: bool,
     ready: VecDeque<Bytes>,
+    /// The id that the reader had last of those that came without an event.
+    had: Seq,
     beat: Interval,
     closing: watch::Receiver<bool>,
     /// The token by which the reader came, where one was needed.
@@ -283,6 +289,7 @@ fn follow<L: Line>(
         seen: after.unwrap_or(folded),
         is_up_to_date: false,
         ready: VecDeque::from([Bytes::from_static(OPENING.as_bytes())]),
+        had: 0,
         beat,
         line,
     };
@@ -305,6 +312,8 @@ fn follow<L: Line>(
 impl<L: Line> Follower<L> {
     /// Reads what was before, as far as the fold stands, where that isn't done with.
     fn catch_up(&mut self) -> Result<(), Ended> {
+        // While it is being cleared, whoever asks how far it is folded waits.
+        self.line.is_whole()?;
         let folded = self.line.folded();
         // What was cleared before it was asked for says nothing of what there is.
         self.line.is_whole()?;
@@ -325,13 +334,22 @@ impl<L: Line> Follower<L> {
                 () = is_nobodys(&mut self.pass) => return Err(Ended),
                 old = next_old(&mut self.past, &self.line), if is_reading => Came::Old(old),
                 new = self.new.recv(), if !is_reading => Came::New(new),
-                _ = self.beat.tick() => return Ok(Bytes::from_static(HEARTBEAT)),
+                _ = self.beat.tick() => return Ok(self.heartbeat()),
             };
             match came {
                 Came::Old(old) => self.tell_old(old).await?,
                 Came::New(new) => self.take(new)?,
             }
         }
+    }
+
+    fn heartbeat(&mut self) -> Bytes {
+        let id = self.line.id(self.seen);
+        if id <= self.had {
+            return Bytes::from_static(HEARTBEAT);
+        }
+        self.had = id;
+        format!("id: {id}\n\n").into()
     }
 
     async fn tell_old(&mut self, old: Option<Result<Option<Entry>, LogError>>) -> Result<(), Ended> {
@@ -443,6 +461,10 @@ mod tests {
 
         fn folded(&self) -> Seq {
             2
+        }
+
+        fn id(&self, seen: Seq) -> Seq {
+            seen
         }
 
         fn is_whole(&self) -> Result<(), Ended> {

@@ -197,6 +197,10 @@ impl Line for Events {
         self.desk.store().position().seq
     }
 
+    fn id(&self, seen: Seq) -> Seq {
+        seen
+    }
+
     fn is_whole(&self) -> Result<(), Ended> {
         self.desk.in_doubt().is_none().then_some(()).ok_or(Ended)
     }

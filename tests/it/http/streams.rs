@@ -247,6 +247,32 @@ async fn an_id_from_an_instance_that_is_further_waits_for_this_one() {
     assert_eq!(ahead.some(1).await[0].data["uri"], format!("urn:uuid:{three}"));
 }
 
+/// Of what they ask for nothing came for a while; what comes while they are away is not to be passed over.
+#[tokio::test]
+async fn who_had_no_event_yet_comes_back_to_where_they_were() {
+    let house = House::open().await;
+    for (path, actor) in [("/stream?section=chess", ""), ("/v1/stream?section=chess", "eva")] {
+        let one = house.draft("It rose.").await;
+        house.publish(&one).await;
+        let mut reader = Following::of(&house, actor, path, None).await;
+        let mut beats = Vec::new();
+        tokio::time::pause();
+        while beats.len() < 3 {
+            let chunk = reader.body.next().await.unwrap().unwrap();
+            beats.push(String::from_utf8(chunk.to_vec()).unwrap());
+        }
+        tokio::time::resume();
+        assert_eq!((&*beats[0], &*beats[2]), ("retry: 2000\n\n", ":\n\n"));
+        let id = beats[1].strip_prefix("id: ").and_then(|id| id.strip_suffix("\n\n")).unwrap();
+        drop(reader);
+        let two = house.draft("It fell.").await;
+        house.publish(&two).await;
+        let path = path.split('?').next().unwrap();
+        let next = Following::of(&house, actor, path, id.parse().ok()).await.next().await.unwrap();
+        assert!(next.data.to_string().contains(&two), "{next:?}");
+    }
+}
+
 #[tokio::test]
 async fn streams_end_when_the_instance_does() {
     let house = House::open().await;

@@ -124,14 +124,61 @@ fn the_same_wire_is_taken_up_again_and_another_is_folded_anew() {
     assert_eq!((other.position().seq, other.newest(id(1)).unwrap()), (0, None));
 }
 
+/// Of a damaged file sled may give pages as they were, each by itself.
+#[test]
+fn old_pages_beside_new_ones_are_damage_that_readers_come_upon() {
+    let (first, withdrawn) = (edition(1, 1, 1, Kind::First, 8), edition(2, 1, 2, Kind::Withdrawal, 9));
+    let after = |damage: fn(&Public, &WireMessage)| {
+        let public = Public::open(&db(), WIRE).unwrap();
+        public.apply(&[first.clone(), withdrawn.clone()]).unwrap();
+        damage(&public, &first);
+        public
+    };
+    let body = |public: &Public, first: &WireMessage| {
+        let value = [&1_u32.to_be_bytes(), &*first.body].concat();
+        public.bodies.insert(id(1).as_bytes(), value).unwrap();
+    };
+    let public = after(body);
+    assert!(matches!(public.newest(id(1)), Err(Error::Damaged(_))) && public.is_damaged());
+    let public = after(body);
+    let now = at(10).parse().unwrap();
+    assert!(
+        matches!(public.list(&Filter::default(), None, 9, now), Err(Error::Damaged(_)))
+            && public.is_damaged()
+    );
+    let public = after(|public, _| drop(public.line.remove(20_u64.to_be_bytes()).unwrap()));
+    assert!(public.told(&first).unwrap().is_none(), "withdrawn since");
+    assert!(matches!(public.told(&withdrawn), Err(Error::Damaged(_))) && public.is_damaged());
+    let public = after(|_, _| ());
+    assert!(
+        public.noting_damage(|| -> Result<(), Error> { panic!("as sled does") }).is_err()
+            && public.is_damaged()
+    );
+}
+
+/// Whoever only says how far it is folded isn't kept by what is being written.
+#[test]
+fn the_last_position_is_had_while_the_state_is_written() {
+    let public = Public::open(&db(), WIRE).unwrap();
+    public.apply(&[edition(1, 1, 1, Kind::First, 8)]).unwrap();
+    let mut told = Vec::new();
+    public
+        .apply_telling(&[edition(2, 2, 1, Kind::First, 9)], |_| told.push(public.last_position().seq))
+        .unwrap();
+    assert_eq!((told, public.last_position()), (vec![1], public.position()));
+    public.clear().unwrap();
+    assert_eq!(public.last_position(), Position::start(WIRE));
+}
+
 #[test]
 fn damaged_state_is_cleared() {
-    let damages: [fn(&Public); 7] = [
+    let damages: [fn(&Public); 8] = [
         |public| drop(public.place.remove(POSITION).unwrap()),
         |public| drop(public.place.insert(POSITION, "{}").unwrap()),
         |public| public.order.clear().unwrap(),
         |public| public.index.clear().unwrap(),
         |public| public.bodies.clear().unwrap(),
+        |public| public.line.clear().unwrap(),
         |public| drop(public.articles.remove(id(1).as_bytes()).unwrap()),
         |public| drop(public.articles.insert(id(2).as_bytes(), b"\0\0\0\x01[]").unwrap()),
     ];
