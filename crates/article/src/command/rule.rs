@@ -407,7 +407,10 @@ mod tests {
         desk.ops("cara", json!([replace("b1", "He came in 1995. May was cold. And cara left.")]));
         desk.claim("He came");
         desk.rule("c1", "supported");
+        desk.newsroom.set.rules.coverage = crate::newsroom::Coverage::Hold;
+        assert!(!desk.gate().contains(&"unclaimed"));
         desk.given("emil", json!({"type": "edit", "base": 2, "data": {"set": {"language": "de"}}}));
+        assert!(!desk.gate().contains(&"unclaimed"), "the claim is on it still");
         desk.given("cara", rule(3, json!({"claim": "c1", "verdict": "unsupported"})));
         assert_eq!(desk.claimed("c1").2, "He came in 1995. May was cold.");
         desk.given("cara", rule(3, json!({"claim": "c1", "verdict": "supported", "quote": "He came in"})));

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::Sentence;
 use crate::article::Article;
-use crate::claims::{ClaimState, Place, Standing};
+use crate::claims::{Place, Standing};
 
 /// The words of the live claims of a place, each once.
 #[derive(Default)]
@@ -24,7 +24,7 @@ pub fn leave_unclaimed(article: &Article, sentences: &mut Vec<Sentence>) {
     for claim in article.claims.values().filter(|claim| claim.is_live()) {
         let there = claims.entry(claim.place).or_default();
         there.sentences.insert(&claim.sentence);
-        if claim.state != ClaimState::Ruled && !standing.has(&claim.sentence, claim.place) {
+        if !standing.has(&claim.sentence, claim.place) {
             there.quotes.insert(&claim.quote);
         }
     }
@@ -155,7 +155,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::claims::Claim;
+    use crate::claims::{Claim, ClaimState};
     use crate::command::testing::{Desk, replace};
     use crate::coverage::{checkable, unclaimed};
     use crate::ids::ClaimId;

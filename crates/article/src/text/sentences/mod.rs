@@ -37,7 +37,7 @@ pub fn bounds(text: &str, language: &str) -> Vec<Range<usize>> {
         }
         let before = at + part.len() - opening;
         let (marks, after) = next.split_at(closing);
-        if seen.is_doubtful(before, marks, next_at + closing)
+        if seen.is_doubtful(before, marks, next_at + closing..next_at + next.len())
             || (opening == 0 && goes_on_after_closing(text.get(..before).unwrap_or_default(), marks, after))
         {
             continue;
@@ -112,15 +112,15 @@ impl<'a> Seen<'a> {
         Self { text, language, begins, ended: 0, up_to: 0, judged: None, next: (0, None) }
     }
 
-    /// Whether a sentence may go on from `before` to `after`, with closing `marks` between them.
-    fn is_doubtful(&mut self, before: usize, marks: &str, after: usize) -> bool {
-        let Some(first) = self.next_from(after) else {
+    /// Whether a sentence may go on from `before` to the part `after`, with closing `marks` between them.
+    fn is_doubtful(&mut self, before: usize, marks: &str, after: Range<usize>) -> bool {
+        let Some(first) = self.first_in(&after) else {
             return true;
         };
         // Georgian letters count as lower case, but are all that Georgian writes.
         let is_lower = first.is_lowercase() && !matches!(first, '\u{10d0}'..='\u{10ff}');
         let goes_on = || {
-            let after = self.text.get(after..).unwrap_or_default();
+            let after = self.text.get(after.clone()).unwrap_or_default();
             after.starts_with([',', ';', ':', '،', '，', '、'])
         };
         if is_lower || (!marks.is_empty() && goes_on()) {
@@ -137,14 +137,14 @@ impl<'a> Seen<'a> {
         first.is_numeric() || self.is_doubtful_stop(sentence)
     }
 
-    /// The first letter or digit from here on.
-    fn next_from(&mut self, at: usize) -> Option<char> {
-        if self.next.0 < at {
-            let rest = self.text.get(at..).unwrap_or_default();
+    /// The first letter or digit there.
+    fn first_in(&mut self, range: &Range<usize>) -> Option<char> {
+        if self.next.0 < range.start {
+            let rest = self.text.get(range.start..).unwrap_or_default();
             let next = rest.char_indices().find(|(_, c)| c.is_alphanumeric());
-            self.next = next.map_or((self.text.len(), None), |(there, c)| (at + there, Some(c)));
+            self.next = next.map_or((self.text.len(), None), |(there, c)| (range.start + there, Some(c)));
         }
-        self.next.1
+        self.next.1.filter(|_| self.next.0 < range.end)
     }
 
     /// The text up to here, without the closing marks and spaces at its end.
@@ -292,6 +292,7 @@ mod tests {
             "Yahoo! said it would. |Why? |Because.",
             "The pact is \"invincible friendship\", North Korean media said. |It was signed.",
             "Well... Maybe. |He went… Then he stopped.",
+            "He left. (?) |She came. [...] They met.",
             "It cost 3.5 million. |In 1986 it cost less.",
             "It began in 1986. |The war ended.",
             "He came third. 25 people came fourth.",
