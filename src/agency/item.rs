@@ -69,11 +69,20 @@ pub struct Item {
     /// What its agency tells the desk.
     pub ed_note: Option<String>,
     /// The time before which its agency wants nothing of it to go out.
-    pub embargoed: Option<DateTime<Utc>>,
+    pub embargoed: Option<Hour>,
     /// What has no place in an article, in words.
     pub left_out: Vec<String>,
     /// Fields that the agency leaves to the desk.
     defaults: Defaults,
+}
+
+/// An hour that an agency names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Hour {
+    /// As it is read.
+    At(DateTime<Utc>),
+    /// As it is said, where it can't be.
+    Unread(String),
 }
 
 /// The items of a file, each as it stands there, so that one that is malformed keeps no other back.
@@ -139,7 +148,9 @@ impl Item {
             fields: fields.data,
             blocks: document.blocks,
             ed_note: fields::note(&item, &["ednote"]),
-            embargoed: item.text(&["embargoed", "embargoeduntil"]).and_then(|time| version::read_time(&time)),
+            embargoed: item
+                .text(&["embargoed", "embargoeduntil"])
+                .map(|said| version::read_time(&said).map_or(Hour::Unread(said), Hour::At)),
             left_out,
             defaults: defaults.clone(),
         })

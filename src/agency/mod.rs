@@ -32,7 +32,7 @@ mod questions;
 mod version;
 
 pub use history::{Done, Imported, done, last_import};
-pub use item::{Defaults, Item, Status, items};
+pub use item::{Defaults, Hour, Item, Status, items};
 pub use newer::{Conflict, Newer, newer};
 pub use questions::Question;
 pub use version::compare;

@@ -6,13 +6,15 @@ use copydesk_article::limits;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::item::{Item, Status};
+use super::item::{Hour, Item, Status};
 use super::newer::Conflict;
 
 /// What the words around the texts of a conflict take at most, in bytes.
 const AROUND_BYTES: usize = 400;
 /// What is said of a text beside its own words takes at most, in bytes.
 const SAID_BYTES: usize = 60;
+/// What the agency says of a conflict takes at most, in bytes.
+const SAID_OF_CONFLICT: usize = 2_000;
 /// The least of a text that is shown, in bytes: rather fewer conflicts than shorter ones.
 const SHOWN_BYTES: usize = 300;
 
@@ -56,7 +58,7 @@ impl Question {
             "{source} sent version {version}, which changes what was changed here. Nothing of it was taken; \
              which words stand?"
         );
-        let room = limits::REMARK_BYTES - AROUND_BYTES;
+        let room = limits::REMARK_BYTES - AROUND_BYTES - SAID_OF_CONFLICT;
         let texts =
             conflicts.iter().flat_map(|conflict| [&conflict.was, &conflict.agency, &conflict.here]).flatten();
         let each = (room / texts.count().max(1)).max(SHOWN_BYTES);
@@ -73,6 +75,9 @@ impl Question {
                 break;
             }
             text.push_str(&more);
+        }
+        if let Some(note) = &item.ed_note {
+            text.push_str(&format!(" It says: {}", cut(note, SAID_OF_CONFLICT)));
         }
         Question::Conflict.ask(item, &text)
     }
@@ -92,8 +97,11 @@ impl Question {
 
     /// That the agency's hour hasn't come; none where it has, or where there is none.
     pub fn embargo(item: &Item, now: DateTime<Utc>) -> Option<Value> {
-        let until = item.embargoed.filter(|until| *until > now)?;
-        let until = until.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+        let until = match item.embargoed.as_ref()? {
+            Hour::At(until) if *until <= now => return None,
+            Hour::At(until) => until.to_rfc3339_opts(SecondsFormat::AutoSi, true),
+            Hour::Unread(said) => format!("an hour that can't be read here: {}", cut(said, SHOWN_BYTES)),
+        };
         let text = format!("{} wants nothing of this to go out before {until}.", item.source);
         Some(Question::Embargo.ask(item, &text))
     }
@@ -139,7 +147,12 @@ mod tests {
         };
         let asked = Question::conflict(&item(), &[conflict("Theirs.")]);
         let text = asked["data"]["text"].as_str().unwrap();
-        assert!(text.ends_with("block b1: it was nothing; AP has “Theirs.”; here it is “Ours.”."), "{text}");
+        assert!(
+            text.ends_with(
+                "block b1: it was nothing; AP has “Theirs.”; here it is “Ours.”. It says: Wrong name."
+            ),
+            "{text}"
+        );
         for (count, length) in [(1, 400_000), (3, 9_000), (2_000, 50), (2_000, 9_000)] {
             let conflicts = vec![conflict(&"語 ".repeat(length / 4)); count];
             let asked = Question::conflict(&item(), &conflicts);
@@ -160,7 +173,7 @@ mod tests {
         assert_eq!(Question::note(&item).unwrap()["data"]["blocking"], false);
         assert_eq!(Question::embargo(&item, now), None);
         let mut embargoed = item;
-        embargoed.embargoed = Some(now + chrono::TimeDelta::hours(1));
+        embargoed.embargoed = Some(Hour::At(now + chrono::TimeDelta::hours(1)));
         assert_eq!(Question::embargo(&embargoed, now).unwrap()["data"]["blocking"], true);
         assert_eq!(Question::embargo(&embargoed, now + chrono::TimeDelta::hours(2)), None);
     }

@@ -45,16 +45,19 @@ fn time(version: &str) -> Option<DateTime<Utc>> {
     read_time(time)
 }
 
-/// A time as agencies write it: RFC 3339, the offset's colon left out or not; without an offset it is taken for UTC.
+/// A time as agencies write it: RFC 3339, the offset's colon and the seconds left out or not, or the basic form of ISO 8601;
+/// without an offset it is taken for UTC.
 pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let with_offset = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
+        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%z"))
         .or_else(|_| DateTime::parse_from_str(text, "%Y%m%dT%H%M%S%z"));
     if let Ok(time) = with_offset {
         return Some(time.with_timezone(&Utc));
     }
-    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
+    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y%m%dT%H%M%S"];
+    let text = text.strip_suffix(['Z', 'z']).unwrap_or(text);
     naive
         .iter()
         .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
@@ -64,6 +67,22 @@ pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_read_as_agencies_write_it() {
+        for text in [
+            "2026-10-17T18:00:00Z",
+            "2026-10-17T20:00:00+0200",
+            "2026-10-17T18:00Z",
+            "2026-10-17T20:00+02:00",
+            "20261017T180000Z",
+            "20261017T200000+0200",
+            "2026-10-17T18:00",
+        ] {
+            assert_eq!(read_time(text), Some("2026-10-17T18:00:00Z".parse().unwrap()), "{text}");
+        }
+        assert_eq!(read_time("2026-10-17"), None, "which hour?");
+    }
 
     #[test]
     fn versions_are_ordered_by_number_by_time_or_not_at_all() {

@@ -1,5 +1,6 @@
 //! `import`: stories from files into drafts. The same story imported twice is one article.
 
+use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -58,23 +59,23 @@ impl Import {
     pub async fn run(&self, client: &Client, global: &Global, screen: &mut Screen) -> anyhow::Result<Ending> {
         let defaults = self.defaults(global.config()?.desk.language)?;
         let mut ending = Ending::Done;
-        for file in &self.files {
-            for (name, work) in in_file(file, &defaults) {
-                let imported = match work {
-                    Ok(Work::Command(command)) => one(client, &name, &command, screen).await,
-                    Ok(Work::Story(item)) => wire::one(client, &name, &item, screen).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = imported {
-                    screen.flush()?;
-                    ending = Ending::Refused;
-                    if screen.json {
-                        let problem = error.downcast_ref::<Refused>().map(|refused| refused.problem.clone());
-                        let problem = problem.unwrap_or_else(|| json!(format!("{error:#}")));
-                        screen.value(&json!({"file": name, "imported": false, "problem": problem}))?;
-                    } else {
-                        complain(&format!("{name}: {error:#}"));
-                    }
+        let mut parts: Vec<Named> = self.files.iter().flat_map(|file| in_file(file, &defaults)).collect();
+        in_order(&mut parts);
+        for (name, work) in parts {
+            let imported = match work {
+                Ok(Work::Command(command)) => one(client, &name, &command, screen).await,
+                Ok(Work::Story(item)) => wire::one(client, &name, &item, screen).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = imported {
+                screen.flush()?;
+                ending = Ending::Refused;
+                if screen.json {
+                    let problem = error.downcast_ref::<Refused>().map(|refused| refused.problem.clone());
+                    let problem = problem.unwrap_or_else(|| json!(format!("{error:#}")));
+                    screen.value(&json!({"file": name, "imported": false, "problem": problem}))?;
+                } else {
+                    complain(&format!("{name}: {error:#}"));
                 }
             }
         }
@@ -129,25 +130,31 @@ fn read(file: &Path, defaults: &Defaults) -> anyhow::Result<Vec<(usize, anyhow::
         "json" | "ninjs" => {
             let items = agency::items(&whole()?)?;
             let read = |text: &str| Ok(Work::Story(Box::new(Item::read(text, defaults)?)));
-            let mut read: Vec<_> = (1..).zip(items.iter().map(|item| read(item.get()))).collect();
-            in_order(&mut read);
-            Ok(read)
+            Ok((1..).zip(items.iter().map(|item| read(item.get()))).collect())
         }
         _ => bail!("what is it? Markdown is named .md, ninjs .json, JSON lines of commands .jsonl"),
     }
 }
 
-/// Puts the versions of a story that a file brings together the oldest first, each in a place of one of them.
-fn in_order(parts: &mut [(usize, anyhow::Result<Work>)]) {
+/// Puts the versions of a story that come together the oldest first, each in a place of one of them; what takes a story back
+/// after what it may be taking back.
+fn in_order(parts: &mut [Named]) {
     let mut stories: std::collections::BTreeMap<uuid::Uuid, Vec<usize>> = std::collections::BTreeMap::new();
     for (at, (_, part)) in parts.iter().enumerate() {
         if let Ok(Work::Story(item)) = part {
             stories.entry(item.article()).or_default().push(at);
         }
     }
-    let version = |part: &(usize, anyhow::Result<Work>)| match part {
-        (_, Ok(Work::Story(item))) => item.version.clone(),
-        _ => String::new(),
+    let comes_after = |first: &Named, second: &Named| {
+        let ((_, Ok(Work::Story(first))), (_, Ok(Work::Story(second)))) = (first, second) else {
+            return false;
+        };
+        let takes_back = |item: &Item| item.status != agency::Status::Usable;
+        match agency::compare(&first.version, &second.version) {
+            Some(Ordering::Greater) => true,
+            Some(Ordering::Less) => false,
+            Some(Ordering::Equal) | None => takes_back(first) && !takes_back(second),
+        }
     };
     for places in stories.into_values().filter(|places| places.len() > 1) {
         // Versions without an order between them stay as they come.
@@ -155,7 +162,7 @@ fn in_order(parts: &mut [(usize, anyhow::Result<Work>)]) {
             for pair in places.get(..=end).unwrap_or_default().windows(2).rev() {
                 let [a, b] = *pair else { continue };
                 let (Some(first), Some(second)) = (parts.get(a), parts.get(b)) else { continue };
-                if agency::compare(&version(first), &version(second)) == Some(std::cmp::Ordering::Greater) {
+                if comes_after(first, second) {
                     parts.swap(a, b);
                 }
             }

@@ -7,6 +7,7 @@ use chrono::Utc;
 use copydesk::agency::{self, Done, Item, Question, Status};
 use copydesk_article::problem::Code;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::super::client::Client;
 use super::super::front::slug_of;
@@ -139,7 +140,8 @@ async fn ask_whose(client: &Client, item: &Item, conflicts: &[agency::Conflict])
 async fn take_back(client: &Client, item: &Item) -> anyhow::Result<Came> {
     let none = || Came::Nothing("taken back and never imported, nothing to do for".to_owned());
     let Some(events) = history(client, item).await? else { return Ok(none()) };
-    let Some(last) = agency::last_import(&events, item, item.command())? else { return Ok(none()) };
+    // All of it: an agency may take a version back under that version's own number.
+    let Some(last) = agency::last_import(&events, item, Uuid::nil())? else { return Ok(none()) };
     if agency::compare(&item.version, &last.version) == Some(Ordering::Less) {
         let why =
             format!("version {} was taken back and {} came since, passed over:", item.version, last.version);

@@ -87,7 +87,8 @@ fn versions_conflicts_and_cancellations_lead_to_edits_and_questions() {
     canceled["pubStatus"] = json!("canceled");
     canceled["edNote"] = json!("Source withdrew.");
     desk.file("5.json", &canceled.to_string());
-    assert_eq!(told(&desk, "5.json 4.json", 0)[0]["answer"]["created"], "q2");
+    // The older version first, whatever the order of the files.
+    assert_eq!(told(&desk, "5.json 4.json", 0)[1]["answer"]["created"], "q2");
     desk.file("other.json", &canceled.to_string().replace("agency.test:1", "agency.test:2"));
     assert_eq!(told(&desk, "other.json", 0)[0]["answer"], Value::Null);
 

@@ -273,6 +273,40 @@ async fn a_story_that_its_agency_takes_back_holds_the_gate() {
     room.says(&canceled("3", "withheld"), "taken back by its agency").await;
 }
 
+#[test]
+fn what_takes_a_story_back_comes_after_it_whatever_its_file_is_called() {
+    use super::super::{Named, Work, in_order};
+    let canceled = with(story("1", &[ONE]), "pubstatus", json!("canceled"));
+    let part = |(name, story): (&str, Value)| {
+        let item = Item::read(&story.to_string(), &copydesk::agency::Defaults::default()).unwrap();
+        (name.to_owned(), Ok(Work::Story(Box::new(item))))
+    };
+    let parts = [("kill", canceled), ("second", story("2", &[ONE])), ("first", story("1", &[ONE]))];
+    let mut parts: Vec<Named> = parts.into_iter().map(part).collect();
+    in_order(&mut parts);
+    assert_eq!(parts.iter().map(|(name, _)| &**name).collect::<Vec<_>>(), ["first", "kill", "second"]);
+}
+
+/// As an agency does that changes nothing but the story's status.
+#[tokio::test]
+async fn a_version_taken_back_under_its_own_number_holds_the_gate() {
+    let room = Room::new();
+    room.says(&story("1", &[ONE]), "imported as").await;
+    let canceled = with(story("1", &[ONE]), "pubstatus", json!("canceled"));
+    room.says(&canceled, "taken back by its agency, asked on").await;
+    assert!(room.gate().await.contains(&"query_open".to_owned()));
+    room.says(&canceled, "taken back, asked about before:").await;
+}
+
+#[tokio::test]
+async fn an_hour_that_cannot_be_read_is_asked_about_all_the_same() {
+    let room = Room::new();
+    room.says(&with(story("1", &[ONE]), "embargoed", json!("Friday evening")), "imported as").await;
+    let text = room.events().await.last().unwrap()["data"]["text"].as_str().unwrap().to_owned();
+    assert!(text.contains("before an hour that can't be read here: Friday evening."), "{text}");
+    assert!(room.gate().await.contains(&"query_open".to_owned()));
+}
+
 #[tokio::test]
 async fn what_the_agency_tells_the_desk_is_asked() {
     let room = Room::new();
