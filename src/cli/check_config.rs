@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 use clap::Args;
 use copydesk::config::{Config, ConfigError, LogKind};
+use copydesk::nats;
 use copydesk::service::Part;
 use serde_json::json;
 
@@ -41,7 +42,9 @@ impl CheckConfig {
         let config = read_config_with(file, read)?;
         let log = match config.log.kind {
             LogKind::Embedded => format!("embedded log in {}", config.store.path.display()),
-            LogKind::Nats => format!("NATS at {}", config.nats.url.as_deref().unwrap_or_default()),
+            LogKind::Nats => {
+                format!("NATS at {}", nats::shown(config.nats.url.as_deref().unwrap_or_default()))
+            }
         };
         if screen.json {
             screen.value(&json!({"ok": true, "problems": []}))?;

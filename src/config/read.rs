@@ -88,7 +88,7 @@ impl Config {
 
     fn parse_with(text: &str, check: fn(&Config) -> Vec<Problem>) -> Result<Config, ConfigError> {
         let table: toml::Table =
-            toml::from_str(text).map_err(|error| ConfigError::Syntax(error.to_string()))?;
+            toml::from_str(text).map_err(|error| ConfigError::Syntax(syntax(text, &error)))?;
         let mut reader = Reader { problems: Vec::new() };
         let config = reader.config(table);
         let mut problems = reader.problems;
@@ -97,6 +97,14 @@ impl Config {
         }
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid(problems)) }
     }
+}
+
+/// Where a text is no TOML and why, without the line as it stands: there may be a secret in it.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("line {line}, column {column}: {}", error.message())
 }
 
 fn text_of(path: &Path) -> Result<String, ConfigError> {

@@ -188,6 +188,33 @@ fn all_problems_come_at_once_and_quote_no_value() {
         problems("[http]\nlistn = 1\npublic = 2\n[people.ana]\nroles = [\"editor\"]\ntoken = \"CANARY\"");
     assert_eq!(found.len(), 3, "{found:?}");
     assert!(!found.concat().contains("CANARY"));
+    for text in ["[desk]\na = \"CANARY\nb = 1", "a = 1\nb = 2\nb = \"CANARY\"", "[x]\ny = CANARY"] {
+        let error = Config::parse(text).unwrap_err().to_string();
+        assert!(error.contains("line ") && !error.contains("CANARY"), "{error}");
+    }
+    let error = Config::parse("a = 1\nbö = 2\n").unwrap_err().to_string();
+    assert!(error.contains("line 2, column 2"), "{error}");
+}
+
+#[test]
+fn an_address_is_one_that_can_be_asked() {
+    let url = |url: &str| problems(&format!("[desk]\nurl = \"{url}\""));
+    for good in
+        ["https://a.example", "http://127.0.0.1:8080/x?y", "https://[::1]:1/", "https://u:p@a.example:1/"]
+    {
+        assert_eq!(url(good), Vec::<String>::new(), "{good}");
+    }
+    for bad in [
+        "a.example",
+        "ftp://a.example",
+        "https://",
+        "https://köln.example/",
+        "https://a:99999/",
+        "https://a:b/",
+        "https:///x",
+    ] {
+        assert_eq!(url(bad).len(), 1, "{bad}");
+    }
 }
 
 #[test]

@@ -93,12 +93,16 @@ pub async fn connect_with(
             _ => options.credentials(&secret).map_err(unusable)?,
         };
     }
-    let names: Vec<String> =
-        servers.iter().map(|server| format!("{}:{}", server.host(), server.port())).collect();
-    options
-        .connect(servers)
-        .await
-        .map_err(|source| ConnectError::Failed { servers: names.join(", "), source })
+    options.connect(servers).await.map_err(|source| ConnectError::Failed { servers: shown(url), source })
+}
+
+/// The servers that a URL names, without what it holds beside them.
+pub fn shown(url: &str) -> String {
+    let name = |one: &str| match one.trim().parse::<ServerAddr>() {
+        Ok(server) => format!("{}:{}", server.host(), server.port()),
+        Err(_) => "an address that can't be read".to_owned(),
+    };
+    url.split(',').map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// The pause before an attempt to connect, the first being 1.

@@ -58,7 +58,7 @@ mod intake;
 mod stats;
 mod turns;
 
-pub use connect::{ConnectError, FEED_INBOXES, connect, connect_with};
+pub use connect::{ConnectError, FEED_INBOXES, connect, connect_with, shown};
 pub use stats::Stats;
 
 use discovery::Discovery;

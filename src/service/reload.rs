@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use anyhow::Context;
 use tokio::signal::unix::Signal;
 
 use super::serve::open_log;
@@ -67,15 +68,19 @@ impl Reloading {
                 Ok(Reloaded { version, changes }) => {
                     tracing::info!(version, ?changes, "SIGHUP: the file's newsroom is in force from now on");
                 }
-                Err(error) => tracing::error!(error = format!("{error:#}"), "SIGHUP: nothing was changed"),
+                Err(error) => {
+                    tracing::error!(error = format!("{error:#}"), "SIGHUP: the file isn't in force")
+                }
             }
         }
     }
 
     async fn again(&self, file: &Path) -> anyhow::Result<Reloaded> {
-        let config = Config::open(file)?;
-        let reloaded = propose(&*self.log, &config).await?;
-        self.book.replace(config.tokens()).await?;
+        let config = Config::open(file).context("nothing was changed")?;
+        let reloaded =
+            propose(&*self.log, &config).await.context("nothing was changed, as far as the log says")?;
+        let half = "people, roles and rules are in force; tokens may be as they were: send SIGHUP again";
+        self.book.replace(config.tokens()).await.context(half)?;
         Ok(reloaded)
     }
 }

@@ -99,7 +99,7 @@ impl Book {
     /// Takes a changed configuration's tokens in the place of those there are.
     ///
     /// # Errors
-    /// As [`Book::open`]; nothing has changed then.
+    /// As [`Book::open`]; nothing has changed then, or what was revoked in this very moment may not be known.
     pub async fn replace(&self, tokens: Vec<Listed>) -> Result<(), LogError> {
         let mut entries = Entries::new();
         for listed in tokens {
