@@ -135,7 +135,8 @@ impl Grower {
     pub(super) fn seal(&self, note: &[u8], root: &Hash) -> Result<(), BackupError> {
         if self.root() != *root {
             return Err(BackupError::Other(format!(
-                "the {} events that were copied aren't those that the checkpoint was signed over",
+                "the {} events that were copied aren't those that the checkpoint was signed over (or one of them was \
+                 erased by law meanwhile: run it again)",
                 self.tree.size
             )));
         }

@@ -70,7 +70,12 @@ impl Redact {
             return Ok(Ending::Done);
         }
         // Decided it is; who carries it out may not be able to yet.
-        let health = client.get("/healthz").await.unwrap_or_default();
+        let Ok(health) = client.get("/healthz").await else {
+            complain(
+                "It is decided. Whether everything is erased isn't known: look at erasing_stopped in /healthz.",
+            );
+            return Ok(Ending::Refused);
+        };
         if let Some(why) = health.get("erasing_stopped").and_then(Value::as_str) {
             complain(&format!(
                 "It is decided, and not everything is erased yet: {why}. A service that runs on this log goes on trying; \

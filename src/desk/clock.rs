@@ -173,13 +173,9 @@ async fn due(desk: &Desk) -> Result<Option<Duration>, Problem> {
             return Ok(Some((next - now).to_std().unwrap_or(PAUSE)));
         }
         let folded = desk.store().position().seq;
-        let mut failed = None;
-        for (_, article) in due.iter().filter(|(at, _)| *at <= now) {
-            // One that fails delays no other.
-            if let Err(problem) = desk.carry_out(*article).await {
-                failed = Some(problem);
-            }
-        }
+        // All at once: none waits for another's article or its answer from the log, and one that fails delays no other.
+        let all = due.iter().filter(|(at, _)| *at <= now).map(|(_, article)| desk.carry_out(*article));
+        let failed = futures::future::join_all(all).await.into_iter().find_map(Result::err);
         if let Some(problem) = failed {
             return Err(problem);
         }

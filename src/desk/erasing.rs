@@ -201,7 +201,10 @@ pub async fn keep_erasing(desk: Arc<Desk>) -> Infallible {
             Ok(()) => {
                 desk.set_unerased(None);
                 // The sender lives as long as the store, which the desk holds.
-                let _ = positions.changed().await;
+                tokio::select! {
+                    _ = positions.changed() => {}
+                    () = desk.erase_again.notified() => {}
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "what was redacted isn't erased everywhere yet");

@@ -26,7 +26,7 @@ use copydesk_article::command::{Command, Context, Data, Decision, Past, Undecide
 use copydesk_article::event::{self, Hex, Read, Time};
 use copydesk_article::ids::{DESK, parse_uuid};
 use copydesk_article::problem::{Code, Problem};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use uuid::Uuid;
 
 use crate::evidence::{Piece, Vault};
@@ -78,6 +78,7 @@ pub struct Desk {
     level: level::Level,
     /// Why something that was redacted isn't erased yet.
     unerased: Mutex<Option<String>>,
+    erase_again: Notify,
 }
 
 impl fmt::Debug for Desk {
@@ -145,6 +146,7 @@ impl Desk {
             vault: OnceLock::new(),
             level: level::Level::default(),
             unerased: Mutex::default(),
+            erase_again: Notify::new(),
         }
     }
 
@@ -451,6 +453,7 @@ impl Desk {
                 if let Err(error) = self.erase_named(&event).await {
                     tracing::warn!(%error, seq, "what was redacted isn't erased yet");
                     self.set_unerased(Some(error.to_string()));
+                    self.erase_again.notify_one();
                 }
                 Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))
             }
