@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use copydesk::http::json_line;
 use copydesk_article::problem::{Code, Problem};
 
 use super::Ending;
@@ -60,8 +61,7 @@ async fn each_line(client: &Client, mut input: impl BufRead, screen: &mut Screen
 /// An answer on one line, whoever sent it.
 fn one_line(reply: &Reply) -> Vec<u8> {
     let mut line = match serde_json::from_slice::<serde_json::Value>(&reply.body) {
-        Ok(_) if !reply.body.contains(&b'\n') => reply.body.to_vec(),
-        Ok(value) => value.to_string().into_bytes(),
+        Ok(_) => json_line::one_line(&reply.body).into_owned(),
         Err(_) => {
             let detail = format!("status {} without JSON: is this a copydesk service?", reply.status);
             problem(&detail)
@@ -99,5 +99,11 @@ mod tests {
         let codes: Vec<_> = answers.iter().map(|answer| answer["code"].as_str().unwrap_or("ok")).collect();
         assert_eq!(codes, ["malformed", "ok", "ok", "invalid"]);
         assert_eq!(answers[2]["duplicate"], true);
+    }
+
+    #[test]
+    fn an_answer_is_one_line_to_whoever_reads_lines() {
+        let reply = Reply { status: 409, body: "{\n\"theirs\": \"a\u{2028}b\u{85}c\"}".into() };
+        assert_eq!(one_line(&reply), b"{ \"theirs\": \"a\\u2028b\\u0085c\"}\n");
     }
 }

@@ -193,7 +193,7 @@ pub(super) async fn one(
         Some(_) => return Err(Problem::invalid("format", "format: expected json or markdown").into()),
     };
     wait_for_min_seq(&reader.desk, &params).await?;
-    reader.sees(id)?;
+    reader.sees_still(id).await?;
     let (article, newsroom) = then::article(&reader.desk, id, at).await?;
     if as_markdown {
         let markdown = HeaderValue::from_static("text/markdown; charset=utf-8");
@@ -215,7 +215,7 @@ pub(super) async fn gate(
     let params = Params::strict(&uri, &["version", "revision", "time"])?;
     let at = then::moment(&params)?;
     wait_for_min_seq(&reader.desk, &params).await?;
-    reader.sees(id)?;
+    reader.sees_still(id).await?;
     let (article, newsroom) = then::article(&reader.desk, id, at).await?;
     let moment = then::time(&reader.desk, at, &article);
     Ok(Json(gate::gate(&article, &newsroom, moment)).into_response())
@@ -235,11 +235,14 @@ pub(super) async fn diff(
     };
     let (from, to) = (asked("from")?, asked("to")?);
     wait_for_min_seq(&reader.desk, &params).await?;
-    reader.sees(id)?;
+    reader.sees_still(id).await?;
     let (present, _) = then::article(&reader.desk, id, None).await?;
     let to = to.unwrap_or(present.revision);
     let from = from.unwrap_or_else(|| to.saturating_sub(1).max(1));
     let (then, _) = then::article(&reader.desk, id, Some(At::Revision(from))).await?;
     let (now, _) = then::article(&reader.desk, id, Some(At::Revision(to))).await?;
-    Ok(Json(view::diff::diff(&then, &now)).into_response())
+    // Long texts take their time.
+    let diff = tokio::task::spawn_blocking(move || view::diff::diff(&then, &now)).await;
+    let diff = diff.map_err(|_| Problem::new(Code::LogUnavailable, "the comparison failed"))?;
+    Ok(Json(diff).into_response())
 }

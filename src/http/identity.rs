@@ -18,11 +18,12 @@ use copydesk_article::problem::{Code, Problem};
 use uuid::Uuid;
 
 use super::problem::Refusal;
-use super::then::unreadable;
+use super::then::{unavailable, unreadable};
 use super::{Gateway, no_such_route};
 use crate::desk::{Desk, Halt};
 use crate::log::{Content, Entry};
 use crate::store::Aside;
+use crate::store::redacted::Line;
 use crate::tokens::Pass;
 
 /// Whose a bearer token is; none where nobody has it.
@@ -170,6 +171,19 @@ impl Reader {
             true => Ok(()),
             false => Err(Problem::not_found()),
         }
+    }
+
+    /// The same where what is folded may not be all: of an article set aside its line is asked too.
+    ///
+    /// # Errors
+    /// As [`Self::sees`].
+    pub(super) async fn sees_still(&self, article: Uuid) -> Result<(), Problem> {
+        self.sees(article)?;
+        if self.desk.store().aside(article).map_err(unreadable)?.is_none() {
+            return Ok(());
+        }
+        let line = Line::read(&*self.desk.log().events(), article).await.map_err(unavailable)?;
+        self.sees_line(article, &line.entries)
     }
 
     /// That nothing on an article's line since it was set aside may have restricted it: who may see it then can't be told

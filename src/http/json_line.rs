@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 /// A JSON text without line ends: U+2028, U+2029 and U+0085, which stand in strings only, are escaped; line breaks,
 /// which stand between members only, become spaces.
-pub(super) fn one_line(json: &[u8]) -> Cow<'_, [u8]> {
+pub fn one_line(json: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = (0..json.len()).find(|at| end(json, *at).is_some()) else { return Cow::Borrowed(json) };
     let mut out = Vec::with_capacity(json.len() + 32);
     out.extend_from_slice(json.get(..first).unwrap_or_default());

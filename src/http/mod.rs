@@ -44,7 +44,7 @@ mod guard;
 pub mod health;
 pub mod identity;
 pub mod in_flight;
-mod json_line;
+pub mod json_line;
 mod kept;
 mod observe;
 mod openapi;

@@ -39,7 +39,8 @@ impl Params {
     /// # Errors
     /// `invalid`, naming the parameter that is unknown or there twice.
     pub(super) fn strict(uri: &Uri, known: &[&str]) -> Result<Params, Problem> {
-        let params = Self::lenient(uri)?;
+        let params = Self::read(uri)?;
+        params.each_once(|_| true)?;
         let known: Vec<&str> = known.iter().copied().chain(["min_seq"]).collect();
         if let Some((name, _)) = params.0.iter().find(|(name, _)| !known.contains(&name.as_str())) {
             let names = known.join(", ");
@@ -52,20 +53,31 @@ impl Params {
         Ok(params)
     }
 
-    /// Reads parameters, whatever they are called.
+    /// Reads parameters of which these count, and others may be there.
     ///
     /// # Errors
-    /// `invalid`, naming the parameter that is there twice.
-    pub(super) fn lenient(uri: &Uri) -> Result<Params, Problem> {
-        let Ok(Query(params)) = Query::<Vec<(String, String)>>::try_from_uri(uri) else {
-            return Err(Problem::invalid("", "the part of the address after ? can't be read"));
-        };
+    /// `invalid`, naming the parameter that counts and is there twice.
+    pub(super) fn lenient(uri: &Uri, known: &[&str]) -> Result<Params, Problem> {
+        let params = Self::read(uri)?;
+        params.each_once(|name| known.contains(&name)).map(|()| params)
+    }
+
+    fn read(uri: &Uri) -> Result<Params, Problem> {
+        let params = Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let unreadable = |_| Problem::invalid("", "the part of the address after ? can't be read");
+        params.map(|Query(params)| Params(params)).map_err(unreadable)
+    }
+
+    fn each_once(&self, counts: impl Fn(&str) -> bool) -> Result<(), Problem> {
         let mut seen = std::collections::HashSet::new();
-        if let Some((name, _)) = params.iter().find(|(name, _)| !seen.insert(name.as_str())) {
-            let shown: String = name.chars().take(64).collect();
-            return Err(Problem::invalid(shown, "this parameter is there twice"));
+        let mut names = self.0.iter().map(|(name, _)| name.as_str()).filter(|name| counts(name));
+        match names.find(|name| !seen.insert(*name)) {
+            None => Ok(()),
+            Some(name) => {
+                let shown: String = name.chars().take(64).collect();
+                Err(Problem::invalid(shown, "this parameter is there twice"))
+            }
         }
-        Ok(Params(params))
     }
 
     /// A parameter as it was sent; one that is empty counts as left out.

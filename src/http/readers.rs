@@ -79,7 +79,7 @@ pub(super) async fn feed(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let readers = of(&gateway)?;
-    let asked = asked(&uri)?;
+    let asked = asked(&uri, true)?;
     let path = uri.path().to_owned();
     let key = key(&path, &asked);
     let render = move |readers: &Readers| {
@@ -102,7 +102,7 @@ pub(super) async fn front(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let readers = of(&gateway)?;
-    let asked = asked(&uri)?;
+    let asked = asked(&uri, false)?;
     let asked = feed::Params { section: asked.section, cursor: asked.cursor, ..feed::Params::default() };
     let key = key("/", &asked);
     let render = move |readers: &Readers| {
@@ -131,16 +131,17 @@ pub(super) async fn article(
     answer(readers, &headers, article_key(&path, form).into_owned(), render).await
 }
 
-/// What a feed or the front page is asked for.
-fn asked(uri: &Uri) -> Result<feed::Params, Problem> {
-    let params = Params::lenient(uri)?;
+/// What a feed is asked for, or the front page, which has no other limit than its own.
+fn asked(uri: &Uri, has_limit: bool) -> Result<feed::Params, Problem> {
+    let names = ["section", "cursor", "keyword", "language", "subject", "limit"];
+    let params = Params::lenient(uri, &names)?;
     let text = |name| params.get(name).map(str::to_owned);
     Ok(feed::Params {
         section: text("section"),
         keyword: text("keyword"),
         language: text("language"),
         subject: text("subject"),
-        limit: params.limit()?,
+        limit: if has_limit { params.limit()? } else { None },
         cursor: text("cursor"),
     })
 }

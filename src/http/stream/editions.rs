@@ -148,7 +148,7 @@ pub(in crate::http) async fn stream(
     headers: HeaderMap,
 ) -> Result<Response, Refusal> {
     let editions = readers::of(&gateway)?.editions.clone();
-    let params = Params::lenient(&uri)?;
+    let params = Params::lenient(&uri, &["section", "keyword", "language", "subject"])?;
     let text = |name| params.get(name).map(str::to_owned);
     let filter = Filter {
         section: text("section"),

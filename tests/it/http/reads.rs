@@ -394,13 +394,24 @@ async fn an_article_that_is_set_aside_says_so_and_its_earlier_versions_read_on()
     let stored = house.log.events().get(2).await.unwrap().unwrap();
     let copydesk::log::Content::Message { body, .. } = stored.content else { panic!("erased") };
     let newer = String::from_utf8(body.to_vec()).unwrap().replace("article.drafted", "article.painted");
-    let message = Message { subject: id.clone(), id: "y".into(), headers: Vec::new(), body: newer.into() };
+    let message =
+        Message { subject: id.clone(), id: "y".into(), headers: Vec::new(), body: newer.clone().into() };
     let seq = house.log.events().try_append(&message, Expect::Subject(2)).await.unwrap();
     house.service.store.folded(seq).await;
     assert_eq!(house.get("ana", &format!("/v1/articles/{id}")).await.code(), "set_aside");
     assert_eq!(house.get("ana", &format!("/v1/articles/{id}?version=1")).await.status, 200);
     let history = house.get("ana", &format!("/v1/articles/{id}/history")).await.json();
     assert_eq!(history["events"][1]["type"], "copydesk.article.painted");
+    // What came after is not folded here, and may say who sees it.
+    let newer = newer.replace("article.painted", "article.restricted_further");
+    let message = Message { subject: id.clone(), id: "z".into(), headers: Vec::new(), body: newer.into() };
+    let seq = house.log.events().try_append(&message, Expect::Subject(seq)).await.unwrap();
+    house.service.store.folded(seq).await;
+    for path in ["", "?version=1", "?version=1&format=markdown", "/gate?version=1", "/diff", "/history"] {
+        let path = format!("/v1/articles/{id}{path}");
+        assert_eq!(house.get("ana", &path).await.code(), "not_found", "{path}");
+        assert_ne!(house.get("carl", &path).await.status, 404, "{path}");
+    }
 }
 
 #[tokio::test]
