@@ -150,7 +150,7 @@ impl Item {
             ed_note: fields::note(&item, &["ednote"]),
             embargoed: item
                 .text(&["embargoed", "embargoeduntil"])
-                .map(|said| version::read_time(&said).map_or(Hour::Unread(said), Hour::At)),
+                .map(|said| version::read_hour(&said).map_or(Hour::Unread(said), Hour::At)),
             left_out,
             defaults: defaults.clone(),
         })

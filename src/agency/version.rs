@@ -45,19 +45,34 @@ fn time(version: &str) -> Option<DateTime<Utc>> {
     read_time(time)
 }
 
-/// A time as agencies write it: RFC 3339, the offset's colon and the seconds left out or not, or the basic form of ISO 8601;
-/// without an offset it is taken for UTC.
+/// An hour as agencies write it: as [`read_time`] has it, the seconds left out or not, or the basic form of ISO 8601. Versions
+/// are named by times, and have to be named as they were: so they don't go by this.
+pub fn read_hour(text: &str) -> Option<DateTime<Utc>> {
+    let text = text.trim();
+    let with_offset = ["%Y-%m-%dT%H:%M%z", "%Y%m%dT%H%M%S%z"];
+    let naive = ["%Y-%m-%dT%H:%M", "%Y%m%dT%H%M%S"];
+    let utc = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    read_time(text)
+        .or_else(|| {
+            with_offset.iter().find_map(|form| Some(DateTime::parse_from_str(text, form).ok()?.to_utc()))
+        })
+        .or_else(|| {
+            naive
+                .iter()
+                .find_map(|form| Some(chrono::NaiveDateTime::parse_from_str(utc, form).ok()?.and_utc()))
+        })
+}
+
+/// A time as agencies write it: RFC 3339, the offset's colon left out or not; without an offset it is taken for UTC.
 pub fn read_time(text: &str) -> Option<DateTime<Utc>> {
     let text = text.trim();
     let with_offset = DateTime::parse_from_rfc3339(text)
         .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z"))
-        .or_else(|_| DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M%z"))
         .or_else(|_| DateTime::parse_from_str(text, "%Y%m%dT%H%M%S%z"));
     if let Ok(time) = with_offset {
         return Some(time.with_timezone(&Utc));
     }
-    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y%m%dT%H%M%S"];
-    let text = text.strip_suffix(['Z', 'z']).unwrap_or(text);
+    let naive = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M"];
     naive
         .iter()
         .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
@@ -69,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_read_as_agencies_write_it() {
+    fn an_hour_is_read_as_agencies_write_it() {
         for text in [
             "2026-10-17T18:00:00Z",
             "2026-10-17T20:00:00+0200",
@@ -79,9 +94,10 @@ mod tests {
             "20261017T200000+0200",
             "2026-10-17T18:00",
         ] {
-            assert_eq!(read_time(text), Some("2026-10-17T18:00:00Z".parse().unwrap()), "{text}");
+            assert_eq!(read_hour(text), Some("2026-10-17T18:00:00Z".parse().unwrap()), "{text}");
         }
-        assert_eq!(read_time("2026-10-17"), None, "which hour?");
+        assert_eq!(read_hour("2026-10-17"), None, "which hour?");
+        assert_eq!(read_time("20261017T180000Z"), None, "a version of before keeps its name");
     }
 
     #[test]

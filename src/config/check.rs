@@ -157,7 +157,7 @@ impl Config {
 
     fn check_webhooks(&self, found: &mut Found) {
         for (name, webhook) in &self.webhooks {
-            found.url(&format!("webhooks.{name}.url"), Some(&webhook.url));
+            found.asked_url(&format!("webhooks.{name}.url"), &webhook.url);
             if let Err(what) = webhook.key() {
                 found.at(format!("webhooks.{name}.secret"), &what);
             }
@@ -268,8 +268,17 @@ impl Found {
 
     fn url(&mut self, key: &str, url: Option<&str>) {
         let Some(url) = url else { return };
+        let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+        if !host.is_some_and(|host| host.starts_with(|c: char| c.is_alphanumeric() || c == '['))
+            || url.contains(|c: char| c.is_whitespace() || c.is_control())
+        {
+            self.at(key, "expected an address that starts with https:// or http://");
+        }
+    }
+
+    /// One that is asked from here, and not only shown: a host in letters of its own script is written xn--….
+    fn asked_url(&mut self, key: &str, url: &str) {
         let is_web = url.starts_with("https://") || url.starts_with("http://");
-        // As it is asked: a host in letters of its own script is written xn--….
         if !is_web || !url.parse::<Uri>().is_ok_and(|uri| names_host(&uri)) {
             self.at(key, "expected an address that starts with https:// or http://, its host in ASCII");
         }

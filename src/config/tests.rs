@@ -198,7 +198,8 @@ fn all_problems_come_at_once_and_quote_no_value() {
 
 #[test]
 fn an_address_is_one_that_can_be_asked() {
-    let url = |url: &str| problems(&format!("[desk]\nurl = \"{url}\""));
+    let secret = format!("whsec_{}", "WlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlpaWlo=");
+    let url = |url: &str| problems(&format!("[webhooks.shop]\nurl = \"{url}\"\nsecret = \"{secret}\""));
     for good in
         ["https://a.example", "http://127.0.0.1:8080/x?y", "https://[::1]:1/", "https://u:p@a.example:1/"]
     {

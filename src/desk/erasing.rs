@@ -138,11 +138,21 @@ impl Desk {
 
     /// Why something that was redacted isn't erased yet, where this instance knows of it.
     pub fn unerased(&self) -> Option<String> {
-        self.unerased.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let unerased = self.unerased.lock().unwrap_or_else(PoisonError::into_inner);
+        unerased.as_ref().map(|(_, why)| why.clone())
     }
 
-    pub(super) fn set_unerased(&self, why: Option<String>) {
-        *self.unerased.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    /// Notes why what an event up to this position names isn't erased.
+    pub(super) fn note_unerased(&self, seq: Seq, why: &dyn std::fmt::Display) {
+        let mut unerased = self.unerased.lock().unwrap_or_else(PoisonError::into_inner);
+        let seq = unerased.as_ref().map_or(seq, |(noted, _)| seq.max(*noted));
+        *unerased = Some((seq, why.to_string()));
+    }
+
+    /// Notes that everything is erased that events up to this position name.
+    fn note_erased(&self, folded: Seq) {
+        let mut unerased = self.unerased.lock().unwrap_or_else(PoisonError::into_inner);
+        unerased.take_if(|(seq, _)| *seq <= folded);
     }
 
     /// Carries out every redaction that isn't among those known to be done.
@@ -197,18 +207,20 @@ pub async fn keep_erasing(desk: Arc<Desk>) -> Infallible {
     let mut positions = desk.store().positions();
     loop {
         positions.mark_unchanged();
+        let folded = desk.store().position().seq;
         match desk.finish(&mut done).await {
             Ok(()) => {
-                desk.set_unerased(None);
+                desk.note_erased(folded);
                 // The sender lives as long as the store, which the desk holds.
                 tokio::select! {
+                    biased;
                     _ = positions.changed() => {}
                     () = desk.erase_again.notified() => {}
                 }
             }
             Err(error) => {
                 tracing::warn!(%error, "what was redacted isn't erased everywhere yet");
-                desk.set_unerased(Some(error.to_string()));
+                desk.note_unerased(folded, &error);
                 desk.log().clock().sleep(PAUSE).await;
             }
         }

@@ -76,8 +76,8 @@ pub struct Desk {
     vault: OnceLock<Vault>,
     /// Which sorts of events may be written.
     level: level::Level,
-    /// Why something that was redacted isn't erased yet.
-    unerased: Mutex<Option<String>>,
+    /// Why something that was redacted isn't erased yet, and up to where the events stand that say so.
+    unerased: Mutex<Option<(Seq, String)>>,
     erase_again: Notify,
 }
 
@@ -452,7 +452,7 @@ impl Desk {
                 self.answered.fetch_max(seq, Ordering::Relaxed);
                 if let Err(error) = self.erase_named(&event).await {
                     tracing::warn!(%error, seq, "what was redacted isn't erased yet");
-                    self.set_unerased(Some(error.to_string()));
+                    self.note_unerased(seq, &error);
                     self.erase_again.notify_one();
                 }
                 Ok(Attempt::done(Ok(Answer::of(&event, seq, false))))

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::doors;
 use super::reload::read_again;
-use super::serve::{again_where, public_url, ready, site, stop_once, stopped, url_of};
+use super::serve::{again_where, public_url, ready, site, stop_once, stopped, url_of, watch_sled};
 use crate::config::Config;
 use crate::http::server::Entrance;
 use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
@@ -118,7 +118,7 @@ pub(super) async fn serve(
     entrance: Entrance,
     stop: watch::Sender<bool>,
     mut hangups: Signal,
-    told: &AtomicBool,
+    told: &Arc<AtomicBool>,
 ) -> anyhow::Result<()> {
     let (process_url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let url = config.nats.url.as_deref().context("nats.url is missing: where is the NATS server?")?;
@@ -129,7 +129,9 @@ pub(super) async fn serve(
         .context("the wire can't be read (deploy/README.md lists the rights that this takes)")?;
     let cache = config.store.cache_mb.saturating_mul(1024 * 1024);
     // A store in which nothing is folded but the wire: it looks after sled, whose files it knows not to trust.
-    let (store, _) = Store::open(&config.store.path.join("public"), cache)?;
+    let state = config.store.path.join("public");
+    watch_sled(state.clone(), at, told)?;
+    let (store, _) = Store::open(&state, cache)?;
     let store = Arc::new(store);
     let public = Arc::new(Public::open(store.db(), log.identity())?);
     let folding = WireFold {

@@ -16,6 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
 
 use super::couriers::{self, Couriers};
+use super::parts::folders;
 use super::{Part, Service, doors, open_embedded_log, reload};
 use crate::config::{self, Config, LogDurability, LogKind, master_key};
 use crate::desk::{Desk, Proposal};
@@ -26,7 +27,7 @@ use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, Seq, segments};
 use crate::metrics::Metrics;
 use crate::nats;
-use crate::store::Store;
+use crate::store::{self, Store};
 use crate::tokens::Book;
 
 /// The signal that a file has reached the process's limit (`RLIMIT_FSIZE`), as Linux numbers it.
@@ -37,6 +38,10 @@ const BEGAN_ANEW: &str = "COPYDESK_BEGAN_ANEW";
 /// How long such a process runs before it does so again: what gives up the state each time, as one message on the wire
 /// that can't be folded, must not keep the desk from its work for more than a moment a minute.
 const ANEW_APART: Duration = Duration::from_secs(60);
+
+/// How often it is looked whether sled comes back, and for how many looks a read of one page may last.
+const LOOK: Duration = Duration::from_secs(1);
+const MOST_LOOKS: u64 = 15;
 
 /// How long a desk waits for what readers get while nothing more of it is folded.
 const READERS_PATIENCE: Duration = Duration::from_secs(5);
@@ -67,6 +72,7 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         return super::public::serve(&config, entrance, stop, hangups, &told).await;
     }
     let (url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
+    watch_sled(folders(&config.store.path).1, at, &told)?;
     let opening = async { open(&config, open_log(&config).await?).await };
     // Folding a long log anew takes minutes, and NATS may be away.
     let service = tokio::select! {
@@ -181,6 +187,33 @@ async fn stop_after(apart: Duration, mut given_up: watch::Receiver<bool>, stop: 
     }
 }
 
+/// Begins anew without the state in a folder once sled doesn't come back from it: a thread that goes round in it for ever, with
+/// more memory each time, can't be ended in any other way. For as long as the process lives; not once it is `told` to stop.
+///
+/// # Errors
+/// Where there can be no thread that looks.
+pub(super) fn watch_sled(state: PathBuf, at: SocketAddr, told: &Arc<AtomicBool>) -> anyhow::Result<()> {
+    let told = Arc::clone(told);
+    let apart = if std::env::var_os(BEGAN_ANEW).is_some() { ANEW_APART } else { Duration::ZERO };
+    let looking = move || {
+        let earliest = std::time::Instant::now() + apart;
+        loop {
+            std::thread::sleep(LOOK);
+            let is_stuck =
+                copydesk_public::watch::look() > MOST_LOOKS && std::time::Instant::now() > earliest;
+            if is_stuck && !told.load(Ordering::Acquire) {
+                store::note_given_up(&state, "sled doesn't come back from its files");
+                if let Err(error) = again(at) {
+                    tracing::error!(error = format!("{error:#}"), "this process has to be restarted");
+                    std::process::abort();
+                }
+            }
+        }
+    };
+    std::thread::Builder::new().name("watch-sled".to_owned()).spawn(looking)?;
+    Ok(())
+}
+
 /// Puts this program, as it was started and listening where it did, in the place of this process where the folded state
 /// was given up: whatever sled still holds goes with it, and whoever looks after the process needs to do nothing. Not where
 /// the process was `told` to stop meanwhile.
@@ -191,6 +224,10 @@ pub(super) fn again_where(store: &Store, at: SocketAddr, told: &AtomicBool) -> a
     if !*store.given_up().borrow() || told.load(Ordering::Acquire) {
         return Ok(());
     }
+    again(at)
+}
+
+fn again(at: SocketAddr) -> anyhow::Result<()> {
     let program = std::env::current_exe().context("this program isn't where it was")?;
     let mut again = std::process::Command::new(program);
     again.args(std::env::args_os().skip(1)).args(["--listen", &at.to_string()]).env(BEGAN_ANEW, "1");

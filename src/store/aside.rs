@@ -48,10 +48,7 @@ impl Store {
 
     /// Has the folder set aside at the next start: sled can't be used any more, not even to clear it.
     pub fn give_up(&self, why: &str) {
-        tracing::error!(%why, "the folded state is given up: it is set aside at the next start, and folded anew");
-        if let Err(error) = std::fs::File::create(given_up(&self.path)).and_then(|file| file.sync_all()) {
-            tracing::error!(%error, path = %self.path.display(), "that can't be written down: remove the folder yourself");
-        }
+        note_given_up(&self.path, why);
         self.over.send_replace(true);
     }
 
@@ -85,6 +82,29 @@ fn all_set_aside(path: &Path) -> Vec<PathBuf> {
     entries.flatten().filter(named).map(|entry| entry.path()).collect()
 }
 
+/// Writes down that a folder is given up: it is set aside at the next start.
+pub fn note_given_up(path: &Path, why: &str) {
+    tracing::error!(%why, "the folded state is given up: it is set aside at the next start, and folded anew");
+    if let Err(error) = std::fs::File::create(given_up(path)).and_then(|file| file.sync_all()) {
+        tracing::error!(%error, path = %path.display(), "that can't be written down: remove the folder yourself");
+    }
+}
+
+/// What opening a folder comes to that was given up.
+pub(super) fn as_given_up(path: &Path) -> StoreError {
+    let opened = std::fs::File::open(database(path));
+    // sled's own lock says whether another process has it open.
+    match opened.map(|database| database.try_lock()) {
+        Ok(Err(std::fs::TryLockError::WouldBlock)) => StoreError::Locked(path.display().to_string()),
+        _ => StoreError::Damaged("sled could not read it any more when it was last open".to_owned()),
+    }
+}
+
+/// sled's file in a folder.
+pub(super) fn database(path: &Path) -> PathBuf {
+    path.join("db")
+}
+
 /// The file that says that erased words may be left in a folder.
 fn marker(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -97,4 +117,24 @@ pub(super) fn given_up(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".given-up");
     name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Opened;
+    use super::*;
+
+    #[test]
+    fn what_was_given_up_is_set_aside_without_being_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        // Nothing that sled could open.
+        std::fs::create_dir_all(database(&path)).unwrap();
+        note_given_up(&path, "a test");
+        let (store, opened) = Store::open(&path, 1 << 20).unwrap();
+        assert!(matches!(opened, Opened::SetAside(aside, _) if aside.join("db").is_dir()));
+        drop(store);
+        let (_, opened) = Store::open(&path, 1 << 20).unwrap();
+        assert!(!matches!(opened, Opened::SetAside(..)), "once");
+    }
 }

@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use copydesk_article::article::Article;
 use copydesk_article::event::{self, Time};
 use copydesk_article::newsroom::Newsroom;
+use copydesk_public::watch::watched_for;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, broadcast, watch};
 use uuid::Uuid;
@@ -48,7 +49,7 @@ mod shelf;
 pub mod tree;
 mod writing;
 
-pub use aside::set_aside;
+pub use aside::{note_given_up, set_aside};
 pub use decided::Decided;
 pub use line::EventRef;
 pub use moves::{MOVES_KEPT, Move};
@@ -100,6 +101,12 @@ impl From<sled::Error> for StoreError {
 fn is_gone(error: &std::io::Error) -> bool {
     matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof)
 }
+
+/// How many looks more a batch may last than a read ([`copydesk_public::watch`]).
+const WRITING: u64 = 60;
+
+/// How many bytes of its file sled reads within a look when it opens it, on a slow disk.
+const OPENED_EACH_LOOK: u64 = 10 * 1024 * 1024;
 
 /// How far sled has folded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -265,12 +272,17 @@ impl Store {
     pub fn open(path: &Path, cache_bytes: u64) -> Result<(Store, Opened), StoreError> {
         let since = Instant::now();
         loop {
-            let attempt = std::panic::catch_unwind(|| Self::try_open(path, cache_bytes));
+            let attempt = match aside::given_up(path).exists() && path.exists() {
+                // Not even opened: that may be what it didn't come back from.
+                true => Ok(Err(aside::as_given_up(path))),
+                false => std::panic::catch_unwind(|| Self::try_open(path, cache_bytes)),
+            };
             let why = match attempt {
-                Ok(Ok(_)) if aside::given_up(path).exists() => {
-                    "sled could not read it any more when it was last open".to_owned()
+                Ok(Ok(opened)) => {
+                    // Where it was set aside and the process ended before this was gone.
+                    let _ = std::fs::remove_file(aside::given_up(path));
+                    return Ok(opened);
                 }
-                Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(StoreError::Damaged(why))) => why,
                 Ok(Err(StoreError::Locked(_))) if since.elapsed() < LOCK_PATIENCE => {
                     std::thread::sleep(Duration::from_millis(50));
@@ -290,12 +302,13 @@ impl Store {
     }
 
     fn try_open(path: &Path, cache_bytes: u64) -> Result<(Store, Opened), StoreError> {
-        let db = sled::Config::new()
+        let config = sled::Config::new()
             .path(path)
             .cache_capacity(cache_bytes)
             .mode(sled::Mode::HighThroughput)
-            .flush_every_ms(Some(1000))
-            .open();
+            .flush_every_ms(Some(1000));
+        let bytes = std::fs::metadata(aside::database(path)).map_or(0, |database| database.len());
+        let db = watched_for(WRITING + bytes / OPENED_EACH_LOOK, || config.open());
         let db = db.map_err(|error| match error {
             sled::Error::Io(io) if io.to_string().contains("lock") => {
                 StoreError::Locked(path.display().to_string())

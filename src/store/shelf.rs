@@ -12,6 +12,7 @@
 
 use std::ops::Bound;
 
+use copydesk_public::watch::{watched, watched_each};
 use sled::{Batch, IVec, Tree};
 
 /// A sort of keys.
@@ -40,7 +41,7 @@ impl Shelf {
     }
 
     pub(crate) fn get(&self, key: &[u8]) -> sled::Result<Option<IVec>> {
-        self.tree.get(self.key(key))
+        watched(|| self.tree.get(self.key(key)))
     }
 
     /// Has sled count a value that was read.
@@ -48,9 +49,7 @@ impl Shelf {
         let looks = value.len() / LOOK_BYTES;
         if looks > 0 {
             let key = self.key(key);
-            for _ in 0..looks {
-                self.tree.get(&key)?;
-            }
+            watched(|| (0..looks).try_for_each(|_| self.tree.get(&key).map(drop)))?;
         }
         Ok(())
     }
@@ -65,7 +64,7 @@ impl Shelf {
 
     /// Every pair whose key begins with `prefix`, in order.
     pub(crate) fn scan(&self, prefix: &[u8]) -> impl Iterator<Item = sled::Result<Pair>> {
-        self.tree.scan_prefix(self.key(prefix)).map(untagged)
+        watched_each(self.tree.scan_prefix(self.key(prefix))).map(untagged)
     }
 
     /// Every pair whose key lies within the bounds, in order; without an upper one up to the shelf's end.
@@ -82,7 +81,7 @@ impl Shelf {
             Bound::Unbounded => Bound::Excluded(vec![self.tag + 1]),
             bound => bound.map(|key| self.key(key)),
         };
-        self.tree.range((from, to)).map(untagged)
+        watched_each(self.tree.range((from, to))).map(untagged)
     }
 }
 

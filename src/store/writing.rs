@@ -7,10 +7,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use copydesk_public::watch::watched_for;
 use sled::Batch;
 
 use super::recent::Recent;
-use super::{POSITION, Store, StoreError, pieces};
+use super::{POSITION, Store, StoreError, WRITING, pieces};
 
 /// A batch that is on its way into sled, if one is.
 #[derive(Debug, Default)]
@@ -54,7 +55,7 @@ impl Store {
         self.end_write()?;
         if let Some(mut batch) = self.batch()? {
             self.recent().batch(&self.shelves, &mut batch)?;
-            self.tree.apply_batch(batch)?;
+            watched_for(WRITING, || self.tree.apply_batch(batch))?;
             drop(self.wrote());
         }
         Ok(())
@@ -67,7 +68,7 @@ impl Store {
         let (recent, shelves, tree) = (Arc::clone(&self.recent), self.shelves.clone(), self.tree.clone());
         self.writing.begin(move || {
             recent.read().unwrap_or_else(PoisonError::into_inner).batch(&shelves, &mut batch)?;
-            Ok(tree.apply_batch(batch)?)
+            Ok(watched_for(WRITING, || tree.apply_batch(batch))?)
         })
     }
 

@@ -8,7 +8,8 @@
 //! - [`message`]: one message of the wire, checked: [`WireMessage`] → [`Received`].
 //! - [`ninjs`]: the members of ninjs 3.1 that are read.
 //! - [`fold`]: what a message does to what is known of its article; pure.
-//! - [`store`]: [`Public`], the folded state in sled; [`position`]: how far it is folded; `pieces`: long values.
+//! - [`store`]: [`Public`], the folded state in sled; [`position`]: how far it is folded; `pieces`: long values;
+//!   [`watch`]: that sled comes back, for whoever uses it.
 //! - [`filter`]: which articles a feed is asked for; `index`: where those are; [`listing`]: reading them.
 //! - [`feed`], [`page`]: what readers get. `site`: the house; `words`: its words. `html`: escaping and cleaning.
 //! - [`rendered`]: an answer's bytes, validators, and conditional requests (RFC 9110); [`encoding`]: their compression;
@@ -32,6 +33,7 @@ pub mod position;
 pub mod rendered;
 mod site;
 pub mod store;
+pub mod watch;
 mod words;
 
 pub use answers::Answers;

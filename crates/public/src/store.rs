@@ -29,9 +29,14 @@ use crate::listing::Place;
 use crate::message::{Kind, Received, Unread, WireMessage};
 use crate::pieces;
 use crate::position::Position;
+use crate::watch::{watched, watched_each, watched_for};
 
 /// The most that goes into one transaction, in bytes of ninjs; a single message may be longer.
 const GROUP_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many looks more a transaction may last than a read, and a count of all there is ([`crate::watch`]).
+const WRITING: u64 = 60;
+const COUNTING: u64 = 600;
 
 /// Why the state could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -245,7 +250,7 @@ impl Public {
     /// with what follows on the wire, and what went before would be missing.
     pub(crate) fn noting_damage<T>(&self, read: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         // sled 0.34 panics on some damage.
-        let read = catch_unwind(AssertUnwindSafe(read));
+        let read = catch_unwind(AssertUnwindSafe(|| watched(read)));
         let read = read.unwrap_or_else(|_| Err(damaged("sled gave up on its files")));
         if let Err(Error::Damaged(_)) = read {
             self.damaged.store(true, Ordering::Release);
@@ -424,7 +429,7 @@ impl Public {
             place.insert(POSITION, position.as_slice())?;
             Ok::<(), ConflictableTransactionError<()>>(())
         };
-        trees.transaction(write).map_err(|error| match error {
+        watched_for(WRITING, || trees.transaction(write)).map_err(|error| match error {
             sled::transaction::TransactionError::Storage(error) => error.into(),
             sled::transaction::TransactionError::Abort(()) => {
                 Error::Damaged("a transaction was given up".into())
@@ -433,42 +438,50 @@ impl Public {
     }
 
     pub(crate) fn record(&self, article: Uuid) -> Result<Option<Record>, Error> {
-        let Some(bytes) = pieces::read(&self.articles, article.as_bytes())? else { return Ok(None) };
+        let Some(bytes) = watched(|| pieces::read(&self.articles, article.as_bytes()))? else {
+            return Ok(None);
+        };
         Ok(Some(serde_json::from_slice(&bytes).map_err(|_| damaged("a record can't be read"))?))
     }
 
     /// The position, where the state is of this wire and fold version and its trees agree with each other.
     fn check(&self, identity: Uuid) -> Result<Position, Error> {
-        let bytes = self.place.get(POSITION)?.ok_or_else(|| damaged("it has no fold position"))?;
+        let bytes =
+            watched(|| self.place.get(POSITION))?.ok_or_else(|| damaged("it has no fold position"))?;
         let position: Position =
             serde_json::from_slice(&bytes).map_err(|_| damaged("its fold position can't be read"))?;
         if position.fold != FOLD_VERSION || position.wire != identity {
             return Err(damaged("it is of another wire or fold version"));
         }
         let (mut articles, mut shown, mut indexed) = (0, 0, 0);
-        for key in self.articles.iter().keys() {
+        for key in watched_each(self.articles.iter().keys()) {
             // Longer keys are further pieces.
             let Ok(article) = Uuid::from_slice(&key?) else { continue };
             articles += 1;
             let Some(record) = self.record(article)? else { continue };
             if let Some(newest) = &record.shown {
                 shown += 1;
-                let place = self.order.get(Place::of(newest).bytes())?;
-                if place.as_deref() != Some(article.as_bytes())
-                    || !self.bodies.contains_key(article.as_bytes())?
-                    || self.wire_at(newest.log_seq)?.is_none()
-                {
+                let agree = watched(|| {
+                    let place = self.order.get(Place::of(newest).bytes())?;
+                    Ok::<_, Error>(
+                        place.as_deref() == Some(article.as_bytes())
+                            && self.bodies.contains_key(article.as_bytes())?
+                            && self.wire_at(newest.log_seq)?.is_some(),
+                    )
+                });
+                if !agree? {
                     return Err(damaged("its trees disagree"));
                 }
             }
             for key in index::keys(&record) {
                 indexed += 1;
-                if self.index.get(key)?.as_deref() != Some(article.as_bytes()) {
+                if watched(|| self.index.get(key))?.as_deref() != Some(article.as_bytes()) {
                     return Err(damaged("its trees disagree"));
                 }
             }
         }
-        if articles != position.articles || shown != self.order.len() || indexed != self.index.len() {
+        let counted = watched_for(COUNTING, || (self.order.len(), self.index.len()));
+        if articles != position.articles || (shown, indexed) != counted {
             return Err(damaged("its trees disagree"));
         }
         Ok(position)
