@@ -85,7 +85,8 @@ mod tests {
         stuck.join().unwrap();
         assert!(std::panic::catch_unwind(|| watched(|| panic!("as sled does"))).is_err());
         assert_eq!(watched_each(1..=3).sum::<i32>(), 6);
-        watched_for(1_000, || assert!(look() < 100));
-        assert!(look() < 100, "whoever came back is no longer looked at");
+        let place = || PLACE.with(|place| place.load(Ordering::Relaxed));
+        watched_for(1_000, || assert!(place() > LOOKS.load(Ordering::Relaxed) + 500));
+        assert_eq!(place(), 0, "whoever came back is no longer looked at");
     }
 }
