@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, rejection::PathRejection};
+use axum::extract::{Path, State, rejection::PathRejection};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderValue, Uri};
 use axum::response::{IntoResponse, Response};
@@ -20,6 +20,7 @@ use copydesk_article::workflow::{Assignment, Held};
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::Gateway;
 use super::evidence;
 use super::identity::Reader;
 use super::problem::Refusal;
@@ -223,6 +224,7 @@ pub(super) async fn gate(
 
 /// `GET /v1/articles/{id}/diff`: between two revisions; from the one before the last, to the last, unless said.
 pub(super) async fn diff(
+    State(gateway): State<Arc<Gateway>>,
     reader: Reader,
     path: Result<Path<String>, PathRejection>,
     uri: Uri,
@@ -242,7 +244,7 @@ pub(super) async fn diff(
     let (then, _) = then::article(&reader.desk, id, Some(At::Revision(from))).await?;
     let (now, _) = then::article(&reader.desk, id, Some(At::Revision(to))).await?;
     // Long texts take their time.
-    let diff = tokio::task::spawn_blocking(move || view::diff::diff(&then, &now)).await;
+    let diff = gateway.aside.run(move || view::diff::diff(&then, &now)).await;
     let diff = diff.map_err(|_| Problem::new(Code::LogUnavailable, "the comparison failed"))?;
     Ok(Json(diff).into_response())
 }

@@ -12,6 +12,7 @@ use copydesk_article::edition::Edition;
 use copydesk_article::ids::parse_uuid;
 use copydesk_article::problem::{Code, Problem};
 
+use super::aside::Aside;
 use super::identity::{Reader, Reads};
 use super::problem::{Refusal, gone};
 use super::then::{unavailable, unreadable};
@@ -31,6 +32,8 @@ pub struct Checkable {
     pub audit: Arc<Audit>,
     /// The articles as they were.
     pub desk: Arc<Desk>,
+    /// Reading tiles.
+    pub tiles: Aside,
 }
 
 /// What never changes may be kept for ever.
@@ -81,8 +84,7 @@ pub(super) async fn tile(
     State(gateway): State<Arc<Gateway>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let checkable = of(&gateway)?.clone();
-    let signed = newest(&gateway, &checkable.audit)?;
+    let signed = newest(&gateway, &of(&gateway)?.audit)?;
     let tile: TilePath = path.ok().and_then(|Path(path)| path.parse().ok()).ok_or_else(Problem::not_found)?;
     let level = match tile.tiles {
         Tiles::Hashes(level) => u32::from(level),
@@ -94,7 +96,8 @@ pub(super) async fn tile(
     if start.checked_add(tile.width).is_none_or(|end| end > there) {
         return Err(Problem::not_found().into());
     }
-    let read = tokio::task::spawn_blocking(move || read_tile(&checkable.audit, &tile, start));
+    let Checkable { audit, tiles, .. } = of(&gateway)?.clone();
+    let read = tiles.run(move || read_tile(&audit, &tile, start));
     let body = read.await.map_err(|_| ending())?.map_err(unreadable)?;
     Ok(public(BYTES, FOR_EVER, body))
 }
@@ -124,7 +127,7 @@ pub(super) async fn proof(
     State(gateway): State<Arc<Gateway>>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
-    let Checkable { audit, desk } = of(&gateway)?;
+    let Checkable { audit, desk, .. } = of(&gateway)?;
     let id = path.ok().and_then(|Path(id)| parse_uuid(&id)).ok_or_else(Problem::not_found)?;
     let stored = desk.store().article(id).map_err(unreadable)?;
     let last = stored.as_ref().and_then(|stored| stored.article.last_edition());
@@ -190,7 +193,7 @@ pub(super) async fn event(
     State(gateway): State<Arc<Gateway>>,
     request: Request,
 ) -> Result<Response, Refusal> {
-    let (Checkable { audit, desk }, seq) = asked(&gateway, request)?;
+    let (Checkable { audit, desk, .. }, seq) = asked(&gateway, request)?;
     let entry = desk.log().events().get(seq).await.map_err(unavailable)?;
     match entry.ok_or_else(Problem::not_found)?.content {
         Content::Message { body, .. } => {

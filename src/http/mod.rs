@@ -34,6 +34,7 @@ use crate::metrics::Metrics;
 use crate::tokens::Book;
 
 mod articles;
+mod aside;
 mod audit;
 mod commands;
 mod deliveries;
@@ -61,6 +62,7 @@ mod tokens;
 mod verify;
 mod vitals;
 
+pub use aside::Aside;
 pub use audit::Checkable;
 pub use doors::Doors;
 pub use health::{Health, Progress};
@@ -101,6 +103,8 @@ pub struct Gateway {
     pub in_flight: InFlight,
     /// Verifications of the whole log are one at a time.
     pub verifying: Arc<Semaphore>,
+    /// What staff have compared and put together.
+    pub aside: Aside,
     /// Those who follow streams.
     pub followers: Followers,
     /// What the log says of itself.

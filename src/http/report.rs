@@ -61,7 +61,7 @@ pub(super) async fn report(
     };
     let (proofs, checkpoint) = proofs(&gateway, &entries).await?;
     // A long life is compared step by step and judged at each.
-    let work = tokio::task::spawn_blocking(move || {
+    let work = gateway.aside.run(move || {
         let sources = Sources {
             entries: &entries,
             newsroom: &newsroom,

@@ -17,7 +17,7 @@ use super::reload::read_again;
 use super::serve::{again_where, public_url, ready, site, stop_once, stopped, url_of, watch_sled};
 use crate::config::Config;
 use crate::http::server::Entrance;
-use crate::http::{self, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
+use crate::http::{self, Aside, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
 use crate::log::jetstream::WireAlone;
 use crate::log::{Clock, LogError, Seq};
 use crate::metrics::Metrics;
@@ -156,6 +156,7 @@ pub(super) async fn serve(
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
         verifying: Arc::new(Semaphore::new(1)),
+        aside: Aside::default(),
         followers: Followers::default(),
         vitals: http::Vitals::default(),
     });

@@ -22,7 +22,9 @@ use crate::config::{self, Config, LogDurability, LogKind, master_key};
 use crate::desk::{Desk, Proposal};
 use crate::evidence::{MasterKey, Vault};
 use crate::http::server::Entrance;
-use crate::http::{self, Checkable, Editions, Followers, Gateway, Health, InFlight, Patience, Readers};
+use crate::http::{
+    self, Aside, Checkable, Editions, Followers, Gateway, Health, InFlight, Patience, Readers,
+};
 use crate::log::jetstream::{self, JetStreamLog};
 use crate::log::{Durability, Log, Seq, segments};
 use crate::metrics::Metrics;
@@ -375,9 +377,11 @@ pub(super) fn gateway(
             clock: service.log.clock(),
             rendered: Arc::default(),
         }),
-        audit: parts
-            .contains(&Part::Audit)
-            .then(|| Checkable { audit: Arc::clone(&service.audit), desk: Arc::clone(&service.desk) }),
+        audit: parts.contains(&Part::Audit).then(|| Checkable {
+            audit: Arc::clone(&service.audit),
+            desk: Arc::clone(&service.desk),
+            tiles: Aside::default(),
+        }),
         roll: Some(couriers::roll(config, &service.log)),
         tokens: Arc::new(move |presented| tokens.owner(presented)),
         book: Some(Arc::clone(book)),
@@ -387,6 +391,7 @@ pub(super) fn gateway(
         metrics: Arc::new(Metrics::default()),
         in_flight: InFlight::new(config.http.limits.in_flight),
         verifying: Arc::new(Semaphore::new(1)),
+        aside: Aside::default(),
         followers: Followers::default(),
         vitals: http::Vitals::of(Arc::clone(&service.log), Arc::clone(&service.store)),
     }

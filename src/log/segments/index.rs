@@ -27,7 +27,7 @@ use super::record::{self, Record};
 /// The most bytes that are read at once, unless one record is longer.
 const READ_BYTES: u32 = 1 << 20;
 /// How many reads of one stream are made at once; the others wait.
-const READS_AT_ONCE: usize = 16;
+const READS_AT_ONCE: usize = 8;
 
 /// What the writer of a stream shares with its readers.
 #[derive(Debug)]

@@ -156,12 +156,12 @@ async fn blocking<T: Send + 'static>(
     let shared = Arc::clone(shared);
     // Never closed.
     let turn = Arc::clone(&shared.reads).acquire_owned().await.ok();
-    let read = move || {
-        let _turn = turn;
-        take(&shared)
-    };
-    let read = tokio::task::spawn_blocking(read).await;
-    read.unwrap_or_else(|error| Err(LogError::Unavailable(format!("a read was cut short: {error}"))))
+    // The turn is over once the thread is done: whoever had the next one before would have a thread more.
+    let read = tokio::task::spawn_blocking(move || (take(&shared), turn)).await;
+    read.map_or_else(
+        |error| Err(LogError::Unavailable(format!("a read was cut short: {error}"))),
+        |(read, _)| read,
+    )
 }
 
 fn check_size(message: &Message) -> Result<(), AppendError> {

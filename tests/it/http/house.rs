@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use copydesk::config::token::{Listed, TokenHash};
 use copydesk::deliver::Roll;
 use copydesk::evidence::{MasterKey, Vault};
-use copydesk::http::{Doors, Followers, Gateway, InFlight, Readers, Vitals, router};
+use copydesk::http::{Aside, Doors, Followers, Gateway, InFlight, Readers, Vitals, router};
 use copydesk::log::Log;
 use copydesk::log::memory::MemoryLog;
 use copydesk::service::Service;
@@ -134,6 +134,7 @@ impl House {
             audit: Some(copydesk::http::Checkable {
                 audit: Arc::clone(&service.audit),
                 desk: Arc::clone(&service.desk),
+                tiles: Aside::default(),
             }),
             roll: Some(Arc::new(Roll::new(Arc::clone(&service.log), Vec::new()))),
             tokens: Arc::new(tokens),
@@ -144,6 +145,7 @@ impl House {
             metrics: Arc::default(),
             in_flight: InFlight::new(commands),
             verifying: Arc::new(tokio::sync::Semaphore::new(1)),
+            aside: Aside::default(),
             followers: Followers::default(),
             vitals: Vitals::of(Arc::clone(&service.log), Arc::clone(&service.store)),
         });
