@@ -226,3 +226,25 @@ pub async fn keep_erasing(desk: Arc<Desk>) -> Infallible {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::memory::MemoryLog;
+    use crate::log::{Expect, Log, Message};
+
+    /// A wire that was put back from a backup, say, may have another edition where the one that is named stood.
+    #[tokio::test]
+    async fn other_bytes_than_those_that_are_named_stay() {
+        let wire = MemoryLog::new(3).wire();
+        let (subject, id, body) = ("world".to_owned(), "1".to_owned(), "another edition".into());
+        let message = Message { subject, id, headers: Vec::new(), body };
+        wire.try_append(&message, Expect::Stream(0)).await.unwrap();
+        let is_erased =
+            async || matches!(wire.get(1).await.unwrap().unwrap().content, Content::Erased { .. });
+        assert_eq!(erase(&*wire, 1, Sha256::digest("the edition").into()).await.unwrap(), None);
+        assert!(!is_erased().await);
+        assert_eq!(erase(&*wire, 1, Sha256::digest("another edition").into()).await.unwrap(), None);
+        assert!(is_erased().await);
+    }
+}

@@ -2,7 +2,7 @@ use futures::FutureExt;
 
 use super::*;
 use crate::config::token::Token;
-use crate::log::memory::MemoryLog;
+use crate::log::memory::{Faults, MemoryLog};
 
 struct Desk {
     log: MemoryLog,
@@ -124,4 +124,29 @@ async fn a_changed_file_takes_tokens_away_and_keeps_what_is_known_of_the_rest() 
     book.replace(Vec::new()).await.unwrap();
     pass.ended().await;
     assert!(book.owner(token.as_str()).is_none());
+}
+
+/// The tokens of a changed file are known a moment after their keys were read.
+#[tokio::test]
+async fn what_is_revoked_while_a_changed_file_is_taken_in_is_nobodys() {
+    for moment in 0.. {
+        let (log, token) = (MemoryLog::new(7), Token::draw().unwrap());
+        let slow = log.with_faults(Faults { delay: 1000, ..Faults::default() });
+        let other_token = Token::draw().unwrap();
+        let listed = || vec![listed(&token, "laptop", None), listed(&other_token, "phone", None)];
+        let book = Book::open(Arc::new(slow), listed()).await.unwrap();
+        let before = *book.changed.borrow();
+        let mut replacing = std::pin::pin!(book.replace(listed()));
+        for _ in 0..moment {
+            assert!(futures::poll!(&mut replacing).is_pending());
+        }
+        if *book.changed.borrow() > before {
+            // From here on who follows the keys tells the tokens of the new file.
+            return assert!(moment > 2, "it is taken in step by step");
+        }
+        let other = self::book(&log, listed()).await;
+        other.revoke("ana", "laptop", "carl").await.unwrap();
+        replacing.await.unwrap();
+        assert!(book.owner(token.as_str()).is_none(), "revoked at moment {moment}");
+    }
 }

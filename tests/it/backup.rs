@@ -6,10 +6,11 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use copydesk::backup::{Source, backup, restore};
+use copydesk::audit::Key;
+use copydesk::backup::{Manifest, Source, backup, restore};
 use copydesk::deliver::ledger::Ledger;
 use copydesk::deliver::page::{self, Page};
-use copydesk::log::memory::MemoryLog;
+use copydesk::log::memory::{Faults, MemoryLog};
 use copydesk::log::{Expect, Log, Message};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -108,6 +109,62 @@ fn a_backup_taken_under_load_comes_back_whole_and_the_line_of_checkpoints_goes_o
     // And the backup goes on with the restored log.
     let said = fails(&[&["backup", text(&backup)], &log[..]].concat());
     assert!(said.contains("another log"), "{said}");
+}
+
+/// Confidential evidence is cited while the ends are taken: an event without its key would be evidence lost.
+#[tokio::test]
+async fn the_key_that_an_event_needs_is_in_the_backup_with_it() {
+    for seed in 0..8 {
+        let folder = tempfile::tempdir().unwrap();
+        let log = MemoryLog::new(seed);
+        // So that much is written between any two ends.
+        let slow = log.with_faults(Faults { delay: 1000, ..Faults::default() });
+        let citing = async {
+            for number in 1..=50 {
+                log.keys().put(&format!("evidence.{number}"), 0, "a key".into()).await.unwrap();
+                let subject = Uuid::from_u128(number).to_string();
+                let message =
+                    Message { subject, id: number.to_string(), headers: Vec::new(), body: "{}".into() };
+                log.events().try_append(&message, Expect::Subject(0)).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        };
+        let source = Source::Log(Arc::new(slow));
+        let (written, ()) = tokio::join!(backup(&source, folder.path(), |_, _| {}), citing);
+        written.unwrap();
+        let manifest = Manifest::read(folder.path()).unwrap().unwrap();
+        let [events, keys] = ["events", "keys"].map(|stream| manifest.extent(stream).end);
+        assert!((1..50).contains(&events) && events <= keys, "{events} events, {keys} keys, seed {seed}");
+    }
+}
+
+/// A run that fails leaves the backup of the run before, whole.
+#[tokio::test]
+async fn a_run_whose_tree_is_not_what_was_signed_leaves_the_backup_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = Arc::new(MemoryLog::new(1));
+    let message = |seq: u64, body: Vec<u8>| Message {
+        subject: "a".to_owned(),
+        id: seq.to_string(),
+        headers: Vec::new(),
+        body: body.into(),
+    };
+    log.events().try_append(&message(1, b"{}".to_vec()), Expect::Stream(0)).await.unwrap();
+    let source = Source::Log(Arc::<MemoryLog>::clone(&log));
+    backup(&source, folder.path(), |_, _| {}).await.unwrap();
+    let manifest = || std::fs::read(folder.path().join("manifest.json")).unwrap();
+    let before = manifest();
+
+    log.events().try_append(&message(2, b"{}".to_vec()), Expect::Stream(1)).await.unwrap();
+    let signed = Key::new("desk", &[7; 32]).unwrap().sign(1, [7; 32]).unwrap();
+    let checkpoints = log.stream("checkpoints").await.unwrap();
+    checkpoints.try_append(&message(1, signed), Expect::Stream(0)).await.unwrap();
+    let failed = backup(&source, folder.path(), |_, _| {}).await.unwrap_err();
+    assert!(failed.to_string().contains("signed over 1 events"), "{failed}");
+    assert_eq!(manifest(), before);
+    let restored = MemoryLog::new(2);
+    restore(folder.path(), None, &restored, |_| {}, |_, _| {}).await.unwrap();
+    assert_eq!(restored.events().end().await.unwrap(), 1);
 }
 
 /// Its wire was taken a moment before its accounts: by then a webhook may have been sent more of it.

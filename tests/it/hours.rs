@@ -232,6 +232,74 @@ async fn an_instance_whose_clock_is_off_decides_nothing_that_turns_on_time() {
     }
 }
 
+/// The one that it was scheduled through may be gone by then.
+#[tokio::test]
+async fn what_was_scheduled_elsewhere_is_carried_out_here_though_the_article_was_known_before() {
+    let world = MemoryLog::new(2);
+    propose(&world.handle(), &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
+    let [here, elsewhere] = [1, 2].map(|number| Instance::new(world.handle(), number));
+    let folded = async |one: &Instance| {
+        fold::catch_up(one.desk.store(), &**one.desk.log(), |_, _| {}).await.unwrap();
+    };
+    folded(&elsewhere).await;
+    let article = Uuid::from_u128(1);
+    elsewhere.send("ana", &draft(article)).await.unwrap();
+    folded(&here).await;
+    here.send("ana", &command(article, "submit", 1, json!({}))).await.unwrap();
+    folded(&elsewhere).await;
+    elsewhere.send("eva", &command(article, "approve", 1, json!({}))).await.unwrap();
+    let at = world.clock().now() + TimeDelta::hours(1);
+    elsewhere.send("pia", &command(article, "publish", 1, json!({"at": at}))).await.unwrap();
+    drop(elsewhere);
+    folded(&here).await;
+    world.test_clock().advance(Duration::from_secs(3600));
+    here.desk.carry_out(article).await.unwrap();
+    assert_eq!(kinds(&events_of(&world, article).await).last(), Some(&"published"));
+}
+
+/// Never early, by whichever clock.
+#[tokio::test]
+async fn what_is_scheduled_waits_for_the_logs_clock_where_that_is_behind() {
+    let world = MemoryLog::new(2);
+    propose(&world.handle(), &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
+    let instance = Instance::new(world.handle(), 1);
+    fold::catch_up(instance.desk.store(), &**instance.desk.log(), |_, _| {}).await.unwrap();
+    let article = Uuid::from_u128(1);
+    scheduled(&instance, article, instance.desk.log().clock().now() + TimeDelta::hours(1)).await;
+    instance.log.set_skew(TimeDelta::seconds(2));
+    world.test_clock().advance(Duration::from_secs(3601));
+    instance.desk.carry_out(article).await.unwrap();
+    assert_eq!(kinds(&events_of(&world, article).await).last(), Some(&"scheduled"), "a second early");
+    world.test_clock().advance(Duration::from_secs(1));
+    instance.desk.carry_out(article).await.unwrap();
+    assert_eq!(kinds(&events_of(&world, article).await).last(), Some(&"published"));
+}
+
+/// An embargo ends by the log's clock: here it may seem over while there it isn't.
+#[tokio::test]
+async fn an_instance_whose_clock_is_off_publishes_nothing_that_was_under_embargo() {
+    let world = MemoryLog::new(2);
+    propose(&world.handle(), &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
+    let instance = Instance::new(world.handle(), 1);
+    fold::catch_up(instance.desk.store(), &**instance.desk.log(), |_, _| {}).await.unwrap();
+    let article = Uuid::from_u128(1);
+    instance.send("ana", &draft(article)).await.unwrap();
+    let until = instance.desk.log().clock().now() + TimeDelta::hours(1);
+    let embargo = command(article, "embargo", 1, json!({"until": until}));
+    instance.send("eva", &embargo).await.unwrap();
+    instance.send("ana", &command(article, "submit", 1, json!({}))).await.unwrap();
+    instance.send("eva", &command(article, "approve", 1, json!({}))).await.unwrap();
+    world.test_clock().advance(Duration::from_secs(3600));
+    instance.log.set_skew(TimeDelta::milliseconds(2001));
+    let publish = command(article, "publish", 1, json!({}));
+    let read = Command::read(publish.to_string().as_bytes(), Hints::default()).unwrap();
+    let refused = instance.desk.command(&"pia".into(), &read).await.unwrap_err();
+    assert_eq!(refused.code, Code::LogUnavailable);
+    instance.log.set_skew(TimeDelta::zero());
+    world.test_clock().advance(Duration::from_secs(2));
+    assert_eq!(instance.send("pia", &publish).await.unwrap().edition, Some(1));
+}
+
 /// The real binary, two of them: one is killed before the hour, and the hour is kept.
 #[test]
 fn two_services_keep_the_hour_though_one_is_killed() {

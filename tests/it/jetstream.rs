@@ -588,6 +588,19 @@ async fn an_erasure_is_known_to_every_instance_and_outlives_the_server() {
     assert!(holds(&server.store().join("jetstream"), b"four"));
 }
 
+/// A message that went without its record would be one that was deleted behind the service's back: its article is lost.
+#[tokio::test]
+async fn nothing_is_erased_of_which_no_record_can_be_written() {
+    let server = NatsServer::start();
+    let client = server.client().await;
+    let events = open(&client, "copydesk").await.events();
+    put(&events, "a", "one").await;
+    api(&client, "STREAM.DELETE.COPYDESK_ERASED", &Value::Null).await;
+    let answer = events.erase(1).await;
+    assert!(answer.is_err(), "{answer:?}");
+    assert_eq!(body_of(&events.get(1).await.unwrap().unwrap()), "one");
+}
+
 #[tokio::test]
 async fn news_of_an_erasure_reaches_other_instances_by_itself() {
     let server = NatsServer::start();

@@ -1,15 +1,15 @@
 //! The embedded log against crashes, damage and the model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use copydesk::log::segments::{MESSAGE_MAX_BYTES, Options, Recovered, Recovery, SegmentsLog, Syncing};
+use copydesk::log::segments::{LAG, MESSAGE_MAX_BYTES, Options, Recovered, Recovery, SegmentsLog, Syncing};
 use copydesk::log::{AppendError, Content, Entry, Expect, Log, LogError, Seq, Stream};
 use futures::StreamExt;
 use proptest::prelude::*;
@@ -247,6 +247,12 @@ async fn power_loss_within_a_group_is_told_from_damage() {
         put(&log.events(), "a", format!("event {number}")).await;
     }
     let mut crashed = files(&scratch.path().join("log"));
+    // However long the writer goes on: it claims what was answered every while.
+    let begun = Instant::now();
+    while begun.elapsed() < LAG {
+        put(&log.events(), "a", "more").await;
+    }
+    assert!(files(&scratch.path().join("log"))[&answered()] == before[&answered()]);
     assert!(crashed[&answered()] == before[&answered()], "nothing is claimed that is not synced");
     let bytes = crashed[&segment(1)].clone();
     let offsets = offsets(&bytes);
@@ -736,7 +742,49 @@ fn child_that_appends() {
     });
 }
 
+/// The same in groups of eight, several of which come to a new segment in their middle.
+#[test]
+fn child_that_appends_in_groups() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let options = Options { segment_bytes: 2_000, ..Options::default() };
+    let (log, _) = SegmentsLog::open(Path::new(&folder), options).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    println!();
+    let messages: Vec<_> =
+        (0..80).map(|number| message(&number.to_string(), "id", "x".repeat(300))).collect();
+    runtime.block_on(async {
+        let events = log.events();
+        for group in messages.chunks(8) {
+            let appends = group.iter().map(|message| events.try_append(message, Expect::Subject(0)));
+            for seq in futures::future::join_all(appends).await {
+                println!("answered {}", seq.unwrap());
+            }
+        }
+    });
+}
+
+/// Three appends, and the second is erased.
+#[test]
+fn child_that_erases() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let (log, _) = open(Path::new(&folder)).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    println!();
+    runtime.block_on(async {
+        let events = log.events();
+        for number in 1..=3 {
+            println!("answered {}", put(&events, "a", format!("event {number}")).await);
+        }
+        events.erase(2).await.unwrap();
+        println!("answered 4");
+    });
+}
+
 fn child(through: &[&str], folder: &Path, syncing: &str, count: Seq) -> Command {
+    child_of("segments::child_that_appends", through, folder, syncing, count)
+}
+
+fn child_of(name: &str, through: &[&str], folder: &Path, syncing: &str, count: Seq) -> Command {
     let test = std::env::current_exe().unwrap();
     let mut command = match through {
         [] => Command::new(&test),
@@ -747,7 +795,7 @@ fn child(through: &[&str], folder: &Path, syncing: &str, count: Seq) -> Command 
         }
     };
     command
-        .args(["segments::child_that_appends", "--exact", "--nocapture", "--test-threads=1"])
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
         .env(CHILD_FOLDER, folder)
         .env(CHILD_SYNCING, syncing)
         .env(CHILD_COUNT, count.to_string())
@@ -782,18 +830,19 @@ fn what_was_answered_outlives_a_kill_at_any_moment() {
 
 /// What strace saw of the child's segment writes, syncs and answers: how many answers came while a record was
 /// written and not synced, and how many came in all. `None` where there is no strace, or it may not trace.
-fn answers_before_the_sync(syncing: &str) -> Option<(usize, usize)> {
+fn answers_before_the_sync(child: &str, syncing: &str, count: usize) -> Option<(usize, usize)> {
     let scratch = Scratch::new();
     let trace = scratch.path().join("trace");
-    let through = ["strace", "-f", "-qq", "-s", "16", "-e", "trace=fdatasync,fsync,write,pwrite64", "-o"];
+    let traced = "trace=fdatasync,fsync,write,pwrite64,rename";
+    let through = ["strace", "-f", "-qq", "-y", "-s", "16", "-e", traced, "-o"];
     let through = [&through[..], &[trace.to_str().unwrap()]].concat();
-    let output = child(&through, &scratch.path().join("log"), syncing, 20).output().ok()?;
+    let output = child_of(child, &through, &scratch.path().join("log"), syncing, 20).output().ok()?;
     let said = String::from_utf8(output.stdout).unwrap();
-    if said.lines().filter_map(answer_in).count() != 20 {
+    if said.lines().filter_map(answer_in).count() != count {
         return None;
     }
     let (mut early, mut answers) = (0, 0);
-    let mut unsynced = None;
+    let mut unsynced = BTreeSet::new();
     // The sync that each thread is in.
     let mut under_way = BTreeMap::new();
     for line in std::fs::read_to_string(trace).unwrap().lines() {
@@ -804,21 +853,24 @@ fn answers_before_the_sync(syncing: &str) -> Option<(usize, usize)> {
             rest.split([',', ')', ' ']).next().map(str::to_owned)
         };
         if let Some(file) = argument("pwrite64").filter(|_| call.contains("\"cdr1")) {
-            unsynced = Some(file);
-        } else if let Some(file) = argument("fdatasync") {
-            if call.contains("= 0") && unsynced.as_ref() == Some(&file) {
-                unsynced = None;
+            unsynced.insert(file);
+        } else if call.starts_with("rename(") && call.contains("/streams/events/") {
+            // The name is on the disk once the folder is synced.
+            unsynced.insert("the folder".to_owned());
+        } else if let Some(file) = argument("fdatasync").or_else(|| argument("fsync")) {
+            let file = if file.ends_with("/streams/events>") { "the folder".to_owned() } else { file };
+            if call.contains("= 0") {
+                unsynced.remove(&file);
             } else if call.contains("unfinished") {
                 under_way.insert(thread.to_owned(), file);
             }
-        } else if call.starts_with("<... fdatasync resumed>") && call.contains("= 0") {
-            let file = under_way.remove(thread);
-            if unsynced.is_some() && unsynced == file {
-                unsynced = None;
+        } else if call.contains("sync resumed>") && call.contains("= 0") {
+            if let Some(file) = under_way.remove(thread) {
+                unsynced.remove(&file);
             }
-        } else if call.starts_with("write(1, \"answered") {
+        } else if call.starts_with("write(1<") && call.contains("\"answered") {
             answers += 1;
-            early += usize::from(unsynced.is_some());
+            early += usize::from(!unsynced.is_empty());
         }
     }
     Some((early, answers))
@@ -826,13 +878,20 @@ fn answers_before_the_sync(syncing: &str) -> Option<(usize, usize)> {
 
 #[test]
 fn the_sync_comes_before_the_answer() {
-    let Some(seen) = answers_before_the_sync("always") else {
+    let child = "segments::child_that_appends";
+    let Some(seen) = answers_before_the_sync(child, "always", 20) else {
         println!("skipped: strace is missing here, or may not trace");
         return;
     };
     assert_eq!(seen, (0, 20));
+    // A group that fills one segment and goes on in the next is synced in both.
+    let seen = answers_before_the_sync("segments::child_that_appends_in_groups", "always", 80).unwrap();
+    assert_eq!(seen, (0, 80));
+    // What is erased is erased on the disk.
+    let seen = answers_before_the_sync("segments::child_that_erases", "always", 4).unwrap();
+    assert_eq!(seen, (0, 4));
     // And this way of looking does see an answer that comes first.
-    let (early, answers) = answers_before_the_sync("within an hour").unwrap();
+    let (early, answers) = answers_before_the_sync(child, "within an hour", 20).unwrap();
     assert_eq!(answers, 20);
     assert!(early >= 19, "{early}");
 }

@@ -11,7 +11,7 @@ use copydesk::log::{Content, Entry, Expect, Log, Message};
 use copydesk::service::{Part, Service, open_embedded_log};
 use copydesk::store::board::Filter;
 use copydesk::store::fold::{self, Folder};
-use copydesk::store::{FOLD_VERSION, Store};
+use copydesk::store::{FOLD_VERSION, Opened, Store};
 use copydesk_article::problem::Code;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -114,6 +114,25 @@ async fn a_folder_of_another_fold_version_is_set_aside_and_folded_anew() {
     assert_eq!(service.check_fold().await.unwrap().articles, 3);
     assert!(folder.path().join("state.set-aside-1").is_dir(), "what was there is kept to be looked at");
     service.stop().await;
+}
+
+/// The position goes first: a process killed right then leaves all the rest, which may be of another log or of a lost tail.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_left_of_a_state_that_was_being_cleared_is_shown_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let ids = filled(folder.path(), 3).await;
+    let state = folder.path().join("state");
+    {
+        let tree = sled::open(&state).unwrap().open_tree("fold").unwrap();
+        assert!(tree.remove(b"mposition").unwrap().is_some());
+        tree.flush().unwrap();
+    }
+    let (store, opened) = Store::open(&state, 1 << 20).unwrap();
+    assert_eq!((opened, store.position().seq), (Opened::Empty, 0));
+    for id in ids {
+        assert!(store.article(id).unwrap().is_none(), "{id}");
+    }
+    assert!(store.board(&Filter::default(), None, 10).unwrap().0.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

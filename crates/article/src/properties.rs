@@ -194,6 +194,13 @@ fn holds(desk: &Desk, given: &mut BTreeSet<String>) {
             assert!(claims::stands(state, &claim.sentence), "no verdict floats: {}", claim.id);
             assert_eq!(claim.sentence, claim.ruling.as_ref().unwrap().sentence);
         }
+        if claim.state == ClaimState::Stale && claims::stands(state, &claim.sentence) {
+            assert!(
+                claim.ruling_on(&claim.sentence).is_none(),
+                "{} is not stale: these words were ruled on",
+                claim.id
+            );
+        }
     }
     let now = gate(state, &desk.newsroom, desk.now);
     assert_eq!(now.open, now.reasons.is_empty());

@@ -271,6 +271,24 @@ mod tests {
         assert_eq!(rendered.load(Ordering::Relaxed), 3);
     }
 
+    /// A withdrawal, say: else what was withdrawn would be given until something else changes.
+    #[test]
+    fn what_changes_while_an_answer_is_rendered_is_not_in_it() {
+        let public = public(&[]);
+        let answers = answers();
+        let render = || {
+            let rendered =
+                Rendered { last_modified: Some(now()), ..Rendered::new(200, "text/plain", "before") };
+            public.apply(&[story(1, "en")]).unwrap();
+            Ok::<_, ()>(rendered)
+        };
+        answers.get(&public, "/feed.json?", Encoding::Identity, now(), render).unwrap();
+        assert!(answers.find(&public, "/feed.json?", Encoding::Identity, now()).is_none());
+        let render = || Ok::<_, ()>(Rendered::new(200, "text/plain", "after"));
+        let next = answers.get(&public, "/feed.json?", Encoding::Identity, now(), render).unwrap();
+        assert_eq!(&next.rendered.body[..], b"after");
+    }
+
     #[test]
     fn a_date_that_lay_ahead_is_given_once_it_has_come() {
         let public = public(&[]);

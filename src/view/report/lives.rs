@@ -304,9 +304,10 @@ fn claim_act(was: Option<&Arc<Claim>>, is: &Arc<Claim>, event: &Event) -> Option
     let ruling = |claim: &Claim| claim.ruling.as_ref().map(|ruling| ruling.version);
     let act = match was {
         None => ClaimActKind::Raised,
-        Some(was) if ruling(was) != ruling(is) => ClaimActKind::Ruled,
+        Some(_) if ruling(is) == Some(event.articleversion) => ClaimActKind::Ruled,
         Some(was) if was.evidence.len() < is.evidence.len() => ClaimActKind::Cited,
         Some(was) => match (was.state, is.state) {
+            _ if ruling(was) != ruling(is) => ClaimActKind::Back,
             (was, is) if was == is => ClaimActKind::Followed,
             (_, ClaimState::Stale) => ClaimActKind::Stale,
             (_, ClaimState::Gone) => ClaimActKind::Gone,

@@ -18,7 +18,8 @@ use super::world::{World, now};
 struct Claim {
     quote: String,
     dropped: bool,
-    ruling: Option<(String, String)>,
+    /// The last verdict on each sentence.
+    rulings: BTreeMap<String, String>,
 }
 
 pub fn check(world: &World, history: &History, wrong: &mut Vec<String>) {
@@ -98,7 +99,7 @@ fn claims(history: &History, happened: &Happened, entry: &Entry, wrong: &mut Vec
                 claims.insert(claim, Claim { quote: text("quote"), ..Claim::default() });
             }
             "copydesk.article.claim_ruled" => {
-                claims.entry(claim).or_default().ruling = Some((text("verdict"), text("sentence")));
+                claims.entry(claim).or_default().rulings.insert(text("sentence"), text("verdict"));
             }
             "copydesk.article.claim_dropped" => claims.entry(claim).or_default().dropped = true,
             _ => {}
@@ -110,13 +111,11 @@ fn claims(history: &History, happened: &Happened, entry: &Entry, wrong: &mut Vec
         if claim.dropped || !words.contains(&claim.quote) {
             continue;
         }
-        let good = claim
-            .ruling
-            .as_ref()
-            .is_some_and(|(verdict, sentence)| verdict == "supported" && words.contains(sentence.as_str()));
+        let out = claim.rulings.iter().filter(|(sentence, _)| words.contains(sentence.as_str()));
+        let verdicts: Vec<&str> = out.map(|(_, verdict)| verdict.as_str()).collect();
         // Withdrawn words may come back in other sentences: then the claim is of those that went.
-        if !good {
-            wrong.push(format!("{}: {id} is out, and its verdict is {:?}", happened.seq, claim.ruling));
+        if verdicts.is_empty() || verdicts.iter().any(|verdict| *verdict != "supported") {
+            wrong.push(format!("{}: {id} is out, and its verdicts are {:?}", happened.seq, claim.rulings));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
 use copydesk::desk::Desk;
 use copydesk::log::memory::{Fault, MemoryLog};
 use copydesk::log::{Content, Expect, Log, Message, Seq};
@@ -47,11 +48,17 @@ impl Line {
 
     /// The next event is written.
     fn goes_on(&self) {
+        self.goes_on_with(|body| body);
+    }
+
+    /// The same, its bytes changed.
+    fn goes_on_with(&self, change: impl Fn(Bytes) -> Bytes) {
         let events = self.log.events();
         let entry = now(self.whole.events().get(now(events.end()) + 1)).unwrap();
         let Content::Message { headers, body } = entry.content else { panic!("nothing is erased here") };
         let last = now(events.last_on(&entry.subject)).map_or(0, |entry| entry.seq);
-        let message = Message { subject: entry.subject, id: entry.seq.to_string(), headers, body };
+        let (id, body) = (entry.seq.to_string(), change(body));
+        let message = Message { subject: entry.subject, id, headers, body };
         now(events.try_append(&message, Expect::Subject(last)));
     }
 
@@ -224,4 +231,24 @@ fn after_messages_that_were_erased() {
     instance.fold();
     assert!(matches!(instance.write(&line, 1), Some(WireError::Erased(1))));
     assert_eq!(line.wire(), [None]);
+}
+
+/// As a build that folds otherwise than the one that decided would find it: what nobody approved goes nowhere.
+#[test]
+fn never_with_another_edition_than_was_decided() {
+    let line = Line::new();
+    line.goes_on_with(|body| {
+        let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let decided = event["editiondigest"].as_str().unwrap();
+        String::from_utf8_lossy(&body).replace(decided, &"0".repeat(64)).into_bytes().into()
+    });
+    let mut instance = line.instance("a");
+    instance.fold();
+    for at_hand in [true, false] {
+        let stopped = instance.write(&line, 1);
+        assert!(matches!(stopped, Some(WireError::OtherDigest(_))), "{at_hand}: {stopped:?}");
+        assert!(line.wire().is_empty());
+        // And read from the log.
+        instance = line.instance("a");
+    }
 }

@@ -158,6 +158,8 @@ async fn every_change_to_a_log_is_found_where_it_is() {
     assert_eq!(faults, ["event 5: the approvals of its words aren't those that it names"]);
     let faults = left.with_event(5, |event| event["data"]["proof"]["version"] = json!(2)).await;
     assert_eq!(faults, ["event 5: its gate was judged on another version than the last"]);
+    let faults = left.with_event(5, |event| event["data"]["proof"]["newsroom"] = json!(9)).await;
+    assert_eq!(faults, ["event 5: its gate was judged under other rules than it was decided under"]);
     let faults = left.with_event(5, |event| event["deskversion"] = json!(9)).await;
     is_in(&faults, "event 5: the newsroom line has no such version");
     let faults = left.with_event(4, |event| event["command"] = event["id"].clone()).await;

@@ -1,12 +1,16 @@
 //! Confidential evidence: who gets to read it, and what everyone else gets.
 
+use std::time::Duration;
+
 use copydesk::log::Log;
+use copydesk::log::memory::Fault;
 use copydesk_article::claims::Sealed;
 use copydesk_article::ids::ClaimId;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::house::{ALL, House};
+use crate::log_contract::within;
 
 const NAME: &str = "Deep Throat";
 
@@ -118,6 +122,27 @@ async fn sent_again_it_gets_the_first_answer_and_anything_else_under_its_id_is_r
     asked["try"] = true.into();
     house.done("chen", asked).await;
     assert_eq!(house.log_end().await, before);
+}
+
+/// An event without its key would be evidence lost; a key without its event harms nobody.
+#[tokio::test]
+async fn its_key_is_kept_before_its_event_is_written() {
+    let house = House::open().await;
+    let id = article(&house).await;
+    let before = house.log_end().await;
+    // The first try and the one that follows at once; the next waits for the clock.
+    for _ in 0..2 {
+        house.log.inject("keys", Fault::Unavailable);
+    }
+    let mut citing = std::pin::pin!(house.command("ana", cite(&id)));
+    for _ in 0..1000 {
+        assert!(futures::poll!(&mut citing).is_pending());
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(house.log_end().await, before, "it waits for its key");
+    house.log.test_clock().advance(Duration::from_secs(1));
+    assert_eq!(within(citing).await.status, 200);
+    assert_eq!(house.log_end().await, before + 1);
 }
 
 #[tokio::test]

@@ -247,6 +247,25 @@ async fn an_id_from_an_instance_that_is_further_waits_for_this_one() {
     assert_eq!(ahead.some(1).await[0].data["uri"], format!("urn:uuid:{three}"));
 }
 
+/// What they had from another instance isn't told again, however often they come back before this one has it too.
+#[tokio::test]
+async fn an_id_that_is_ahead_of_this_instance_never_goes_back() {
+    let house = House::open().await;
+    let one = house.draft("One.").await;
+    house.publish(&one).await;
+    Following::of(&house, "", "/stream", Some(0)).await.some(1).await;
+    let ahead = house.log_end().await + 5;
+    let mut reader = Following::of(&house, "", "/stream", Some(ahead)).await;
+    let mut beats = Vec::new();
+    tokio::time::pause();
+    while beats.len() < 3 {
+        let chunk = reader.body.next().await.unwrap().unwrap();
+        beats.push(String::from_utf8(chunk.to_vec()).unwrap());
+    }
+    tokio::time::resume();
+    assert_eq!(beats, ["retry: 2000\n\n".to_owned(), format!("id: {ahead}\n\n"), ":\n\n".to_owned()]);
+}
+
 /// Of what they ask for nothing came for a while; what comes while they are away is not to be passed over.
 #[tokio::test]
 async fn who_had_no_event_yet_comes_back_to_where_they_were() {

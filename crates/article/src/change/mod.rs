@@ -123,6 +123,14 @@ impl Change {
             if let Some(sentence) = &moved.sentence {
                 claim.sentence = sentence.clone();
             }
+            if let Some(version) = moved.ruling
+                && !claim.hold_again(version)
+            {
+                return Err(Broken(format!(
+                    "claim {} has no earlier ruling of version {version}",
+                    moved.claim
+                )));
+            }
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 //!
 //! After a change of the text, [`follow`] looks for the words that a claim is bound to. Found whole, wherever they
 //! stand now, the verdict stands. Touched, it is stale. Taken out, the claim is gone and holds nothing; put back
-//! whole, it is live again with its verdict. What was found is written into the event, so the fold never looks for
+//! whole, it is live again with its verdict. So it is with words that were ruled on before others were in their place: what
+//! was last ruled on exactly these words stands again, and what was found false isn't stale but false. What was found is written into the event, so the fold never looks for
 //! sentences.
 //!
 //! What became of a sentence that is no longer there is read off a diff of its block, sentence by sentence: where
@@ -25,7 +26,7 @@ use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::plain::{Placed, Plain, Sentence, json_bytes};
 use super::search::{field_text, has, places};
-use super::{Claim, ClaimField, ClaimMove, ClaimState, Place};
+use super::{Claim, ClaimField, ClaimMove, ClaimState, Place, Ruling};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
 use crate::limits;
@@ -139,18 +140,22 @@ struct Follower<'a> {
 
 impl Follower<'_> {
     fn moved(&self, claim: &Claim) -> Option<ClaimMove> {
-        let (mut state, place, sentence) = self.now(claim);
+        let Now { mut state, place, sentence, mut ruling } = self.now(claim);
         let mut sentence = Some(sentence).filter(|sentence| *sentence != *claim.sentence);
         if sentence.take_if(|sentence| !self.has_room_for(json_bytes(sentence))).is_some() {
-            state = state_of_touched(claim);
+            (state, ruling) = (state_of_touched(claim), None);
         }
         let moved = ClaimMove {
             claim: claim.id,
             state,
             place: Some(place).filter(|place| *place != claim.place),
             sentence: sentence.map(Words::from),
+            ruling,
         };
-        let same = moved.state == claim.state && moved.place.is_none() && moved.sentence.is_none();
+        let same = moved.state == claim.state
+            && moved.place.is_none()
+            && moved.sentence.is_none()
+            && moved.ruling.is_none();
         if same {
             return None;
         }
@@ -165,15 +170,23 @@ impl Follower<'_> {
     }
 
     /// Where the claim stands in the new text.
-    fn now(&self, claim: &Claim) -> (ClaimState, Place, String) {
-        let touched = state_of_touched(claim);
+    fn now(&self, claim: &Claim) -> Now {
+        let touched = |place, sentence| Now { state: state_of_touched(claim), place, sentence, ruling: None };
+        // As these words stand, so does what was ruled on them.
+        let as_before = |place| match claim.ruling_on(&claim.sentence) {
+            Some(ruling) if says_something(&claim.sentence) => Now::ruled(claim, place, ruling),
+            _ => touched(place, claim.sentence.to_string()),
+        };
         if let Some(ruling) = &claim.ruling
             && let Some(place) = self.standing(&ruling.sentence, claim.place)
         {
-            return (ClaimState::Ruled, place, ruling.sentence.to_string());
+            return Now::ruled(claim, place, ruling);
         }
         if let Some(place) = self.standing(&claim.sentence, claim.place) {
-            return (touched, place, claim.sentence.to_string());
+            return as_before(place);
+        }
+        if let Some((place, ruling)) = self.back(claim) {
+            return Now::ruled(claim, place, ruling);
         }
         let instead = match claim.state {
             ClaimState::Gone => None,
@@ -187,18 +200,55 @@ impl Follower<'_> {
         let ruled_wrong = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
         let went_before = claim.state == ClaimState::Gone && !self.other_language;
         if !went_before && (instead.is_none() || ruled_wrong) {
-            let ruled = claim.ruling.as_ref().map(|ruling| (ClaimState::Ruled, &ruling.sentence));
-            for (state, sentence) in ruled.into_iter().chain([(touched, &claim.sentence)]) {
-                if let Some(place) = places(self.after).find(|place| self.new.standing(sentence, *place) > 0)
-                {
-                    return (state, place, sentence.to_string());
-                }
+            let there =
+                |sentence: &str| places(self.after).find(|place| self.new.standing(sentence, *place) > 0);
+            if let Some(ruling) = &claim.ruling
+                && let Some(place) = there(&ruling.sentence)
+            {
+                return Now::ruled(claim, place, ruling);
+            }
+            if let Some(place) = there(&claim.sentence) {
+                return as_before(place);
             }
         }
         match instead {
-            Some((place, sentence)) => (touched, place, sentence),
-            None => (ClaimState::Gone, claim.place, claim.sentence.to_string()),
+            Some((place, sentence)) => match self.whole_of(claim, place, &sentence) {
+                Some(ruling) => Now::ruled(claim, place, ruling),
+                None => touched(place, sentence),
+            },
+            None => {
+                let (state, sentence) = (ClaimState::Gone, claim.sentence.to_string());
+                Now { state, place: claim.place, sentence, ruling: None }
+            }
         }
+    }
+
+    /// An earlier ruling whose words came back, and where: any on a claim that is gone; else what was found false, whatever
+    /// else may have become of the claim's words.
+    fn back<'b>(&self, claim: &'b Claim) -> Option<(Place, &'b Ruling)> {
+        let counts = |ruling: &&Ruling| {
+            (claim.state == ClaimState::Gone || ruling.verdict.is_adverse()) && is_last(claim, ruling)
+        };
+        claim.earlier().filter(counts).find_map(|ruling| {
+            let came = |place: &&Place| self.came(&ruling.sentence, **place);
+            let may = says_something(&ruling.sentence) && self.may_stand_where_touched(&ruling.sentence);
+            may.then(|| self.touched.iter().find(came)).flatten().map(|place| (*place, ruling))
+        })
+    }
+
+    /// An earlier ruling whose words came back where what the claim's became stands, and are it, or have it in them.
+    fn whole_of<'b>(&self, claim: &'b Claim, place: Place, sentence: &str) -> Option<&'b Ruling> {
+        let whole = |ruling: &&Ruling| {
+            says_something(&ruling.sentence)
+                && ruling.sentence.contains(sentence)
+                && self.came(&ruling.sentence, place)
+        };
+        claim.earlier().find(whole)
+    }
+
+    /// Whether these words stand at a place, and didn't before, or not as often.
+    fn came(&self, sentence: &str, place: Place) -> bool {
+        self.new.standing(sentence, place) > self.old.standing(sentence, place)
     }
 
     /// What a claim whose words didn't stand in its place stays with as long as the place is there: whatever stands
@@ -342,6 +392,28 @@ impl Follower<'_> {
             (fresh, bytes)
         });
         (fresh, *bytes)
+    }
+}
+
+/// Whether nothing was ruled on the same words since.
+fn is_last(claim: &Claim, ruling: &Ruling) -> bool {
+    claim.ruling_on(&ruling.sentence).is_some_and(|last| last.version == ruling.version)
+}
+
+/// Where a claim stands now.
+struct Now {
+    state: ClaimState,
+    place: Place,
+    sentence: String,
+    /// The earlier ruling that stands again, by its version.
+    ruling: Option<u32>,
+}
+
+impl Now {
+    fn ruled(claim: &Claim, place: Place, ruling: &Ruling) -> Self {
+        let is_last = claim.ruling.as_ref().is_some_and(|last| last.version == ruling.version);
+        let (sentence, again) = (ruling.sentence.to_string(), (!is_last).then_some(ruling.version));
+        Self { state: ClaimState::Ruled, place, sentence, ruling: again }
     }
 }
 

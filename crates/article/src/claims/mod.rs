@@ -147,9 +147,12 @@ pub struct Claim {
     /// What was cited.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
-    /// The last ruling.
+    /// The ruling on its words, or the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<Ruling>,
+    /// Those before it, most of them on other words, the newest last: at most [`EARLIER_MAX`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Earlier>,
     /// Why it was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<Words>,
@@ -160,7 +163,40 @@ impl Claim {
     pub fn is_live(&self) -> bool {
         !matches!(self.state, ClaimState::Gone | ClaimState::Dropped)
     }
+
+    /// The last ruling on exactly these words.
+    pub fn ruling_on(&self, sentence: &str) -> Option<&Ruling> {
+        self.ruling.iter().chain(self.earlier()).find(|ruling| *ruling.sentence == *sentence)
+    }
+
+    /// Has a ruling stand, on a new quote where there is one. The one before is kept, for when its words come back. Which
+    /// are kept is never a matter of words: those of some may have been erased.
+    pub(crate) fn hold(&mut self, ruling: Ruling, quote: Option<Words>) {
+        let quote = quote.unwrap_or_else(|| self.quote.clone());
+        let quote = std::mem::replace(&mut self.quote, quote);
+        self.earlier.extend(self.ruling.replace(ruling).map(|ruling| Earlier { quote, ruling }));
+        if self.earlier.len() > EARLIER_MAX {
+            // What was found false is kept the longest.
+            let least = self.earlier.iter().position(|earlier| !earlier.ruling.verdict.is_adverse());
+            self.earlier.remove(least.unwrap_or(0));
+        }
+    }
+
+    /// Has an earlier ruling stand again, by its version. Whether there is one.
+    pub(crate) fn hold_again(&mut self, version: u32) -> bool {
+        let at = self.earlier.iter().position(|earlier| earlier.ruling.version == version);
+        let again = at.map(|at| self.earlier.remove(at));
+        again.map(|again| self.hold(again.ruling, Some(again.quote))).is_some()
+    }
+
+    /// The earlier rulings, the newest first.
+    pub(crate) fn earlier(&self) -> impl Iterator<Item = &Ruling> {
+        self.earlier.iter().rev().map(|earlier| &earlier.ruling)
+    }
 }
+
+/// How many earlier rulings a claim keeps.
+pub const EARLIER_MAX: usize = 16;
 
 /// A checker's ruling on the exact words of a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -177,6 +213,16 @@ pub struct Ruling {
     /// What the checker noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Words>,
+}
+
+/// A ruling that another came after.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Earlier {
+    /// What the claim quoted then.
+    pub quote: Words,
+    /// The ruling.
+    pub ruling: Ruling,
 }
 
 /// What a checker cites for a claim.
@@ -216,4 +262,7 @@ pub struct ClaimMove {
     /// Its sentence now, where that changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sentence: Option<Words>,
+    /// The article's version with the ruling that stands again, where its words came back after another was given on others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ruling: Option<u32>,
 }

@@ -314,3 +314,137 @@ fn three_hundred_claims_over_five_hundred_blocks_follow_a_word_quickly() {
     assert!(start.elapsed().as_millis() < 2_000, "unoptimised: {:?}", start.elapsed());
     assert_eq!(desk.claimed("c8").2, "It also says 8 others.");
 }
+
+const FALSE: &str = "He won twelve votes.";
+const TRUE: &str = "He won ten votes.";
+
+fn with(sentence: &str) -> serde_json::Value {
+    json!([replace("b1", &format!("A first word. {sentence} A last word."))])
+}
+
+fn restore(revision: u32) -> serde_json::Value {
+    json!({"type": "restore", "data": {"revision": revision}})
+}
+
+fn verdict(desk: &Desk) -> (super::ClaimState, &'static str) {
+    let claim = &desk.state().claims[&"c1".parse().unwrap()];
+    (claim.state, claim.ruling.as_ref().unwrap().verdict.name())
+}
+
+fn rule_on(desk: &mut Desk, quote: &str, verdict: &str) {
+    let data = json!({"claim": "c1", "verdict": verdict, "quote": quote});
+    desk.given("chen", json!({"type": "rule", "data": data}));
+}
+
+/// Ruled as this first, and then as supported on other words.
+fn ruled_on_other_words_since(first: &str) -> Desk {
+    let mut desk = Desk::ruled(STORY, "He won twelve votes", first);
+    desk.ops("emil", with(TRUE));
+    assert_eq!(desk.claimed("c1").0, Stale);
+    rule_on(&mut desk, TRUE, "supported");
+    desk
+}
+
+#[test]
+fn what_was_found_false_is_false_when_it_comes_back_though_other_words_were_ruled_on_since() {
+    for back in [
+        restore(1),
+        json!({"type": "edit", "data": {"ops": with(FALSE)}}),
+        json!({"type": "edit", "data": {"ops": [insert(Some("b2"), FALSE), replace("b1", "A first word. And a last.")]}}),
+    ] {
+        let mut desk = ruled_on_other_words_since("inaccurate");
+        desk.given("eva", back.clone());
+        assert_eq!(verdict(&desk), (Ruled, "inaccurate"), "{back}");
+        assert_eq!(desk.claimed("c1").2, FALSE);
+        assert!(desk.gate().contains(&"verdict_adverse"), "{back}");
+        // And the true words again.
+        if desk.claimed("c1").1 == "b1" {
+            desk.ops("emil", with(TRUE));
+            assert_eq!(verdict(&desk), (Ruled, "supported"), "{back}");
+        }
+    }
+}
+
+#[test]
+fn what_was_found_false_comes_before_whatever_else_a_claims_words_may_have_become() {
+    let mut desk = ruled_on_other_words_since("misleading");
+    desk.ops(
+        "emil",
+        json!([replace("b1", "A first word. He won ten or eleven votes."), insert(Some("b2"), FALSE)]),
+    );
+    assert_eq!((verdict(&desk), desk.claimed("c1").1.as_str()), ((Ruled, "misleading"), "b3"));
+}
+
+#[test]
+fn a_claim_that_went_is_back_with_what_was_last_ruled_on_the_words_that_come_back() {
+    for (first, reason) in [("inaccurate", Some("verdict_adverse")), ("supported", None)] {
+        let mut desk = ruled_on_other_words_since(first);
+        desk.ops("emil", json!([delete("b1")]));
+        assert_eq!(desk.claimed("c1").0, Gone);
+        desk.given("eva", restore(1));
+        assert_eq!(verdict(&desk).1, first);
+        assert_eq!(desk.claimed("c1").0, Ruled);
+        let adverse = desk.gate().into_iter().find(|code| code.starts_with("verdict"));
+        assert_eq!(adverse, reason);
+    }
+}
+
+#[test]
+fn going_back_to_the_edition_leaves_nothing_stale_though_other_words_were_ruled_on_since() {
+    for quote in ["He won twelve votes", "word. He won twelve"] {
+        let mut desk = Desk::ruled(STORY, quote, "supported");
+        desk.approved();
+        desk.given("pia", json!({"type": "publish"}));
+        desk.ops("emil", with(TRUE));
+        rule_on(&mut desk, TRUE, "inaccurate");
+        desk.given("emil", restore(1));
+        assert_eq!(verdict(&desk), (Ruled, "supported"), "{quote}");
+        assert!(desk.gate().is_empty(), "{quote}: {:?}", desk.gate());
+    }
+}
+
+#[test]
+fn of_two_rulings_on_the_same_words_the_last_one_stands_again() {
+    for (first, last) in [("inaccurate", "supported"), ("supported", "inaccurate")] {
+        let mut desk = Desk::ruled(STORY, "He won twelve votes", first);
+        desk.rule("c1", last);
+        desk.ops("emil", with(TRUE));
+        rule_on(&mut desk, TRUE, "supported");
+        desk.ops("emil", with(FALSE));
+        assert_eq!(verdict(&desk), (Ruled, last));
+    }
+}
+
+#[test]
+fn a_touched_sentence_is_stale_though_words_ruled_on_before_others_stand_there_too() {
+    let mut desk = ruled_on_other_words_since("supported");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    assert_eq!(desk.claimed("c1"), (Ruled, "b1".to_owned(), TRUE.to_owned()));
+    desk.ops("emil", with("He won nine votes."));
+    assert_eq!(desk.claimed("c1"), (Stale, "b1".to_owned(), "He won nine votes.".to_owned()));
+}
+
+#[test]
+fn a_claim_quotes_again_what_it_quoted_when_the_ruling_that_stands_again_was_given() {
+    let mut desk = Desk::ruled(STORY, "won twelve", "inaccurate");
+    desk.ops("emil", with("Many voted."));
+    rule_on(&mut desk, "Many voted", "supported");
+    desk.ops("emil", with(FALSE));
+    assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
+    assert_eq!(desk.state().claims[&"c1".parse().unwrap()].quote.as_str(), "won twelve");
+}
+
+#[test]
+fn what_was_found_false_is_kept_the_longest() {
+    let mut desk = Desk::ruled(STORY, "He won twelve votes", "inaccurate");
+    for votes in 0..super::EARLIER_MAX + 4 {
+        let others = format!("He won {votes} hundred votes.");
+        desk.ops("emil", with(&others));
+        rule_on(&mut desk, &others, "supported");
+    }
+    assert_eq!(desk.state().claims[&"c1".parse().unwrap()].earlier.len(), super::EARLIER_MAX);
+    desk.ops("emil", with("He won 0 hundred votes."));
+    assert_eq!(desk.claimed("c1").0, Stale, "the oldest that wasn't found false went");
+    desk.ops("emil", with(FALSE));
+    assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
+}

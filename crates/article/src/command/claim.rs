@@ -160,6 +160,7 @@ impl ClaimRaised {
             raised_by: event.actor.clone(),
             evidence: Vec::new(),
             ruling: None,
+            earlier: Vec::new(),
             dropped: None,
         };
         match Arc::make_mut(&mut article.claims).insert(self.claim, claim.into()) {

@@ -195,19 +195,17 @@ impl ClaimRuled {
         let claim = article.claim_mut(self.claim)?;
         claim.state = ClaimState::Ruled;
         claim.sentence = self.sentence.clone();
-        if let Some(quote) = &self.quote {
-            claim.quote = quote.clone();
-        }
         if let Some(place) = self.place {
             claim.place = place;
         }
-        claim.ruling = Some(Ruling {
+        let ruling = Ruling {
             verdict: self.verdict,
             sentence: self.sentence.clone(),
             by: event.actor.clone(),
             version: event.articleversion,
             note: self.note.clone(),
-        });
+        };
+        claim.hold(ruling, self.quote.clone());
         Ok(())
     }
 }
