@@ -32,7 +32,7 @@ fn state(article: &Article) -> String {
 fn state_since(article: &Article, without: &[&str]) -> String {
     // Through `Value`, whose objects are sorted by key.
     let mut value = serde_json::to_value(article).unwrap();
-    let mut leave_out = |value: &mut Value| {
+    let leave_out = |value: &mut Value| {
         value.as_object_mut().unwrap().retain(|name, _| !without.contains(&name.as_str()));
     };
     leave_out(&mut value);

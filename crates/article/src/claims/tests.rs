@@ -425,6 +425,15 @@ fn a_touched_sentence_is_stale_though_words_ruled_on_before_others_stand_there_t
 }
 
 #[test]
+fn half_of_the_words_that_were_ruled_on_brings_no_ruling_back() {
+    let mut desk = Desk::ruled(STORY, "word. He won twelve", "supported");
+    desk.ops("emil", with(TRUE));
+    rule_on(&mut desk, TRUE, "supported");
+    desk.ops("emil", json!([replace("b1", "Another beginning. He won twelve votes. A last word.")]));
+    assert_eq!(desk.claimed("c1"), (Stale, "b1".to_owned(), FALSE.to_owned()));
+}
+
+#[test]
 fn a_claim_quotes_again_what_it_quoted_when_the_ruling_that_stands_again_was_given() {
     let mut desk = Desk::ruled(STORY, "won twelve", "inaccurate");
     desk.ops("emil", with("Many voted."));
