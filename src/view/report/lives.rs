@@ -66,7 +66,7 @@ pub enum ClaimActKind {
     Stale,
     /// Its sentence left the text.
     Gone,
-    /// Its sentence came back.
+    /// Its sentence came back, or words that were ruled on before.
     Back,
     /// A checker took it back.
     Dropped,

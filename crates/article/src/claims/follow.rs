@@ -3,7 +3,7 @@
 //! After a change of the text, [`follow`] looks for the words that a claim is bound to. Found whole, wherever they
 //! stand now, the verdict stands. Touched, it is stale. Taken out, the claim is gone and holds nothing; put back
 //! whole, it is live again with its verdict. So it is with words that were ruled on before others were in their place: what
-//! was last ruled on exactly these words stands again, and what was found false isn't stale but false. What was found is written into the event, so the fold never looks for
+//! was last ruled on exactly these words stands again, so that what was found false isn't stale but false. What was found is written into the event, so the fold never looks for
 //! sentences.
 //!
 //! What became of a sentence that is no longer there is read off a diff of its block, sentence by sentence: where
@@ -223,27 +223,39 @@ impl Follower<'_> {
         }
     }
 
-    /// An earlier ruling whose words came back, and where: any on a claim that is gone; else what was found false, whatever
-    /// else may have become of the claim's words.
+    /// An earlier ruling on a claim that is gone whose words came back, and where: what was found false first.
     fn back<'b>(&self, claim: &'b Claim) -> Option<(Place, &'b Ruling)> {
-        let counts = |ruling: &&Ruling| {
-            (claim.state == ClaimState::Gone || ruling.verdict.is_adverse()) && is_last(claim, ruling)
-        };
-        claim.earlier().filter(counts).find_map(|ruling| {
+        if claim.state != ClaimState::Gone {
+            return None;
+        }
+        let is_false = |ruling: &&Ruling| ruling.verdict.is_adverse();
+        let (first, then) = (claim.earlier().filter(is_false), claim.earlier().filter(|one| !is_false(one)));
+        first.chain(then).filter(|ruling| is_last(claim, ruling)).find_map(|ruling| {
             let came = |place: &&Place| self.came(&ruling.sentence, **place);
             let may = says_something(&ruling.sentence) && self.may_stand_where_touched(&ruling.sentence);
             may.then(|| self.touched.iter().find(came)).flatten().map(|place| (*place, ruling))
         })
     }
 
-    /// An earlier ruling whose words came back where what the claim's became stands, and are it, or have it in them.
+    /// An earlier ruling on what the claim's words became, or on words that have it in them and stand there. Unless they
+    /// were found false, only where one sentence came for one: another beside it may be what became of the claim's.
     fn whole_of<'b>(&self, claim: &'b Claim, place: Place, sentence: &str) -> Option<&'b Ruling> {
         let whole = |ruling: &&Ruling| {
             says_something(&ruling.sentence)
                 && ruling.sentence.contains(sentence)
-                && self.came(&ruling.sentence, place)
+                && self.new.standing(&ruling.sentence, place) > 0
+                && (ruling.verdict.is_adverse() || self.is_one_for_one(claim, place))
         };
         claim.earlier().find(whole)
+    }
+
+    /// Whether as many sentences came in the claim's place as stood there.
+    fn is_one_for_one(&self, claim: &Claim, place: Place) -> bool {
+        let old = self.old.sentences(claim.place);
+        let within = |sentence: &Rc<Sentence>| claim.sentence.contains(sentence.text.as_str());
+        let had_it = |gone: &Range<usize>| old.get(gone.clone()).is_some_and(|gone| gone.iter().any(within));
+        place == claim.place
+            && self.replaced(place).iter().all(|(gone, made)| !had_it(gone) || gone.len() == made.len())
     }
 
     /// Whether these words stand at a place, and didn't before, or not as often.

@@ -366,13 +366,41 @@ fn what_was_found_false_is_false_when_it_comes_back_though_other_words_were_rule
 }
 
 #[test]
-fn what_was_found_false_comes_before_whatever_else_a_claims_words_may_have_become() {
+fn what_became_of_a_sentence_stays_held_though_what_was_found_false_comes_and_goes_elsewhere() {
     let mut desk = ruled_on_other_words_since("misleading");
-    desk.ops(
-        "emil",
-        json!([replace("b1", "A first word. He won ten or eleven votes."), insert(Some("b2"), FALSE)]),
-    );
-    assert_eq!((verdict(&desk), desk.claimed("c1").1.as_str()), ((Ruled, "misleading"), "b3"));
+    let others = "A first word. He won ten or eleven votes. A last word.";
+    desk.ops("emil", json!([replace("b1", others), insert(Some("b2"), FALSE)]));
+    desk.ops("emil", json!([delete("b3")]));
+    assert_eq!(desk.claimed("c1"), (Stale, "b1".to_owned(), "He won ten or eleven votes.".to_owned()));
+}
+
+#[test]
+fn words_that_come_back_beside_others_bring_no_good_verdict_back() {
+    for second in ["inaccurate", "supported"] {
+        let mut desk = Desk::ruled(STORY, "He won twelve votes", "supported");
+        desk.ops("emil", with(TRUE));
+        rule_on(&mut desk, TRUE, second);
+        desk.ops("emil", with(&format!("{FALSE} He got 10 votes, his spokesman says.")));
+        assert_eq!(desk.claimed("c1").0, Stale, "{second}");
+    }
+}
+
+#[test]
+fn of_all_that_comes_back_to_a_claim_that_went_what_was_found_false_is_first() {
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", with("He won nine votes."));
+    rule_on(&mut desk, "He won nine votes", "supported");
+    desk.ops("emil", json!([delete("b1")]));
+    desk.ops("emil", json!([insert(Some("b2"), &format!("{TRUE} {FALSE}"))]));
+    assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
+}
+
+#[test]
+fn what_was_found_false_is_false_though_it_stood_elsewhere_in_the_text_by_then() {
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", json!([replace("b1", &format!("{TRUE} It rained. The end. {FALSE}"))]));
+    desk.ops("emil", json!([replace("b1", &format!("{FALSE} It rained. The end."))]));
+    assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
 }
 
 #[test]
