@@ -10,7 +10,7 @@ use std::sync::Arc;
 use copydesk_article::article::{
     Approval, Article, Block, EditionKind, EditionRecord, Query, QueryAnswer, Stage, Status,
 };
-use copydesk_article::claims::{Claim, ClaimKind, ClaimState, Evidence, Opened, Place, Verdict};
+use copydesk_article::claims::{Claim, ClaimKind, ClaimState, Evidence, Opened, Place, Ruling, Verdict};
 use copydesk_article::edition::words_digest;
 use copydesk_article::event::{Hash, Time};
 use copydesk_article::fields::{Field, FieldName, Value};
@@ -162,10 +162,30 @@ pub struct ClaimView {
     pub ruled_sentence: Option<Words>,
     /// The article's version with the ruling.
     pub ruled_version: Option<u32>,
+    /// Words that a ruling on it found false and that stand in the text, where it isn't on them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub found_false: Option<FoundFalseView>,
     /// Who raised it.
     pub raised_by: Arc<str>,
     /// Why it was dropped.
     pub dropped: Option<Words>,
+}
+
+/// Words that were found false and stand in the text.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct FoundFalseView {
+    /// The verdict on them.
+    pub verdict: Verdict,
+    /// The words.
+    pub sentence: Words,
+    /// The article's version with the ruling.
+    pub version: u32,
+    /// The block they stand in, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub block: Option<BlockId>,
+    /// The field they stand in, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<&'static str>,
 }
 
 /// A piece of evidence.
@@ -319,12 +339,28 @@ fn block_view(article: &Article, block: &Block) -> BlockView {
     }
 }
 
-fn claim_view(claim: &Claim) -> ClaimView {
-    let (block, field) = match claim.place {
+/// A place, as answers name it: a block or a field.
+fn names(place: Place) -> (Option<BlockId>, Option<&'static str>) {
+    match place {
         Place::Block(block) => (Some(block), None),
         Place::Field(field) => (None, Some(field.name())),
-    };
+    }
+}
+
+fn claim_view(claim: &Claim) -> ClaimView {
+    let (block, field) = names(claim.place);
     let ruling = claim.ruling.as_ref();
+    let found_false = claim.found_false.and_then(|noted| {
+        let Ruling { verdict, sentence, version, .. } = claim.ruling_of(noted.ruling)?;
+        let (block, field) = names(noted.place);
+        Some(FoundFalseView {
+            verdict: *verdict,
+            sentence: sentence.clone(),
+            version: *version,
+            block,
+            field,
+        })
+    });
     ClaimView {
         id: claim.id,
         quote: claim.quote.clone(),
@@ -341,6 +377,7 @@ fn claim_view(claim: &Claim) -> ClaimView {
         note: ruling.and_then(|ruling| ruling.note.clone()),
         ruled_sentence: ruling.map(|ruling| ruling.sentence.clone()),
         ruled_version: ruling.map(|ruling| ruling.version),
+        found_false,
         raised_by: Arc::clone(&claim.raised_by),
         dropped: claim.dropped.clone(),
     }

@@ -60,7 +60,7 @@ use recent::Recent;
 use shelf::Shelf;
 
 /// The version of what is folded and how it is kept. Another version's folder is folded anew.
-pub const FOLD_VERSION: u32 = 8;
+pub const FOLD_VERSION: u32 = 9;
 
 /// After how many events of an article a snapshot of it is kept, for reading it as it was.
 pub const SNAPSHOT_EVERY: u32 = 32;

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::article::Article;
-use crate::claims::{Claim, ClaimState};
+use crate::claims::{Claim, ClaimState, Place};
 use crate::coverage;
 use crate::event::Time;
 use crate::fields::FieldName;
@@ -247,6 +247,13 @@ fn approvals(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
 
 fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
     let accepted = if claim.material { &rules.accept.material } else { &rules.accept.other };
+    let noted = claim.found_false.and_then(|noted| Some((noted.place, claim.ruling_of(noted.ruling)?)));
+    if let Some((place, ruling)) = noted.filter(|(_, ruling)| !accepted.contains(&ruling.verdict)) {
+        let (id, verdict) = (claim.id, ruling.verdict.name());
+        let detail =
+            format!("words of claim {id} that were ruled {verdict} are back: change them or rule on them");
+        return Some(claim_reason_at(claim, place, ReasonCode::VerdictAdverse, detail));
+    }
     let (code, detail) = match (claim.state, &claim.ruling) {
         (ClaimState::Unruled, _) if claim.material => {
             (ReasonCode::ClaimUnruled, format!("claim {} has no verdict", claim.id))
@@ -261,11 +268,15 @@ fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
         ),
         _ => return None,
     };
-    let (block, field) = match claim.place {
-        crate::claims::Place::Block(id) => (Some(id), None),
-        crate::claims::Place::Field(field) => (None, Some(field.name().to_owned())),
+    Some(claim_reason_at(claim, claim.place, code, detail))
+}
+
+fn claim_reason_at(claim: &Claim, place: Place, code: ReasonCode, detail: String) -> Reason {
+    let (block, field) = match place {
+        Place::Block(id) => (Some(id), None),
+        Place::Field(field) => (None, Some(field.name().to_owned())),
     };
-    Some(Reason { claim: Some(claim.id), block, field, ..Reason::new(code, detail) })
+    Reason { claim: Some(claim.id), block, field, ..Reason::new(code, detail) }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use crate::article::Article;
 use crate::command::Data;
 use crate::command::testing::{Desk, delete, insert, replace, shift};
 use crate::event::{self, Event, Read};
+use crate::problem::Code;
 
 fn folder() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/golden"))
@@ -21,7 +22,7 @@ fn folder() -> PathBuf {
 /// Members of an article that a fold has kept only since files were written that lack them.
 const SINCE: &[&str] = &["all_writers"];
 /// The same of a claim.
-const SINCE_OF_CLAIMS: &[&str] = &["earlier"];
+const SINCE_OF_CLAIMS: &[&str] = &["earlier", "found_false"];
 
 /// The article in one readable form; members that are left out stand at their defaults.
 fn state(article: &Article) -> String {
@@ -179,6 +180,22 @@ fn rulings() -> Desk {
     desk
 }
 
+/// Words found false that come back beside others, and are found right there.
+fn found_false() -> Desk {
+    let mut desk = Desk::ruled(&["He won twelve votes. He thanked them."], "twelve votes", "inaccurate");
+    desk.ops("emil", json!([replace("b1", "He won ten votes. He thanked them.")]));
+    desk.given(
+        "chen",
+        json!({"type": "rule", "data": {"claim": "c1", "verdict": "supported", "quote": "ten votes"}}),
+    );
+    desk.ops("emil", json!([insert(Some("b1"), "He won twelve votes.")]));
+    let data = json!({"claim": "c1", "verdict": "misleading", "quote": "ten votes"});
+    desk.given("chen", json!({"type": "rule", "data": data}));
+    let data = json!({"claim": "c1", "verdict": "supported", "quote": "twelve votes", "block": "b2"});
+    desk.refused("chen", json!({"type": "rule", "data": data}), Code::VerdictAdverse);
+    desk
+}
+
 fn fold(lines: &str) -> Article {
     let mut article: Option<Article> = None;
     for line in lines.lines() {
@@ -203,6 +220,7 @@ fn events_of_old_read_and_fold_as_they_always_did() {
         ("workflow", workflow()),
         ("redaction", redaction()),
         ("rulings", rulings()),
+        ("found-false", found_false()),
     ] {
         let story = folder().join(name).with_extension("jsonl");
         if std::env::var_os("COPYDESK_BLESS").is_some() && !story.exists() {

@@ -155,7 +155,10 @@ pub fn is_waivable(reason: &Reason, article: &Article) -> bool {
         }
         ReasonCode::VerdictAdverse => {
             let claim = reason.claim.and_then(|claim| article.claims.get(&claim));
-            claim.is_some_and(|claim| claim.ruling.as_ref().is_none_or(|ruling| !ruling.verdict.is_adverse()))
+            claim.is_some_and(|claim| {
+                claim.found_false.is_none()
+                    && claim.ruling.as_ref().is_none_or(|ruling| !ruling.verdict.is_adverse())
+            })
         }
         _ => true,
     }

@@ -79,6 +79,9 @@ fn act(act: &Value, same: bool, people: &People<'_>) -> String {
             format!("{who} brought the sentence back, and with it the verdict {verdict}{}", on(":"))
         }
         "dropped" => format!("{who} dropped it"),
+        "false" => {
+            format!("{who} brought words back that had been found false{}", on(". Its sentence now reads"))
+        }
         _ => format!("{who} changed or moved the sentence{}", on(". It now reads")),
     };
     format!(

@@ -77,6 +77,7 @@ pub fn said(act: &str) -> &str {
         "gone" => "left the text:",
         "back" => "came back:",
         "dropped" => "was dropped:",
+        "false" => "was found false on words that are back:",
         "followed" => "followed its sentence:",
         other => other,
     }

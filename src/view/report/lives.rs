@@ -72,6 +72,8 @@ pub enum ClaimActKind {
     Dropped,
     /// Its sentence changed or moved, and no verdict was touched.
     Followed,
+    /// Words that were found false came to stand somewhere else than where it is.
+    False,
 }
 
 /// An approval, and whether it still stands.
@@ -308,6 +310,7 @@ fn claim_act(was: Option<&Arc<Claim>>, is: &Arc<Claim>, event: &Event) -> Option
         Some(was) if was.evidence.len() < is.evidence.len() => ClaimActKind::Cited,
         Some(was) => match (was.state, is.state) {
             _ if ruling(was) != ruling(is) => ClaimActKind::Back,
+            _ if is.found_false.is_some() && was.found_false.is_none() => ClaimActKind::False,
             (was, is) if was == is => ClaimActKind::Followed,
             (_, ClaimState::Stale) => ClaimActKind::Stale,
             (_, ClaimState::Gone) => ClaimActKind::Gone,

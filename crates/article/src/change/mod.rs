@@ -117,6 +117,7 @@ impl Change {
         for moved in &self.claims {
             let claim = article.claim_mut(moved.claim)?;
             claim.state = moved.state;
+            claim.found_false = moved.found_false;
             if let Some(place) = moved.place {
                 claim.place = place;
             }

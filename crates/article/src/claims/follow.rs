@@ -25,8 +25,8 @@ use std::sync::Arc;
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 use super::plain::{Placed, Plain, Sentence, json_bytes};
-use super::search::{field_text, has, places};
-use super::{Claim, ClaimField, ClaimMove, ClaimState, Place, Ruling};
+use super::search::{field_text, has, places, says_something};
+use super::{Claim, ClaimField, ClaimMove, ClaimState, FoundFalse, Place, Ruling};
 use crate::article::{Article, Block};
 use crate::ids::BlockId;
 use crate::limits;
@@ -43,6 +43,8 @@ const LOOKED_THROUGH_MAX: usize = 64 * 1024 * 1024;
 const SAID_MAX: usize = limits::EVENT_BYTES - 112 * 1024;
 /// What a moved claim takes of an event beside its sentence, in bytes.
 const MOVE_BYTES: usize = 100;
+/// The same of words that were found false.
+const FOUND_FALSE_BYTES: usize = 64;
 
 /// The places whose words differ between two states of an article.
 fn touched(before: &Article, after: &Article) -> BTreeSet<Place> {
@@ -82,13 +84,19 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
     }
     let touched = touched(before, after);
     let other_language = before.language() != after.language();
-    let settled = |claim: &&Arc<Claim>| match claim.state {
+    let is_settled = |claim: &Claim| match claim.state {
         ClaimState::Ruled | ClaimState::Unruled => !touched.contains(&claim.place),
         ClaimState::Stale => touched.is_empty(),
         ClaimState::Gone => touched.is_empty() && !other_language,
         ClaimState::Dropped => true,
     };
-    let claims: Vec<&Arc<Claim>> = before.claims.values().filter(|claim| !settled(claim)).collect();
+    let may_be_false = |claim: &Claim| {
+        claim.state != ClaimState::Dropped
+            && (other_language || !touched.is_empty())
+            && (claim.found_false.is_some() || claim.adverse().next().is_some())
+    };
+    let claims = before.claims.values().map(|claim| (claim, is_settled(claim)));
+    let claims: Vec<_> = claims.filter(|(claim, settled)| !settled || may_be_false(claim)).collect();
     if claims.is_empty() {
         return Vec::new();
     }
@@ -102,6 +110,7 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         touched: &touched,
         other_language,
         beginnings: OnceCell::new(),
+        all_beginnings: OnceCell::new(),
         left: Cell::new(most),
         room: Cell::new(SAID_MAX.saturating_sub(new_words)),
         fresh: OnceCell::new(),
@@ -109,7 +118,7 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         stood: OnceCell::new(),
         stands: OnceCell::new(),
     };
-    claims.into_iter().filter_map(|claim| follower.moved(claim)).collect()
+    claims.into_iter().filter_map(|(claim, settled)| follower.moved(claim, settled)).collect()
 }
 
 /// A stretch of a place's old sentences, and the stretch of new ones that stands in its place.
@@ -125,6 +134,8 @@ struct Follower<'a> {
     other_language: bool,
     /// The sentences of touched places, in the order of their words, without those that begin with another of them.
     beginnings: OnceCell<Vec<Rc<Sentence>>>,
+    /// The same of all places.
+    all_beginnings: OnceCell<Vec<Rc<Sentence>>>,
     /// How many bytes may still be looked through.
     left: Cell<usize>,
     /// How many bytes the event still has room for.
@@ -139,28 +150,63 @@ struct Follower<'a> {
 }
 
 impl Follower<'_> {
-    fn moved(&self, claim: &Claim) -> Option<ClaimMove> {
-        let Now { mut state, place, sentence, mut ruling } = self.now(claim);
+    fn moved(&self, claim: &Claim, is_settled: bool) -> Option<ClaimMove> {
+        let now = if is_settled { Now::same(claim) } else { self.now(claim) };
+        let Now { mut state, place, sentence, mut ruling } = now;
         let mut sentence = Some(sentence).filter(|sentence| *sentence != *claim.sentence);
         if sentence.take_if(|sentence| !self.has_room_for(json_bytes(sentence))).is_some() {
             (state, ruling) = (state_of_touched(claim), None);
         }
+        let stands =
+            (state == ClaimState::Ruled).then(|| ruling.or(claim.ruling.as_ref().map(|last| last.version)));
         let moved = ClaimMove {
             claim: claim.id,
             state,
             place: Some(place).filter(|place| *place != claim.place),
             sentence: sentence.map(Words::from),
             ruling,
+            found_false: self.found_false(claim, stands.flatten()),
         };
         let same = moved.state == claim.state
             && moved.place.is_none()
             && moved.sentence.is_none()
-            && moved.ruling.is_none();
+            && moved.ruling.is_none()
+            && moved.found_false == claim.found_false;
         if same {
             return None;
         }
-        self.room.set(self.room.get().saturating_sub(MOVE_BYTES));
+        let bytes = MOVE_BYTES + moved.found_false.map_or(0, |_| FOUND_FALSE_BYTES);
+        self.room.set(self.room.get().saturating_sub(bytes));
         Some(moved)
+    }
+
+    /// Words that were found false and stand where the claim isn't on them: the ruling of another version `stands`. They
+    /// came to stand in a touched place, or where sentences end elsewhere now; of several only one was noted.
+    fn found_false(&self, claim: &Claim, stands: Option<u32>) -> Option<FoundFalse> {
+        let rulings = || {
+            let others = claim.adverse().filter(|ruling| Some(ruling.version) != stands);
+            others.filter(|ruling| says_something(&ruling.sentence))
+        };
+        let at = |ruling: &Ruling, place: Place| {
+            let there = self.new.standing(&ruling.sentence, place) > 0;
+            there.then_some(FoundFalse { ruling: ruling.version, place })
+        };
+        let noted = claim.found_false;
+        let is_noted = |ruling: &&Ruling| noted.is_some_and(|noted| noted.ruling == ruling.version);
+        let still =
+            noted.and_then(|noted| rulings().find(is_noted).and_then(|ruling| at(ruling, noted.place)));
+        let anywhere = |ruling: &Ruling| {
+            let may = self.may_stand_anywhere(&ruling.sentence);
+            may.then(|| places(self.after).find_map(|place| at(ruling, place))).flatten()
+        };
+        let touched = |ruling: &Ruling| {
+            let may = self.may_stand_where_touched(&ruling.sentence);
+            may.then(|| self.touched.iter().find_map(|place| at(ruling, *place))).flatten()
+        };
+        still.or_else(|| match noted.is_some() || self.other_language {
+            true => rulings().find_map(anywhere),
+            false => rulings().find_map(touched),
+        })
     }
 
     /// Whether the event has room for so many bytes more; they are taken then.
@@ -284,17 +330,22 @@ impl Follower<'_> {
     /// Whether these words may stand whole in a touched place: they begin with a sentence of one then. An article may
     /// have thousands of claims that are gone, and a change thousands of places to look for each in.
     fn may_stand_where_touched(&self, words: &str) -> bool {
-        let beginnings = self.beginnings.get_or_init(|| {
-            let there = self.touched.iter().flat_map(|place| self.new.sentences(*place).to_vec());
-            let mut there: Vec<Rc<Sentence>> = there.collect();
-            there.sort_unstable_by(|one, other| one.text.cmp(&other.text));
-            there.dedup_by(|next, kept| next.text.starts_with(&kept.text));
-            there
-        });
-        // None begins with another, so that the last one up to these words is the only one that they may begin with.
-        let after = beginnings.partition_point(|sentence| *sentence.text <= *words);
-        let last = after.checked_sub(1).and_then(|last| beginnings.get(last));
-        last.is_some_and(|sentence| words.starts_with(&sentence.text))
+        let beginnings = || self.beginnings_of(&mut self.touched.iter().copied());
+        may_begin_with(self.beginnings.get_or_init(beginnings), words)
+    }
+
+    /// The same of any place.
+    fn may_stand_anywhere(&self, words: &str) -> bool {
+        let beginnings = || self.beginnings_of(&mut places(self.after));
+        may_begin_with(self.all_beginnings.get_or_init(beginnings), words)
+    }
+
+    fn beginnings_of(&self, places: &mut dyn Iterator<Item = Place>) -> Vec<Rc<Sentence>> {
+        let mut there: Vec<Rc<Sentence>> =
+            places.flat_map(|place| self.new.sentences(place).to_vec()).collect();
+        there.sort_unstable_by(|one, other| one.text.cmp(&other.text));
+        there.dedup_by(|next, kept| next.text.starts_with(&kept.text));
+        there
     }
 
     /// Whether so many bytes may still be looked through; they are counted then.
@@ -407,6 +458,13 @@ impl Follower<'_> {
     }
 }
 
+/// Whether words begin with one of these, none of which begins with another: only the last one up to them may be it.
+fn may_begin_with(beginnings: &[Rc<Sentence>], words: &str) -> bool {
+    let after = beginnings.partition_point(|sentence| *sentence.text <= *words);
+    let last = after.checked_sub(1).and_then(|last| beginnings.get(last));
+    last.is_some_and(|sentence| words.starts_with(&sentence.text))
+}
+
 /// Whether nothing was ruled on the same words since.
 fn is_last(claim: &Claim, ruling: &Ruling) -> bool {
     claim.ruling_on(&ruling.sentence).is_some_and(|last| last.version == ruling.version)
@@ -422,6 +480,10 @@ struct Now {
 }
 
 impl Now {
+    fn same(claim: &Claim) -> Self {
+        Self { state: claim.state, place: claim.place, sentence: claim.sentence.to_string(), ruling: None }
+    }
+
     fn ruled(claim: &Claim, place: Place, ruling: &Ruling) -> Self {
         let is_last = claim.ruling.as_ref().is_some_and(|last| last.version == ruling.version);
         let (sentence, again) = (ruling.sentence.to_string(), (!is_last).then_some(ruling.version));
@@ -432,12 +494,6 @@ impl Now {
 /// The state of a claim whose words changed.
 fn state_of_touched(claim: &Claim) -> ClaimState {
     if claim.ruling.is_some() { ClaimState::Stale } else { ClaimState::Unruled }
-}
-
-/// Whether a quote has words that tell its sentence from others: what is left of it where it was erased by law stands
-/// wherever anything was, as punctuation does.
-fn says_something(quote: &str) -> bool {
-    quote.chars().any(char::is_alphanumeric)
 }
 
 fn bytes_of(sentences: &[Placed]) -> usize {

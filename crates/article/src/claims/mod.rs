@@ -24,7 +24,9 @@ use crate::words::Words;
 pub use follow::follow;
 pub use plain::Standing;
 pub use sealing::{Blind, Confidential, Opened, Seal, Sealed};
-pub use search::{Found, bound_sentence, find, find_bound, find_quoted, may_stand, stands, writers_at};
+pub use search::{
+    Found, bound_sentence, find, find_bound, find_quoted, found_false, may_stand, stands, writers_at,
+};
 
 /// What sort of statement a claim is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -153,6 +155,10 @@ pub struct Claim {
     /// Those before it, most of them on other words, the newest last: at most [`EARLIER_MAX`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<Earlier>,
+    /// Words that a ruling on it found false and that stand in the text, where the claim isn't on them: they hold as if it
+    /// were, whatever was ruled on others since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_false: Option<FoundFalse>,
     /// Why it was dropped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dropped: Option<Words>,
@@ -169,12 +175,27 @@ impl Claim {
         self.ruling.iter().chain(self.earlier()).find(|ruling| *ruling.sentence == *sentence)
     }
 
-    /// Has a ruling stand, on a new quote where there is one. The one before is kept, for when its words come back. Which
-    /// are kept is never a matter of words: those of some may have been erased.
-    pub(crate) fn hold(&mut self, ruling: Ruling, quote: Option<Words>) {
+    /// The ruling of this version, if it is kept.
+    pub fn ruling_of(&self, version: u32) -> Option<&Ruling> {
+        self.ruling.iter().chain(self.earlier()).find(|ruling| ruling.version == version)
+    }
+
+    /// The rulings that found words false, the newest first, but for those that another on the same words came after.
+    pub(crate) fn adverse(&self) -> impl Iterator<Item = &Ruling> {
+        self.ruling.iter().chain(self.earlier()).filter(|ruling| {
+            ruling.verdict.is_adverse()
+                && self.ruling_on(&ruling.sentence).is_some_and(|last| last.version == ruling.version)
+        })
+    }
+
+    /// Has a ruling stand, on a new quote where there is one. The one before is kept, for when its words come back, but for
+    /// one that was given on the same words: `instead_of`, by its version. Which are kept is never a matter of words: those
+    /// of some may have been erased.
+    pub(crate) fn hold(&mut self, ruling: Ruling, quote: Option<Words>, instead_of: Option<u32>) {
         let quote = quote.unwrap_or_else(|| self.quote.clone());
         let quote = std::mem::replace(&mut self.quote, quote);
         self.earlier.extend(self.ruling.replace(ruling).map(|ruling| Earlier { quote, ruling }));
+        self.earlier.retain(|earlier| Some(earlier.ruling.version) != instead_of);
         if self.earlier.len() > EARLIER_MAX {
             // What was found false is kept the longest.
             let least = self.earlier.iter().position(|earlier| !earlier.ruling.verdict.is_adverse());
@@ -186,7 +207,7 @@ impl Claim {
     pub(crate) fn hold_again(&mut self, version: u32) -> bool {
         let at = self.earlier.iter().position(|earlier| earlier.ruling.version == version);
         let again = at.map(|at| self.earlier.remove(at));
-        again.map(|again| self.hold(again.ruling, Some(again.quote))).is_some()
+        again.map(|again| self.hold(again.ruling, Some(again.quote), None)).is_some()
     }
 
     /// The earlier rulings, the newest first.
@@ -213,6 +234,16 @@ pub struct Ruling {
     /// What the checker noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Words>,
+}
+
+/// Words that were found false, and where they stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FoundFalse {
+    /// The article's version with the ruling on them.
+    pub ruling: u32,
+    /// Where they stand.
+    pub place: Place,
 }
 
 /// A ruling that another came after.
@@ -265,4 +296,7 @@ pub struct ClaimMove {
     /// The article's version with the ruling that stands again, where its words came back after another was given on others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ruling: Option<u32>,
+    /// Words that were found false and stand where the claim isn't on them; where it is absent there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_false: Option<FoundFalse>,
 }

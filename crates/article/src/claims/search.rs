@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use super::{Claim, ClaimField, ClaimState, Place};
+use super::{Claim, ClaimField, ClaimState, FoundFalse, Place};
 use crate::article::Article;
 use crate::fields::FieldName;
 use crate::problem::{Code, Problem};
@@ -235,8 +235,30 @@ fn wholes<'a>(
 
 /// Whether these words stand whole, as a sentence or a run of them, anywhere in the article.
 pub fn stands(article: &Article, sentence: &str) -> bool {
+    stands_at(article, sentence).is_some()
+}
+
+/// The first place where these words stand whole.
+fn stands_at(article: &Article, sentence: &str) -> Option<Place> {
     let whole = |text: &&Text| whole_sentences(&text.plain(), sentence, article.language()).is_some();
-    places(article).any(|place| texts_at(article, place).iter().any(whole))
+    places(article).find(|place| texts_at(article, *place).iter().any(whole))
+}
+
+/// Words that rulings on a claim found false and that stand somewhere, where the claim isn't on them.
+pub fn found_false(article: &Article, claim: &Claim) -> Option<FoundFalse> {
+    let stands = claim.ruling.as_ref().filter(|_| claim.state == ClaimState::Ruled);
+    let stands = stands.map(|ruling| ruling.version);
+    let others = claim.adverse().filter(|ruling| Some(ruling.version) != stands);
+    others.filter(|ruling| says_something(&ruling.sentence)).find_map(|ruling| {
+        let place = stands_at(article, &ruling.sentence)?;
+        Some(FoundFalse { ruling: ruling.version, place })
+    })
+}
+
+/// Whether a quote has words that tell its sentence from others: what is left of it where it was erased by law stands
+/// wherever anything was, as punctuation does.
+pub(super) fn says_something(quote: &str) -> bool {
+    quote.chars().any(char::is_alphanumeric)
 }
 
 /// Finds a quote as senders write it: its exact words, or those with the marks that reads show taken off. Gives the

@@ -2,6 +2,8 @@ use serde_json::json;
 
 use super::ClaimState::{Gone, Ruled, Stale, Unruled};
 use crate::command::testing::{Desk, delete, insert, replace, shift};
+use crate::gate::{ReasonCode, gate};
+use crate::problem::Code;
 
 const STORY: &[&str] = &["A first word. He won twelve votes. A last word.", "Another paragraph stands here."];
 
@@ -482,6 +484,122 @@ fn what_was_found_false_is_kept_the_longest() {
     assert_eq!(desk.state().claims[&"c1".parse().unwrap()].earlier.len(), super::EARLIER_MAX);
     desk.ops("emil", with("He won 0 hundred votes."));
     assert_eq!(desk.claimed("c1").0, Stale, "the oldest that wasn't found false went");
+    desk.ops("emil", with(FALSE));
+    assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
+}
+
+/// Where words that were found false stand, in the gate's eyes, if they do.
+fn false_at(desk: &Desk) -> Option<String> {
+    let gate = gate(desk.state(), &desk.newsroom, desk.now);
+    let adverse = gate.reasons.iter().find(|reason| reason.code == ReasonCode::VerdictAdverse);
+    adverse.map(|reason| reason.block.map(|block| block.to_string()).or(reason.field.clone()).unwrap())
+}
+
+#[test]
+fn what_was_found_false_holds_wherever_it_stands_though_the_claim_is_on_other_words() {
+    let places = [
+        (json!({"ops": [insert(Some("b2"), FALSE)]}), "b3"),
+        (json!({"ops": [insert(Some("b2"), &format!("{FALSE} It rained."))]}), "b3"),
+        (json!({"ops": with(&format!("{TRUE} {FALSE}"))}), "b1"),
+        (json!({"set": {"standfirst": FALSE}}), "standfirst"),
+    ];
+    for (edit, place) in places {
+        for touched in [false, true] {
+            let mut desk = ruled_on_other_words_since("inaccurate");
+            if touched {
+                desk.ops("emil", with("He won nine or ten votes."));
+            }
+            let was = desk.claimed("c1");
+            if touched && place == "b1" {
+                continue;
+            }
+            desk.given("eva", json!({"type": "edit", "data": edit}));
+            assert_eq!(desk.claimed("c1"), was, "{edit}: it stays with what became of it");
+            assert_eq!(false_at(&desk).as_deref(), Some(place), "{edit}");
+            let away = json!([{"code": "verdict_adverse", "claim": "c1"}]);
+            let waive = json!({"type": "waive", "data": {"reasons": away, "reason": "The hour."}});
+            desk.refused("carl", waive, Code::Invalid);
+            let drop = json!({"type": "drop", "data": {"claim": "c1", "reason": "Over."}});
+            desk.refused("chen", drop, Code::VerdictAdverse);
+            // Other edits change nothing about it, and neither does a ruling on the words that the claim is on.
+            desk.ops("emil", json!([replace("b2", "Others.")]));
+            rule_on(&mut desk, &was.2, "supported");
+            assert_eq!(false_at(&desk).as_deref(), Some(place), "{edit}");
+            desk.given("emil", restore(2));
+            assert_eq!((false_at(&desk), desk.gate()), (None, vec!["not_approved"]), "{edit}");
+        }
+    }
+}
+
+#[test]
+fn what_was_found_false_holds_where_it_moves_to_and_no_longer_than_it_stands() {
+    let mut desk = ruled_on_other_words_since("misleading");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE), insert(Some("b2"), FALSE)]));
+    for place in ["b3", "b4"] {
+        assert_eq!(false_at(&desk).as_deref(), Some(place));
+        desk.ops("emil", json!([delete(place)]));
+    }
+    assert_eq!(false_at(&desk), None);
+    desk.given("emil", json!({"type": "edit", "data": {"ops": [insert(None, &format!("So. {FALSE}"))]}}));
+    assert_eq!(false_at(&desk).as_deref(), Some("b5"));
+    desk.ops("emil", json!([replace("b5", "So. He won, twelve votes.")]));
+    assert_eq!((desk.claimed("c1").0, false_at(&desk)), (Ruled, None));
+}
+
+#[test]
+fn a_checker_may_find_right_what_was_found_false_where_it_came_back() {
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    let anew = json!({"claim": "c1", "verdict": "supported", "quote": "He won twelve votes", "block": "b3"});
+    desk.given("chen", json!({"type": "rule", "data": anew}));
+    assert_eq!((desk.claimed("c1").2.as_str(), false_at(&desk)), (FALSE, None));
+    // Nor does it hold when it comes again.
+    desk.ops("emil", json!([delete("b3")]));
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    assert_eq!(false_at(&desk), None);
+}
+
+#[test]
+fn of_two_wordings_that_were_found_false_one_found_right_leaves_the_other() {
+    const OTHER: &str = "He won twenty votes.";
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", with(OTHER));
+    rule_on(&mut desk, OTHER, "misleading");
+    desk.ops("emil", with(TRUE));
+    desk.ops("emil", json!([insert(Some("b2"), FALSE), insert(Some("b2"), OTHER)]));
+    let all = ["b3", "b4"];
+    let first = false_at(&desk).unwrap();
+    let words = if first == "b3" { FALSE } else { OTHER };
+    let other = all.into_iter().find(|place| *place != first).unwrap();
+    let anew = json!({"claim": "c1", "verdict": "supported", "quote": words, "block": first});
+    desk.given("chen", json!({"type": "rule", "data": anew}));
+    assert_eq!(false_at(&desk).as_deref(), Some(other));
+}
+
+#[test]
+fn what_was_found_false_holds_when_another_language_makes_it_a_sentence_again() {
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    let language = |tag: &str| json!({"type": "edit", "data": {"set": {"language": tag}}});
+    // In German a stop after a figure ends no sentence.
+    desk.ops("emil", json!([insert(Some("b2"), &format!("It was on May 7. {FALSE}"))]));
+    assert_eq!(false_at(&desk).as_deref(), Some("b3"));
+    desk.given("emil", language("de"));
+    assert_eq!(false_at(&desk), None);
+    desk.given("emil", language("en"));
+    assert_eq!(false_at(&desk).as_deref(), Some("b3"));
+}
+
+#[test]
+fn of_rulings_on_the_same_words_the_last_one_is_kept() {
+    let mut desk = Desk::ruled(STORY, "He won twelve votes", "inaccurate");
+    for _ in 0..super::EARLIER_MAX + 2 {
+        desk.ops("emil", with(TRUE));
+        rule_on(&mut desk, TRUE, "misleading");
+        rule_on(&mut desk, TRUE, "misleading");
+        desk.ops("emil", with("He won nine votes."));
+        rule_on(&mut desk, "He won nine votes", "supported");
+    }
+    assert_eq!(desk.state().claims[&"c1".parse().unwrap()].earlier.len(), 2);
     desk.ops("emil", with(FALSE));
     assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
 }

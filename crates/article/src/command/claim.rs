@@ -161,6 +161,7 @@ impl ClaimRaised {
             evidence: Vec::new(),
             ruling: None,
             earlier: Vec::new(),
+            found_false: None,
             dropped: None,
         };
         match Arc::make_mut(&mut article.claims).insert(self.claim, claim.into()) {

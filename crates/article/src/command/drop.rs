@@ -54,7 +54,7 @@ impl Decide for DropClaim {
     fn decide(&self, case: &Case<'_>) -> Result<Outcome, Problem> {
         let claim = case.claim(self.claim)?;
         let adverse = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
-        if adverse && claims::may_stand(case.article, claim) {
+        if claim.found_false.is_some() || adverse && claims::may_stand(case.article, claim) {
             let detail =
                 format!("claim {} was ruled wrong and its words still stand: change them first", claim.id);
             return Err(Problem::new(Code::VerdictAdverse, detail));

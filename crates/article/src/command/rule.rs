@@ -1,5 +1,7 @@
 //! `rule`: a checker's verdict, bound to the exact sentence that it is given on.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +9,7 @@ use super::claim::{may_be_kept, one_more_live};
 use super::{Case, Data, Decide, Outcome, Right, shape};
 use crate::article::{Article, Broken};
 use crate::change;
-use crate::claims::{self, Claim, ClaimField, ClaimState, Found, Place, Ruling, Verdict};
+use crate::claims::{self, Claim, ClaimField, ClaimState, Found, FoundFalse, Place, Ruling, Verdict};
 use crate::event::{Event, Said};
 use crate::ids::{BlockId, ClaimId};
 use crate::json::Node;
@@ -64,6 +66,12 @@ pub struct ClaimRuled {
     /// The checker's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Words>,
+    /// The article's version with the ruling on the same words that this one comes in the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<u32>,
+    /// Words that were found false before and stand in the text, where the claim isn't on them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found_false: Option<FoundFalse>,
 }
 
 impl Decide for Rule {
@@ -105,15 +113,20 @@ impl Decide for Rule {
         }
         self.seen(case, &found)?;
         case.four_eyes(&found.writers, "this sentence")?;
-        let data = ClaimRuled {
+        let mut data = ClaimRuled {
             answer: Said::default(),
             claim: self.claim,
             verdict: self.verdict,
+            instead_of: claim.ruling_on(&found.sentence).map(|ruling| ruling.version),
             sentence: found.sentence.into(),
             quote,
             place: Some(found.place).filter(|place| *place != claim.place),
             note: self.note.clone(),
+            found_false: None,
         };
+        let mut ruled = claim.clone();
+        data.fold(&mut ruled, Arc::clone(case.actor()), case.article.version + 1);
+        data.found_false = claims::found_false(case.article, &ruled);
         Ok(Data::ClaimRuled(Box::new(data)).into())
     }
 }
@@ -193,7 +206,13 @@ fn changed(case: &Case<'_>, place: Place, was: Option<Words>, theirs: Option<Wor
 impl ClaimRuled {
     pub(crate) fn evolve(&self, article: &mut Article, event: &Event) -> Result<(), Broken> {
         let claim = article.claim_mut(self.claim)?;
+        self.fold(claim, Arc::clone(&event.actor), event.articleversion);
+        Ok(())
+    }
+
+    fn fold(&self, claim: &mut Claim, by: Arc<str>, version: u32) {
         claim.state = ClaimState::Ruled;
+        claim.found_false = self.found_false;
         claim.sentence = self.sentence.clone();
         if let Some(place) = self.place {
             claim.place = place;
@@ -201,12 +220,11 @@ impl ClaimRuled {
         let ruling = Ruling {
             verdict: self.verdict,
             sentence: self.sentence.clone(),
-            by: event.actor.clone(),
-            version: event.articleversion,
+            by,
+            version,
             note: self.note.clone(),
         };
-        claim.hold(ruling, self.quote.clone());
-        Ok(())
+        claim.hold(ruling, self.quote.clone(), self.instead_of);
     }
 }
 
