@@ -200,9 +200,10 @@ impl Desk {
     /// # Errors
     /// The refusal. 503s tell whether the command may have been written.
     pub async fn command(&self, actor: &Arc<str>, command: &Command) -> Result<Answer, Problem> {
-        self.level.allows(&*self.log, command.ask.name()).await?;
         let lane = self.lanes.lane(command.article);
+        // Before anything else is waited for: commands to an article are decided in order of arrival.
         let mut known = lane.lock().await;
+        self.level.allows(&*self.log, command.ask.name()).await?;
         let mut sealing = Sealing::default();
         for _ in 0..ATTEMPTS {
             if let Some(why) = self.halted() {

@@ -216,6 +216,30 @@ async fn commands_to_one_article_are_taken_in_order_of_arrival() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_that_waits_for_the_logs_level_is_overtaken_by_none() {
+    let server = NatsServer::start();
+    let _instance = Instance::start(&server).await;
+    let tool = Tool::new(&server).await;
+    let article = tool.draft("A name that must go.").await;
+    let replaced = json!({"ops": [{"op": "replace", "block": "b1", "text": "Other words."}]});
+    tool.send("emil", "edit", &command(article, 1, replaced)).await.accepted();
+    let inbox = tool.0.new_inbox();
+    let mut answers = tool.0.subscribe(format!("{inbox}.*")).await.unwrap();
+    let redact = json!({"words": "A name that must go.", "ground": "Court order 7"});
+    let edit = json!({"ops": [{"op": "replace", "block": "b1", "text": "Yet other words."}]});
+    for (place, actor, kind, data) in [(3, "carl", "redact", redact), (4, "emil", "edit", edit)] {
+        let (subject, reply) = (format!("copydesk.command.{actor}.{kind}"), format!("{inbox}.{place}"));
+        let body = command(article, 2, data).to_string();
+        tool.0.publish_with_reply(subject, reply, body.into()).await.unwrap();
+    }
+    for _ in 0..2 {
+        let answer = within(answers.next()).await.unwrap();
+        let place: u64 = answer.subject.rsplit('.').next().unwrap().parse().unwrap();
+        assert_eq!(Said::read(&answer).accepted()["version"], json!(place));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_too_much_at_once_is_answered_busy_and_room_comes_back() {
     const BURST: usize = 300;
     let server = NatsServer::start();

@@ -276,7 +276,7 @@ impl Follower<'_> {
         }
         let is_false = |ruling: &&Ruling| ruling.verdict.is_adverse();
         let (first, then) = (claim.earlier().filter(is_false), claim.earlier().filter(|one| !is_false(one)));
-        first.chain(then).filter(|ruling| is_last(claim, ruling)).find_map(|ruling| {
+        first.chain(then).find_map(|ruling| {
             let came = |place: &&Place| self.came(&ruling.sentence, **place);
             let may = says_something(&ruling.sentence) && self.may_stand_where_touched(&ruling.sentence);
             may.then(|| self.touched.iter().find(came)).flatten().map(|place| (*place, ruling))
@@ -463,11 +463,6 @@ fn may_begin_with(beginnings: &[Rc<Sentence>], words: &str) -> bool {
     let after = beginnings.partition_point(|sentence| *sentence.text <= *words);
     let last = after.checked_sub(1).and_then(|last| beginnings.get(last));
     last.is_some_and(|sentence| words.starts_with(&sentence.text))
-}
-
-/// Whether nothing was ruled on the same words since.
-fn is_last(claim: &Claim, ruling: &Ruling) -> bool {
-    claim.ruling_on(&ruling.sentence).is_some_and(|last| last.version == ruling.version)
 }
 
 /// Where a claim stands now.

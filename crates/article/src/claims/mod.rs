@@ -172,7 +172,7 @@ impl Claim {
 
     /// The last ruling on exactly these words.
     pub fn ruling_on(&self, sentence: &str) -> Option<&Ruling> {
-        self.ruling.iter().chain(self.earlier()).find(|ruling| *ruling.sentence == *sentence)
+        self.rulings_on(sentence).next()
     }
 
     /// The ruling of this version, if it is kept.
@@ -180,22 +180,24 @@ impl Claim {
         self.ruling.iter().chain(self.earlier()).find(|ruling| ruling.version == version)
     }
 
-    /// The rulings that found words false, the newest first, but for those that another on the same words came after.
-    pub(crate) fn adverse(&self) -> impl Iterator<Item = &Ruling> {
-        self.ruling.iter().chain(self.earlier()).filter(|ruling| {
-            ruling.verdict.is_adverse()
-                && self.ruling_on(&ruling.sentence).is_some_and(|last| last.version == ruling.version)
-        })
+    /// The rulings on exactly these words, the newest first.
+    pub(crate) fn rulings_on(&self, sentence: &str) -> impl Iterator<Item = &Ruling> {
+        self.ruling.iter().chain(self.earlier()).filter(move |ruling| *ruling.sentence == *sentence)
     }
 
-    /// Has a ruling stand, on a new quote where there is one. The one before is kept, for when its words come back, but for
-    /// one that was given on the same words: `instead_of`, by its version. Which are kept is never a matter of words: those
+    /// The rulings that found words false, the newest first.
+    pub(crate) fn adverse(&self) -> impl Iterator<Item = &Ruling> {
+        self.ruling.iter().chain(self.earlier()).filter(|ruling| ruling.verdict.is_adverse())
+    }
+
+    /// Has a ruling stand, on a new quote where there is one. Those before it are kept, for when their words come back, but
+    /// for those on the same words: `instead_of`, by their versions. Which are kept is never a matter of words here: those
     /// of some may have been erased.
-    pub(crate) fn hold(&mut self, ruling: Ruling, quote: Option<Words>, instead_of: Option<u32>) {
+    pub(crate) fn hold(&mut self, ruling: Ruling, quote: Option<Words>, instead_of: &[u32]) {
         let quote = quote.unwrap_or_else(|| self.quote.clone());
         let quote = std::mem::replace(&mut self.quote, quote);
         self.earlier.extend(self.ruling.replace(ruling).map(|ruling| Earlier { quote, ruling }));
-        self.earlier.retain(|earlier| Some(earlier.ruling.version) != instead_of);
+        self.earlier.retain(|earlier| !instead_of.contains(&earlier.ruling.version));
         if self.earlier.len() > EARLIER_MAX {
             // What was found false is kept the longest.
             let least = self.earlier.iter().position(|earlier| !earlier.ruling.verdict.is_adverse());
@@ -207,7 +209,7 @@ impl Claim {
     pub(crate) fn hold_again(&mut self, version: u32) -> bool {
         let at = self.earlier.iter().position(|earlier| earlier.ruling.version == version);
         let again = at.map(|at| self.earlier.remove(at));
-        again.map(|again| self.hold(again.ruling, Some(again.quote), None)).is_some()
+        again.map(|again| self.hold(again.ruling, Some(again.quote), &[])).is_some()
     }
 
     /// The earlier rulings, the newest first.

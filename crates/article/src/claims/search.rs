@@ -227,9 +227,9 @@ fn wholes<'a>(
     words: &'a str,
     bounds: &'a [Range<usize>],
 ) -> impl Iterator<Item = Range<usize>> + 'a {
-    plain.match_indices(words).map(|(at, _)| at..at + words.len()).filter(|range| {
-        bounds.binary_search_by_key(&range.start, |b| b.start).is_ok()
-            && bounds.binary_search_by_key(&range.end, |b| b.end).is_ok()
+    // By sentences: a run may stand within itself, as "Yes. Yes." does in "Say Yes. Yes. Yes."
+    bounds.iter().map(|bound| bound.start..bound.start + words.len()).filter(|range| {
+        plain.get(range.clone()) == Some(words) && bounds.binary_search_by_key(&range.end, |b| b.end).is_ok()
     })
 }
 

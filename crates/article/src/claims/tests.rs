@@ -603,3 +603,34 @@ fn of_rulings_on_the_same_words_the_last_one_is_kept() {
     desk.ops("emil", with(FALSE));
     assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
 }
+
+#[test]
+fn a_run_of_sentences_is_found_where_it_stands_within_itself() {
+    let mut desk = Desk::ruled(&["Yes. Yes.", "Another."], "Yes. Yes.", "inaccurate");
+    desk.ops("emil", json!([replace("b1", "He declined.")]));
+    rule_on(&mut desk, "He declined", "supported");
+    desk.ops("emil", json!([insert(Some("b2"), "He said Yes. Yes. Yes.")]));
+    assert_eq!(false_at(&desk).as_deref(), Some("b3"));
+}
+
+#[test]
+fn what_was_found_false_holds_though_its_words_and_others_were_made_the_same_by_law() {
+    let met = |name: &str| json!([replace("b1", &format!("He met {name}."))]);
+    let mut desk = Desk::ruled(&["He met Xaver.", "Another."], "He met", "inaccurate");
+    desk.ops("emil", met("Yusuf"));
+    rule_on(&mut desk, "He met Yusuf", "supported");
+    desk.ops("emil", json!([replace("b1", "He slept.")]));
+    rule_on(&mut desk, "He slept", "supported");
+    for name in ["Xaver", "Yusuf"] {
+        let data = json!({"words": name, "ground": "An order."});
+        desk.given("carl", json!({"type": "redact", "data": data}));
+        desk.given("eva", json!({"type": "confirm_redaction", "data": {"words": name}}));
+    }
+    desk.given("emil", restore(1));
+    assert_eq!(false_at(&desk).as_deref(), Some("b1"));
+    // A checker who finds right what is left there has it stand.
+    let data = json!({"claim": "c1", "verdict": "supported", "quote": "He met", "block": "b1"});
+    desk.given("chen", json!({"type": "rule", "data": data}));
+    desk.ops("emil", json!([replace("b2", "Others.")]));
+    assert_eq!(false_at(&desk), None);
+}

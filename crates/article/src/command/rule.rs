@@ -66,9 +66,9 @@ pub struct ClaimRuled {
     /// The checker's note.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Words>,
-    /// The article's version with the ruling on the same words that this one comes in the place of.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub instead_of: Option<u32>,
+    /// The article's versions with the rulings on the same words, in whose place this one comes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instead_of: Vec<u32>,
     /// Words that were found false before and stand in the text, where the claim isn't on them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub found_false: Option<FoundFalse>,
@@ -117,7 +117,7 @@ impl Decide for Rule {
             answer: Said::default(),
             claim: self.claim,
             verdict: self.verdict,
-            instead_of: claim.ruling_on(&found.sentence).map(|ruling| ruling.version),
+            instead_of: claim.rulings_on(&found.sentence).map(|ruling| ruling.version).collect(),
             sentence: found.sentence.into(),
             quote,
             place: Some(found.place).filter(|place| *place != claim.place),
@@ -224,7 +224,7 @@ impl ClaimRuled {
             version,
             note: self.note.clone(),
         };
-        claim.hold(ruling, self.quote.clone(), self.instead_of);
+        claim.hold(ruling, self.quote.clone(), &self.instead_of);
     }
 }
 
