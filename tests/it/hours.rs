@@ -203,10 +203,7 @@ fn what_nobody_carried_out_within_the_grace_is_held() {
 /// What turns on time is not decided by an instance whose clock is off.
 #[tokio::test]
 async fn an_instance_whose_clock_is_off_decides_nothing_that_turns_on_time() {
-    let world = MemoryLog::new(2);
-    propose(&world.handle(), &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
-    let instance = Instance::new(world.handle(), 1);
-    fold::catch_up(instance.desk.store(), &**instance.desk.log(), |_, _| {}).await.unwrap();
+    let (world, instance) = alone().await;
     let article = Uuid::from_u128(1);
     instance.send("ana", &draft(article)).await.unwrap();
     let now = instance.desk.log().clock().now();
@@ -257,13 +254,19 @@ async fn what_was_scheduled_elsewhere_is_carried_out_here_though_the_article_was
     assert_eq!(kinds(&events_of(&world, article).await).last(), Some(&"published"));
 }
 
-/// Never early, by whichever clock.
-#[tokio::test]
-async fn what_is_scheduled_waits_for_the_logs_clock_where_that_is_behind() {
+/// A log, and one instance on it.
+async fn alone() -> (MemoryLog, Instance) {
     let world = MemoryLog::new(2);
     propose(&world.handle(), &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
     let instance = Instance::new(world.handle(), 1);
     fold::catch_up(instance.desk.store(), &**instance.desk.log(), |_, _| {}).await.unwrap();
+    (world, instance)
+}
+
+/// Never early, by whichever clock.
+#[tokio::test]
+async fn what_is_scheduled_waits_for_the_logs_clock_where_that_is_behind() {
+    let (world, instance) = alone().await;
     let article = Uuid::from_u128(1);
     scheduled(&instance, article, instance.desk.log().clock().now() + TimeDelta::hours(1)).await;
     instance.log.set_skew(TimeDelta::seconds(2));
@@ -278,10 +281,7 @@ async fn what_is_scheduled_waits_for_the_logs_clock_where_that_is_behind() {
 /// An embargo ends by the log's clock: here it may seem over while there it isn't.
 #[tokio::test]
 async fn an_instance_whose_clock_is_off_publishes_nothing_that_was_under_embargo() {
-    let world = MemoryLog::new(2);
-    propose(&world.handle(), &newsroom(), "/copydesk", [7; 16], false).await.unwrap();
-    let instance = Instance::new(world.handle(), 1);
-    fold::catch_up(instance.desk.store(), &**instance.desk.log(), |_, _| {}).await.unwrap();
+    let (world, instance) = alone().await;
     let article = Uuid::from_u128(1);
     instance.send("ana", &draft(article)).await.unwrap();
     let until = instance.desk.log().clock().now() + TimeDelta::hours(1);

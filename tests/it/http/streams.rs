@@ -247,6 +247,18 @@ async fn an_id_from_an_instance_that_is_further_waits_for_this_one() {
     assert_eq!(ahead.some(1).await[0].data["uri"], format!("urn:uuid:{three}"));
 }
 
+/// What a reader gets first while nothing happens.
+async fn beats(reader: &mut Following) -> [String; 3] {
+    let mut beats = [const { String::new() }; 3];
+    tokio::time::pause();
+    for beat in &mut beats {
+        let chunk = reader.body.next().await.unwrap().unwrap();
+        *beat = String::from_utf8(chunk.to_vec()).unwrap();
+    }
+    tokio::time::resume();
+    beats
+}
+
 /// What they had from another instance isn't told again, however often they come back before this one has it too.
 #[tokio::test]
 async fn an_id_that_is_ahead_of_this_instance_never_goes_back() {
@@ -256,13 +268,7 @@ async fn an_id_that_is_ahead_of_this_instance_never_goes_back() {
     Following::of(&house, "", "/stream", Some(0)).await.some(1).await;
     let ahead = house.log_end().await + 5;
     let mut reader = Following::of(&house, "", "/stream", Some(ahead)).await;
-    let mut beats = Vec::new();
-    tokio::time::pause();
-    while beats.len() < 3 {
-        let chunk = reader.body.next().await.unwrap().unwrap();
-        beats.push(String::from_utf8(chunk.to_vec()).unwrap());
-    }
-    tokio::time::resume();
+    let beats = beats(&mut reader).await;
     assert_eq!(beats, ["retry: 2000\n\n".to_owned(), format!("id: {ahead}\n\n"), ":\n\n".to_owned()]);
 }
 
@@ -274,13 +280,7 @@ async fn who_had_no_event_yet_comes_back_to_where_they_were() {
         let one = house.draft("It rose.").await;
         house.publish(&one).await;
         let mut reader = Following::of(&house, actor, path, None).await;
-        let mut beats = Vec::new();
-        tokio::time::pause();
-        while beats.len() < 3 {
-            let chunk = reader.body.next().await.unwrap().unwrap();
-            beats.push(String::from_utf8(chunk.to_vec()).unwrap());
-        }
-        tokio::time::resume();
+        let beats = beats(&mut reader).await;
         assert_eq!((&*beats[0], &*beats[2]), ("retry: 2000\n\n", ":\n\n"));
         let id = beats[1].strip_prefix("id: ").and_then(|id| id.strip_suffix("\n\n")).unwrap();
         drop(reader);
