@@ -259,6 +259,12 @@ fn claims(screen: &mut Screen, article: &Value) -> io::Result<()> {
         if let Some(note) = claim.at("note").as_str() {
             screen.wrapped(8, &format!("note: {note}"), DIM)?;
         }
+        let back = claim.at("found_false");
+        if let Some(words) = back.at("sentence").as_str() {
+            let place = ["block", "field"].iter().find_map(|name| back.at(name).as_str()).unwrap_or_default();
+            let said = format!("ruled {}, and in {place} again: {words}", back.text("verdict"));
+            screen.wrapped(8, &said, BAD)?;
+        }
     }
     Ok(())
 }

@@ -42,10 +42,19 @@ fn one(claim: &Value, people: &People<'_>) -> String {
         "" => String::new(),
         reason => format!("<p>Dropped: {}</p>", quoted(reason)),
     };
+    let found_false = claim.at("found_false");
+    let back = match found_false.text("sentence") {
+        "" => String::new(),
+        sentence => format!(
+            "<p>{} stands in the text again: {}</p>",
+            standing("ruled", found_false.text("verdict")),
+            quoted(sentence)
+        ),
+    };
     format!(
         "<article class=\"card\" id=\"{id}\" aria-labelledby=\"{id}-h\"><h3 id=\"{id}-h\">{id} {}</h3>\
          <p class=\"sentence\" dir=\"auto\">{}</p>\
-         <p class=\"dim\">The words claimed: {} · {} · {material}{said_by} · in {}</p>{dropped}<h4>What happened to it</h4>\
+         <p class=\"dim\">The words claimed: {} · {} · {material}{said_by} · in {}</p>{back}{dropped}<h4>What happened to it</h4>\
          <ol class=\"life\">{life}</ol>{evidence}</article>",
         standing(claim.text("state"), claim.text("verdict")),
         escape(claim.text("sentence")),
@@ -79,9 +88,8 @@ fn act(act: &Value, same: bool, people: &People<'_>) -> String {
             format!("{who} brought the sentence back, and with it the verdict {verdict}{}", on(":"))
         }
         "dropped" => format!("{who} dropped it"),
-        "false" => {
-            format!("{who} brought words back that had been found false{}", on(". Its sentence now reads"))
-        }
+        "false" => format!("{who} brought words back that had been found false"),
+        "cleared" => format!("{who} took out words that had been found false, or ruled on them anew"),
         _ => format!("{who} changed or moved the sentence{}", on(". It now reads")),
     };
     format!(

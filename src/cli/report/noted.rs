@@ -138,6 +138,17 @@ fn claims_noted(claims: &[Value], editions: &[Value], notes: &mut Vec<(&'static 
              See <a href=\"#claims\">claims</a>."
         ),
     ));
+    let back: Vec<String> = claims
+        .iter()
+        .filter(|claim| claim.at("found_false").is_object())
+        .map(|claim| format!("{} ({})", link(claim), escape(claim.at("found_false").text("verdict"))))
+        .collect();
+    if !back.is_empty() {
+        notes.push((
+            "bad",
+            format!("Words that were found false stand in the text again: {}.", listed(&back)),
+        ));
+    }
     let adverse: Vec<String> = claims
         .iter()
         .filter_map(|claim| {

@@ -57,11 +57,13 @@ fn claim(record: &Value, id: &Value, version: &Value) -> Option<String> {
     let id = escape(claim.text("id"));
     let shown = standing(state, verdict);
     let sentence = match act.text("act") {
-        "raised" | "ruled" | "stale" | "followed" => format!(" {}", quoted(act.text("sentence"))),
-        _ => String::new(),
+        "raised" | "ruled" | "stale" | "followed" => format!(" {shown} {}", quoted(act.text("sentence"))),
+        // The verdict is on what the claim is on, and not on what came to stand elsewhere.
+        "false" | "cleared" => String::new(),
+        _ => format!(" {shown}"),
     };
     Some(format!(
-        "<li data-claim=\"{id}\" data-place=\"{}\"><a href=\"#{id}\">{id}</a> {} {shown}{sentence}</li>",
+        "<li data-claim=\"{id}\" data-place=\"{}\"><a href=\"#{id}\">{id}</a> {}{sentence}</li>",
         escape(place),
         escape(said(act.text("act"))),
     ))
@@ -77,7 +79,8 @@ pub fn said(act: &str) -> &str {
         "gone" => "left the text:",
         "back" => "came back:",
         "dropped" => "was dropped:",
-        "false" => "was found false on words that are back:",
+        "false" => "has words in the text again that were found false",
+        "cleared" => "has none in the text any more that were found false",
         "followed" => "followed its sentence:",
         other => other,
     }

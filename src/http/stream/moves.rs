@@ -138,7 +138,8 @@ impl Events {
         Ok(Some(sse(moved.seq, None, &data)))
     }
 
-    /// Folds an event of the past; none for what isn't one, or is of an article set aside.
+    /// Folds an event of the past; none for what isn't one, or is of an article set aside. Of any other nothing is passed
+    /// over: where what is folded lacks what came before the event, it is damaged, and the reader comes back.
     async fn folded_with(&mut self, entry: &Entry) -> Result<Option<Move>, Ended> {
         let Content::Message { body, .. } = &entry.content else { return Ok(None) };
         let (Some(id), Read::Event(event)) = (parse_uuid(&entry.subject), event::read(&entry.subject, body))
@@ -155,10 +156,28 @@ impl Events {
                 before.map(|article| Stored::new(article, 0))
             }
         };
-        let Step::Event(stored, event) = advance(before.as_ref(), entry) else { return Ok(None) };
+        let Step::Event(stored, event) = advance(before.as_ref(), entry) else {
+            return self.is_set_aside(id, entry.seq).map(|()| None);
+        };
         let moved = Move::of(&event, &stored);
         self.kept().keep(stored);
         Ok(Some(moved))
+    }
+}
+
+impl Events {
+    /// That nothing is told of an event because its article is set aside.
+    fn is_set_aside(&self, article: Uuid, seq: Seq) -> Result<(), Ended> {
+        let store = self.desk.store();
+        self.is_whole()?;
+        if store.aside(article).map_err(|_| Ended)?.is_some() {
+            return Ok(());
+        }
+        // Where all is being folded anew it will be there again.
+        if store.position().seq >= seq && self.is_whole().is_ok() {
+            store.note_damage("an article lacks events that were folded");
+        }
+        Err(Ended)
     }
 }
 
@@ -186,7 +205,10 @@ impl Line for Events {
         self.is_whole()?;
         let now = self.desk.store().article(moved.article.id).map_err(|_| Ended)?;
         self.is_whole()?;
-        now.map_or(Ok(None), |now| self.tell(&moved, &now.article))
+        match now {
+            Some(now) => self.tell(&moved, &now.article),
+            None => self.is_set_aside(moved.article.id, moved.seq).map(|()| None),
+        }
     }
 
     fn entries(&self) -> Arc<dyn Stream> {

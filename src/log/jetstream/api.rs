@@ -108,8 +108,14 @@ pub(super) struct Info {
 /// The state of a stream.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct StreamState {
+    /// The first position that has a message.
+    #[serde(default)]
+    pub first_seq: Seq,
     /// The last position ever given, deleted ones included.
     pub last_seq: Seq,
+    /// Those between the two that were deleted, where that was asked for.
+    #[serde(default)]
+    pub deleted: Vec<Seq>,
 }
 
 #[derive(Deserialize)]
@@ -375,6 +381,13 @@ impl Raw {
     /// The last position, as the leader has it.
     pub(super) async fn end(&self) -> Result<Seq, LogError> {
         Ok(self.info().await.map_err(|f| self.unavailable(&f))?.state.last_seq)
+    }
+
+    /// Whether the message at a position was deleted, as one answer of the leader's says.
+    pub(super) async fn has_deleted(&self, seq: Seq) -> Result<bool, LogError> {
+        let asked = self.api::<Info>("STREAM.INFO", "", &json!({ "deleted_details": true })).await;
+        let StreamState { first_seq, last_seq, deleted } = asked.map_err(|f| self.unavailable(&f))?.state;
+        Ok(seq <= last_seq && (seq < first_seq || deleted.contains(&seq)))
     }
 
     /// Reads one message from the leader; `None` where there is none.

@@ -76,7 +76,15 @@ impl JetStream {
             return Ok(Some(entry));
         }
         self.refresh().await?;
-        Ok(Some(self.left_of(seq)))
+        if let Some(record) = self.erasures.at(&self.name, seq) {
+            return Ok(Some(record.entry()));
+        }
+        // Around a change of leaders each of these answers may have been another server's, one of them behind: what
+        // was never deleted is not to be passed over.
+        if self.raw.has_deleted(seq).await? {
+            return Ok(Some(self.left_of(seq)));
+        }
+        Err(LogError::Unavailable(format!("the servers don't agree on what stands at {seq}")))
     }
 
     /// What stands at a position of which something is known to be erased.

@@ -74,6 +74,8 @@ pub enum ClaimActKind {
     Followed,
     /// Words that were found false came to stand somewhere else than where it is.
     False,
+    /// None of them stands there any more.
+    Cleared,
 }
 
 /// An approval, and whether it still stands.
@@ -297,6 +299,16 @@ impl Lives {
     }
 }
 
+/// What an event made of a claim whose state it left as it was.
+fn noted(was: &Claim, is: &Claim) -> ClaimActKind {
+    let ruling = |claim: &Claim| claim.found_false.map(|noted| noted.ruling);
+    match (ruling(was), ruling(is)) {
+        (before, Some(now)) if before != Some(now) => ClaimActKind::False,
+        (Some(_), None) if was.sentence == is.sentence && was.place == is.place => ClaimActKind::Cleared,
+        _ => ClaimActKind::Followed,
+    }
+}
+
 /// What an event made of a claim, if anything.
 fn claim_act(was: Option<&Arc<Claim>>, is: &Arc<Claim>, event: &Event) -> Option<ClaimAct> {
     // One look at the pointer, where the event left the claim alone.
@@ -310,8 +322,7 @@ fn claim_act(was: Option<&Arc<Claim>>, is: &Arc<Claim>, event: &Event) -> Option
         Some(was) if was.evidence.len() < is.evidence.len() => ClaimActKind::Cited,
         Some(was) => match (was.state, is.state) {
             _ if ruling(was) != ruling(is) => ClaimActKind::Back,
-            _ if is.found_false.is_some() && was.found_false.is_none() => ClaimActKind::False,
-            (was, is) if was == is => ClaimActKind::Followed,
+            (before, after) if before == after => noted(was, is),
             (_, ClaimState::Stale) => ClaimActKind::Stale,
             (_, ClaimState::Gone) => ClaimActKind::Gone,
             (_, ClaimState::Dropped) => ClaimActKind::Dropped,

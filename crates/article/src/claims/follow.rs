@@ -193,8 +193,12 @@ impl Follower<'_> {
         };
         let noted = claim.found_false;
         let is_noted = |ruling: &&Ruling| noted.is_some_and(|noted| noted.ruling == ruling.version);
-        let still =
-            noted.and_then(|noted| rulings().find(is_noted).and_then(|ruling| at(ruling, noted.place)));
+        // Where nothing was touched it stands as it did, though it may be no sentence in another language.
+        let stays = |noted: &FoundFalse| !self.touched.contains(&noted.place);
+        let still = noted.and_then(|noted| {
+            let ruling = rulings().find(is_noted)?;
+            Some(noted).filter(stays).or_else(|| at(ruling, noted.place))
+        });
         let anywhere = |ruling: &Ruling| {
             let may = self.may_stand_anywhere(&ruling.sentence);
             may.then(|| places(self.after).find_map(|place| at(ruling, place))).flatten()
@@ -276,7 +280,7 @@ impl Follower<'_> {
         }
         let is_false = |ruling: &&Ruling| ruling.verdict.is_adverse();
         let (first, then) = (claim.earlier().filter(is_false), claim.earlier().filter(|one| !is_false(one)));
-        first.chain(then).find_map(|ruling| {
+        first.chain(then).filter(|ruling| !claim.is_superseded(ruling)).find_map(|ruling| {
             let came = |place: &&Place| self.came(&ruling.sentence, **place);
             let may = says_something(&ruling.sentence) && self.may_stand_where_touched(&ruling.sentence);
             may.then(|| self.touched.iter().find(came)).flatten().map(|place| (*place, ruling))
@@ -288,6 +292,7 @@ impl Follower<'_> {
     fn whole_of<'b>(&self, claim: &'b Claim, place: Place, sentence: &str) -> Option<&'b Ruling> {
         let whole = |ruling: &&Ruling| {
             says_something(&ruling.sentence)
+                && !claim.is_superseded(ruling)
                 && ruling.sentence.contains(sentence)
                 && self.new.standing(&ruling.sentence, place) > 0
                 && (ruling.verdict.is_adverse() || self.is_one_for_one(claim, place))

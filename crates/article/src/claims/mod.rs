@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::Hash;
 use crate::ids::{BlockId, ClaimId};
+use crate::redaction;
 use crate::words::Words;
 
 pub use follow::follow;
@@ -185,9 +186,17 @@ impl Claim {
         self.ruling.iter().chain(self.earlier()).filter(move |ruling| *ruling.sentence == *sentence)
     }
 
-    /// The rulings that found words false, the newest first.
+    /// The rulings that found words false, the newest first, but for those that another on the same words came after.
     pub(crate) fn adverse(&self) -> impl Iterator<Item = &Ruling> {
-        self.ruling.iter().chain(self.earlier()).filter(|ruling| ruling.verdict.is_adverse())
+        let all = self.ruling.iter().chain(self.earlier());
+        all.filter(|ruling| ruling.verdict.is_adverse() && !self.is_superseded(ruling))
+    }
+
+    /// Whether another ruling came after this one on the same words, where events don't say so themselves. Words that were
+    /// made the same by law are not the same.
+    pub(crate) fn is_superseded(&self, ruling: &Ruling) -> bool {
+        !ruling.sentence.contains(redaction::MARK)
+            && self.rulings_on(&ruling.sentence).any(|other| other.version > ruling.version)
     }
 
     /// Has a ruling stand, on a new quote where there is one. Those before it are kept, for when their words come back, but

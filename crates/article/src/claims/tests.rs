@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::ClaimState::{Gone, Ruled, Stale, Unruled};
+use crate::command::Data;
 use crate::command::testing::{Desk, delete, insert, replace, shift};
 use crate::gate::{ReasonCode, gate};
 use crate::problem::Code;
@@ -584,9 +585,11 @@ fn what_was_found_false_holds_when_another_language_makes_it_a_sentence_again() 
     desk.ops("emil", json!([insert(Some("b2"), &format!("It was on May 7. {FALSE}"))]));
     assert_eq!(false_at(&desk).as_deref(), Some("b3"));
     desk.given("emil", language("de"));
-    assert_eq!(false_at(&desk), None);
+    assert_eq!(false_at(&desk).as_deref(), Some("b3"), "the words stand there");
+    desk.ops("emil", json!([delete("b3"), insert(Some("b2"), &format!("It was on May 8. {FALSE}"))]));
+    assert_eq!(false_at(&desk), None, "no sentence that was ruled on");
     desk.given("emil", language("en"));
-    assert_eq!(false_at(&desk).as_deref(), Some("b3"));
+    assert_eq!(false_at(&desk).as_deref(), Some("b4"));
 }
 
 #[test]
@@ -633,4 +636,26 @@ fn what_was_found_false_holds_though_its_words_and_others_were_made_the_same_by_
     desk.given("chen", json!({"type": "rule", "data": data}));
     desk.ops("emil", json!([replace("b2", "Others.")]));
     assert_eq!(false_at(&desk), None);
+}
+
+#[test]
+fn what_was_found_right_after_it_was_found_false_holds_nothing_in_events_that_do_not_say_so() {
+    let mut desk = Desk::ruled(STORY, "He won twelve votes", "inaccurate");
+    desk.rule("c1", "supported");
+    // As they were written before events named the rulings that they came in the place of.
+    desk.refold(|event| {
+        if let Data::ClaimRuled(ruled) = &mut event.data {
+            ruled.instead_of.clear();
+        }
+    });
+    assert_eq!(desk.state().claims[&"c1".parse().unwrap()].earlier.len(), 1);
+    desk.ops("emil", json!([replace("b1", &format!("Another word. {FALSE} A last word."))]));
+    assert_eq!((verdict(&desk), false_at(&desk)), ((Ruled, "supported"), None));
+    desk.ops("emil", with(TRUE));
+    rule_on(&mut desk, TRUE, "supported");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    assert_eq!(false_at(&desk), None);
+    desk.ops("emil", json!([delete("b1"), delete("b3")]));
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    assert_eq!(verdict(&desk), (Ruled, "supported"));
 }

@@ -154,6 +154,16 @@ impl Desk {
         Erasing { line: line.map(standing).collect(), wire: Vec::new(), newest }
     }
 
+    /// Folds the line anew, its events otherwise than they were written.
+    pub fn refold(&mut self, rewrite: impl Fn(&mut Event)) {
+        self.events.iter_mut().for_each(rewrite);
+        self.states.clear();
+        for event in &self.events {
+            let article = Article::evolve(self.states.last().map(|state| &**state), event).unwrap();
+            self.states.push(Arc::new(article));
+        }
+    }
+
     /// The article as its line folds with what was erased replaced.
     pub fn replaced(&self) -> Article {
         let mut article = None;
