@@ -314,4 +314,13 @@ mod tests {
             assert!(says_something(something), "{something:?}");
         }
     }
+
+    #[test]
+    fn a_picture_alone_is_a_body() {
+        let mut desk = Desk::drafted(&[]);
+        assert_eq!(desk.gate(), ["missing_field", "not_approved"]);
+        let image = json!({"kind": "image", "uri": "https://x.test/a.jpg", "alt": "A", "credit": "C"});
+        desk.ops("ana", json!([{"op": "insert", "after": null, "block": image}]));
+        assert!(!desk.gate().contains(&"missing_field"));
+    }
 }

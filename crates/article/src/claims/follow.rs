@@ -374,20 +374,23 @@ impl Follower<'_> {
         }
         let words = Counted::of(&claim.sentence);
         let mut best: Option<(f64, &Placed)> = None;
-        for placed in &in_its_place {
-            let likeness = words.likeness(placed.1.counted());
-            if best.is_none_or(|(most, _)| likeness > most) {
-                best = Some((likeness, placed));
-            }
-        }
         let says = says_something(&claim.quote);
-        for placed in fresh {
-            let sentence = &placed.1;
+        let likeness = |sentence: &Sentence| {
             // A search reads the words that it looks for, however short the text.
             let quoted = says
                 && claim.quote.len() <= sentence.text.len()
                 && has(&sentence.text, &claim.quote, &sentence.edges);
-            let likeness = if quoted { 1.0 } else { words.likeness(sentence.counted()) };
+            if quoted { 1.0 } else { words.likeness(sentence.counted()) }
+        };
+        // Of others that are as like, what stands in its place is what became of it.
+        for placed in &in_its_place {
+            let likeness = likeness(&placed.1);
+            if best.is_none_or(|(most, _)| likeness > most) {
+                best = Some((likeness, placed));
+            }
+        }
+        for placed in fresh {
+            let likeness = likeness(&placed.1);
             if likeness >= ALIKE && best.is_none_or(|(most, _)| likeness > most) {
                 best = Some((likeness, placed));
             }

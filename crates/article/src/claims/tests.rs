@@ -659,3 +659,77 @@ fn what_was_found_right_after_it_was_found_false_holds_nothing_in_events_that_do
     desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
     assert_eq!(verdict(&desk), (Ruled, "supported"));
 }
+
+#[test]
+fn a_claim_that_went_stays_gone_where_words_ruled_on_before_stood_all_along() {
+    let mut desk = ruled_on_other_words_since("supported");
+    desk.ops("emil", json!([insert(Some("b2"), &format!("{FALSE} It rained."))]));
+    desk.ops("emil", json!([delete("b1")]));
+    assert_eq!(desk.claimed("c1").0, Gone);
+    desk.ops("emil", json!([replace("b3", &format!("{FALSE} It snowed."))]));
+    assert_eq!(desk.claimed("c1").0, Gone);
+}
+
+#[test]
+fn words_that_come_back_beside_others_in_a_new_paragraph_bring_no_good_verdict_back() {
+    let mut desk = ruled_on_other_words_since("supported");
+    let both = format!("{FALSE} He got 10 votes, his spokesman says.");
+    desk.ops("emil", json!([delete("b1"), insert(None, &both)]));
+    assert_eq!(desk.claimed("c1"), (Stale, "b3".to_owned(), FALSE.to_owned()));
+}
+
+#[test]
+fn a_claim_whose_words_are_no_sentence_in_another_language_is_stale_while_its_block_is_there() {
+    let mut desk = Desk::ruled(&["He came in 1995. May was cold. She left."], "He came", "supported");
+    desk.given("emil", json!({"type": "edit", "data": {"set": {"language": "de"}}}));
+    desk.ops("emil", json!([replace("b1", "He came in 1995. May was cold. Nobody knows a thing.")]));
+    assert_eq!(desk.claimed("c1"), (Stale, "b1".to_owned(), "He came in 1995.".to_owned()));
+}
+
+#[test]
+fn a_paragraph_that_moves_into_a_claims_place_is_not_what_became_of_it() {
+    let mut desk = Desk::ruled(&["He won twelve votes.", "Another.", "It rained."], "He won", "supported");
+    desk.ops("emil", json!([delete("b1"), shift("b3", None)]));
+    assert_eq!(desk.claimed("c1").0, Gone);
+}
+
+#[test]
+fn a_claim_is_on_its_sentence_alone_where_no_space_stands_between_sentences() {
+    let mut desk = Desk::drafted(&["他赢了。她输了。"]);
+    desk.claim("她输了");
+    assert_eq!(desk.claimed("c1").2, "她输了。");
+}
+
+#[test]
+fn of_more_words_found_false_than_are_kept_the_newest_hold() {
+    let mut desk = Desk::ruled(STORY, "He won twelve votes", "inaccurate");
+    let votes = |votes: usize| format!("He won {votes} hundred votes.");
+    for at in 0..=super::EARLIER_MAX {
+        desk.ops("emil", with(&votes(at)));
+        rule_on(&mut desk, &votes(at), "inaccurate");
+    }
+    desk.ops("emil", with(TRUE));
+    rule_on(&mut desk, TRUE, "supported");
+    desk.ops("emil", with(&votes(super::EARLIER_MAX)));
+    assert_eq!(verdict(&desk), (Ruled, "inaccurate"));
+}
+
+#[test]
+fn what_was_found_false_holds_where_it_is_not_material_too() {
+    let mut desk = Desk::drafted(STORY);
+    let data = json!({"quote": "He won twelve votes", "kind": "fact", "material": false});
+    desk.given("chen", json!({"type": "claim", "data": data}));
+    desk.rule("c1", "inaccurate");
+    desk.ops("emil", with(TRUE));
+    rule_on(&mut desk, TRUE, "supported");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    assert_eq!(false_at(&desk).as_deref(), Some("b3"));
+}
+
+#[test]
+fn a_touched_sentence_with_the_quote_in_it_is_what_became_of_it_though_another_has_it_too() {
+    let mut desk = Desk::ruled(&["A word.", "The mayor took bribes."], "took bribes", "inaccurate");
+    let instead = "The mayor took bribes, they say.";
+    desk.ops("emil", json!([replace("b1", "Nobody else took bribes."), replace("b2", instead)]));
+    assert_eq!(desk.claimed("c1"), (Stale, "b2".to_owned(), instead.to_owned()));
+}

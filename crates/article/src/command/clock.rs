@@ -287,4 +287,16 @@ mod tests {
             assert_eq!(problem.field.as_deref(), Some("/data/at"));
         }
     }
+
+    #[test]
+    fn what_was_held_is_held_no_longer_once_another_hour_is_set() {
+        let mut desk = scheduled(json!({}));
+        desk.given("eva", json!({"type": "edit", "data": {"set": {"headline": "Another"}}}));
+        desk.now = HOUR.parse().unwrap();
+        let held = desk.clock().unwrap();
+        desk.accept(held);
+        desk.given("emil", json!({"type": "approve"}));
+        desk.given("pia", json!({"type": "publish", "data": {"at": "2026-01-31T13:00:00Z"}}));
+        assert_eq!(desk.state().held, None);
+    }
 }

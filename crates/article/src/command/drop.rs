@@ -109,4 +109,12 @@ mod tests {
             desk.given("chen", serde_json::from_str(DROP).unwrap());
         }
     }
+
+    #[test]
+    fn a_claim_found_right_on_other_words_since_is_dropped() {
+        let mut desk = Desk::ruled(&["He won."], "He won", "inaccurate");
+        desk.ops("emil", json!([replace("b1", "He lost.")]));
+        desk.rule_again("c1", "He lost");
+        desk.given("chen", serde_json::from_str(DROP).unwrap());
+    }
 }

@@ -528,4 +528,24 @@ mod tests {
         desk.approved();
         desk.refused("pia", json!({"type": "publish", "base": 1}), Code::Conflict);
     }
+
+    #[test]
+    fn an_edition_may_be_set_for_the_very_end_of_the_embargo() {
+        const NOON: &str = "2026-01-31T12:00:00Z";
+        let mut desk = Desk::drafted(&["One."]);
+        desk.approved();
+        desk.given("eva", json!({"type": "embargo", "data": {"until": NOON}}));
+        desk.refused("pia", publish(json!({"at": "2026-01-31T11:59:59Z"})), Code::Embargoed);
+        desk.given("pia", publish(json!({"at": NOON})));
+    }
+
+    #[test]
+    fn a_proof_names_the_approvals_of_these_words_alone() {
+        let mut desk = Desk::drafted(&["One."]);
+        desk.approved();
+        desk.ops("ana", json!([replace("b1", "Two.")]));
+        let version = desk.given("emil", json!({"type": "approve"})).articleversion;
+        let event = serde_json::to_value(desk.given("pia", publish(json!({})))).unwrap();
+        assert_eq!(event["data"]["proof"]["approvals"], json!([version]));
+    }
 }

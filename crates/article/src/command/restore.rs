@@ -264,4 +264,17 @@ mod tests {
         desk.given("eva", restore(1));
         assert!(writers(&desk).is_empty());
     }
+
+    #[test]
+    fn back_to_the_editions_words_by_an_older_revision_shuts_nobodys_eyes() {
+        let mut desk = Desk::drafted(&["One."]);
+        for (by, words) in [("emil", "Uno."), ("ana", "One."), ("ana", "Two."), ("ana", "One.")] {
+            desk.ops(by, json!([replace("b1", words)]));
+        }
+        desk.approved();
+        desk.given("pia", json!({"type": "publish"}));
+        desk.ops("ana", json!([replace("b1", "Three.")]));
+        desk.given("eva", restore(3));
+        desk.given("emil", json!({"type": "approve"}));
+    }
 }

@@ -454,4 +454,34 @@ mod tests {
         let command = json!({"type": "rule", "data": {"claim": "c1", "verdict": "true"}});
         assert_eq!(desk.refused("chen", command, Code::Invalid).field.as_deref(), Some("/data/verdict"));
     }
+
+    #[test]
+    fn a_claim_that_is_gone_is_not_ruled_on_where_its_words_are_part_of_others() {
+        let mut desk = Desk::ruled(&["A first word. He won. A last word."], "He won", "supported");
+        desk.ops("emil", json!([replace("b1", "A first word. A last word.")]));
+        desk.ops("emil", json!([replace("b1", "A first word. They think He won. A last word.")]));
+        assert_eq!(desk.claimed("c1").0, ClaimState::Gone);
+        desk.refused("chen", rule(3, json!({"claim": "c1", "verdict": "supported"})), Code::QuoteNotFound);
+    }
+
+    #[test]
+    fn who_wrote_a_claims_words_does_not_turn_it_to_anothers_copy_of_them() {
+        let mut desk = Desk::drafted(&["He won.", "They drew. So they say."]);
+        desk.ops("cara", json!([replace("b1", "They drew.")]));
+        let data = json!({"quote": "They drew", "kind": "fact", "block": "b1"});
+        desk.given("chen", json!({"type": "claim", "data": data}));
+        let away = json!({"claim": "c1", "verdict": "supported", "quote": "They drew", "block": "b2"});
+        desk.refused("cara", rule(2, away.clone()), Code::FourEyes);
+        desk.given("chen", rule(2, away));
+    }
+
+    #[test]
+    fn a_verdict_on_new_words_is_refused_where_the_claims_own_went_since_base() {
+        let mut desk = Desk::drafted(&["He won.", "She lost by ten votes."]);
+        desk.claim("He won");
+        desk.ops("emil", json!([delete("b1")]));
+        let away = json!({"claim": "c1", "verdict": "supported", "quote": "lost by ten votes"});
+        desk.refused("chen", rule(1, away.clone()), Code::Conflict);
+        desk.given("chen", rule(2, away));
+    }
 }

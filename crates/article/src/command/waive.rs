@@ -194,4 +194,23 @@ mod tests {
         command["base"] = json!(1);
         desk.refused("carl", command, Code::Conflict);
     }
+
+    #[test]
+    fn what_is_waived_already_may_be_waived_again_beside_others() {
+        let mut desk = Desk::drafted(&["Words are here."]);
+        desk.given("carl", waive(json!([{"code": "not_approved"}])));
+        desk.given("eva", json!({"type": "ask", "data": {"text": "Is it so?"}}));
+        desk.given("carl", waive(json!([{"code": "not_approved"}, {"code": "query_open"}])));
+        assert!(desk.gate().is_empty());
+    }
+
+    #[test]
+    fn nobody_may_waive_that_a_story_has_no_headline_section_or_body() {
+        let mut desk = Desk::drafted(&[]);
+        let set = json!({"headline": null, "section": null});
+        desk.given("eva", json!({"type": "edit", "data": {"set": set}}));
+        for field in ["headline", "section", "body"] {
+            desk.refused("carl", waive(json!([{"code": "missing_field", "field": field}])), Code::Invalid);
+        }
+    }
 }

@@ -473,3 +473,59 @@ fn a_list_of_thousands_of_items_is_replaced_in_no_time() {
     desk.ops("eva", json!([{"op": "replace", "block": "b2", "items": items("b", 0)}]));
     assert!(start.elapsed() < std::time::Duration::from_secs(10), "unoptimised: {:?}", start.elapsed());
 }
+
+#[test]
+fn a_block_moved_and_then_rewritten_still_conflicts_with_another_move() {
+    let mut desk = Desk::drafted(THREE);
+    desk.ops("ana", json!([shift("b3", None)]));
+    desk.ops("ana", json!([replace("b3", "Tre.")]));
+    let command = json!({"type": "edit", "base": 1, "data": {"ops": [shift("b3", Some("b1"))]}});
+    let problem = desk.refused("emil", command, Code::Conflict);
+    assert_eq!((problem.conflicts[0].by.as_str(), problem.conflicts[0].revision), ("ana", 2));
+}
+
+#[test]
+fn a_block_made_since_base_is_not_written_over() {
+    let mut desk = Desk::drafted(THREE);
+    desk.ops("ana", json!([insert(Some("b3"), "Four.")]));
+    for op in [replace("b4", "Quattro."), delete("b4")] {
+        let command = json!({"type": "edit", "base": 1, "data": {"ops": [op]}});
+        assert_eq!(desk.refused("eva", command, Code::Conflict).conflicts[0].by, "ana");
+    }
+}
+
+#[test]
+fn a_field_that_was_changed_and_changed_back_since_base_conflicts_with_nothing() {
+    let headline =
+        |base: u32, words: &str| json!({"type": "edit", "base": base, "data": {"set": {"headline": words}}});
+    let mut desk = Desk::drafted(THREE);
+    desk.given("ana", headline(1, "Mine"));
+    desk.given("ana", headline(2, "A headline"));
+    desk.given("eva", headline(1, "Yours"));
+}
+
+#[test]
+fn a_field_sent_as_it_was_at_base_leaves_what_another_made_of_it() {
+    let mut desk = Desk::drafted(THREE);
+    desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": "Mine"}}}));
+    let set = json!({"headline": "A headline", "byline": "B"});
+    desk.given("eva", json!({"type": "edit", "base": 1, "data": {"set": set}}));
+    let headline = desk.state().fields.text(FieldName::Headline).map(|text| text.plain());
+    assert_eq!(headline.as_deref(), Some("Mine"));
+}
+
+#[test]
+fn an_insert_after_a_block_deleted_meanwhile_does_not_follow_one_that_moved_away() {
+    let mut desk = Desk::drafted(&["1", "2", "3", "4"]);
+    desk.ops("ana", json!([shift("b1", Some("b4")), delete("b2")]));
+    desk.ops_from(1, "eva", json!([insert(Some("b2"), "after two")]));
+    assert_eq!(desk.words(), ["after two", "3", "4", "1"]);
+}
+
+#[test]
+fn an_insert_comes_after_a_block_that_moved_to_its_place_meanwhile() {
+    let mut desk = Desk::drafted(THREE);
+    desk.ops("ana", json!([shift("b3", Some("b1"))]));
+    desk.ops_from(1, "eva", json!([insert(Some("b1"), "new")]));
+    assert_eq!(desk.words(), ["One.", "Three.", "new", "Two."]);
+}
