@@ -3,7 +3,6 @@
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -14,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::doors;
 use super::reload::read_again;
-use super::serve::{again_where, public_url, ready, site, stop_once, stopped, url_of, watch_sled};
+use super::serve::{Told, again_where, public_url, ready, site, stop_once, stopped, url_of, watch_sled};
 use crate::config::Config;
 use crate::http::server::Entrance;
 use crate::http::{self, Aside, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
@@ -118,7 +117,7 @@ pub(super) async fn serve(
     entrance: Entrance,
     stop: watch::Sender<bool>,
     mut hangups: Signal,
-    told: &Arc<AtomicBool>,
+    told: &Arc<Told>,
 ) -> anyhow::Result<()> {
     let (process_url, at) = (url_of(&entrance)?, entrance.listener.local_addr()?);
     let url = config.nats.url.as_deref().context("nats.url is missing: where is the NATS server?")?;

@@ -11,6 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use copydesk_public::Site;
 use indicatif::{ProgressBar, ProgressStyle};
+use signal_hook::consts::signal::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{Semaphore, watch};
@@ -194,7 +196,7 @@ async fn stop_after(apart: Duration, mut given_up: watch::Receiver<bool>, stop: 
 ///
 /// # Errors
 /// Where there can be no thread that looks.
-pub(super) fn watch_sled(state: PathBuf, at: SocketAddr, told: &Arc<AtomicBool>) -> anyhow::Result<()> {
+pub(super) fn watch_sled(state: PathBuf, at: SocketAddr, told: &Arc<Told>) -> anyhow::Result<()> {
     let told = Arc::clone(told);
     let apart = if std::env::var_os(BEGAN_ANEW).is_some() { ANEW_APART } else { Duration::ZERO };
     let looking = move || {
@@ -203,7 +205,7 @@ pub(super) fn watch_sled(state: PathBuf, at: SocketAddr, told: &Arc<AtomicBool>)
             std::thread::sleep(LOOK);
             let is_stuck =
                 copydesk_public::watch::look() > MOST_LOOKS && std::time::Instant::now() > earliest;
-            if is_stuck && !told.load(Ordering::Acquire) {
+            if is_stuck && told.may_begin_anew() {
                 store::note_given_up(&state, "sled doesn't come back from its files");
                 if let Err(error) = again(at) {
                     tracing::error!(error = format!("{error:#}"), "this process has to be restarted");
@@ -222,8 +224,8 @@ pub(super) fn watch_sled(state: PathBuf, at: SocketAddr, told: &Arc<AtomicBool>)
 ///
 /// # Errors
 /// Where it can't be started: then the process ends, and whoever looks after it starts it.
-pub(super) fn again_where(store: &Store, at: SocketAddr, told: &AtomicBool) -> anyhow::Result<()> {
-    if !*store.given_up().borrow() || told.load(Ordering::Acquire) {
+pub(super) fn again_where(store: &Store, at: SocketAddr, told: &Told) -> anyhow::Result<()> {
+    if !*store.given_up().borrow() || !told.may_begin_anew() {
         return Ok(());
     }
     again(at)
@@ -486,25 +488,52 @@ pub(super) fn url_of(entrance: &Entrance) -> anyhow::Result<String> {
     Ok(format!("{scheme}://{}", entrance.listener.local_addr()?))
 }
 
+/// Whether somebody told the process to stop, by SIGTERM or SIGINT.
+#[derive(Debug)]
+pub(super) struct Told {
+    /// Set as the signal comes, before anybody hears of it.
+    is_told: Arc<AtomicBool>,
+    /// Whoever is told from now on ends at once.
+    is_leaving: Arc<AtomicBool>,
+}
+
+impl Told {
+    fn hear() -> std::io::Result<Self> {
+        let (is_told, is_leaving) = (Arc::default(), Arc::default());
+        for number in [SIGTERM, SIGINT] {
+            flag::register(number, Arc::clone(&is_told))?;
+            flag::register_conditional_shutdown(number, 0, Arc::clone(&is_leaving))?;
+        }
+        Ok(Self { is_told, is_leaving })
+    }
+
+    /// Whether the process may put another in its place: not once it was told to stop. From then on a signal ends it at
+    /// once, for the other would never hear of it.
+    fn may_begin_anew(&self) -> bool {
+        self.is_leaving.store(true, Ordering::SeqCst);
+        let may = !self.is_told.load(Ordering::SeqCst);
+        self.is_leaving.store(may, Ordering::SeqCst);
+        may
+    }
+}
+
 /// Says true once the process is to stop, and beside that whether somebody told it to.
-fn stop_signal() -> anyhow::Result<(watch::Sender<bool>, Arc<AtomicBool>)> {
+fn stop_signal() -> anyhow::Result<(watch::Sender<bool>, Arc<Told>)> {
     let stop = watch::Sender::new(false);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Whoever listens isn't ended by it: a file that may not grow is then a write that fails, as on a full disk.
     let mut too_long = signal(SignalKind::from_raw(SIGXFSZ))?;
     tokio::spawn(async move { while too_long.recv().await.is_some() {} });
-    let (tell, told) = (stop.clone(), Arc::new(AtomicBool::new(false)));
-    let hears = Arc::clone(&told);
+    let (tell, told) = (stop.clone(), Told::hear()?);
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        hears.store(true, Ordering::Release);
         tracing::info!("stopping: nothing more is taken, what was taken is finished");
         tell.send_replace(true);
     });
-    Ok((stop, told))
+    Ok((stop, Arc::new(told)))
 }
 
 pub(super) async fn stopped(mut stop: watch::Receiver<bool>) {
@@ -521,6 +550,20 @@ pub(super) fn ready(url: &str) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn who_was_told_to_stop_does_not_begin_anew() {
+        let told = Told::hear().unwrap();
+        let own = rustix::process::getpid();
+        rustix::process::kill_process(own, rustix::process::Signal::TERM).unwrap();
+        let heard = async {
+            while !told.is_told.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap();
+        assert!(!told.may_begin_anew() && !told.is_leaving.load(Ordering::SeqCst));
+    }
 
     #[tokio::test]
     async fn a_process_that_began_anew_does_not_do_so_again_at_once() {
