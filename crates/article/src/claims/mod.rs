@@ -7,6 +7,8 @@
 mod cost_test;
 mod follow;
 mod plain;
+#[cfg(test)]
+mod rulings_test;
 mod sealing;
 mod search;
 #[cfg(test)]
