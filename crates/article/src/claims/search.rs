@@ -261,8 +261,8 @@ pub(super) fn says_something(quote: &str) -> bool {
     quote.chars().any(char::is_alphanumeric)
 }
 
-/// Finds a quote as senders write it: its exact words, or those with the marks that reads show taken off. Gives the
-/// words that were found.
+/// Finds a quote as senders write it: its exact words, or those with the marks that reads show taken off; white space
+/// at its ends is between sentences and in none. Gives the words that were found.
 ///
 /// # Errors
 /// As [`find`].
@@ -271,12 +271,13 @@ pub fn find_quoted(
     quote: &Words,
     place: Option<Place>,
 ) -> Result<(Words, Found), Problem> {
+    let quote = quote.trim();
     let refused = match find(article, quote, place) {
-        Ok(found) => return Ok((quote.clone(), found)),
+        Ok(found) => return Ok((quote.into(), found)),
         Err(refused) => refused,
     };
     let unmarked = text::marks::read(quote).map(|(spans, _)| text::spans::plain(&spans)).unwrap_or_default();
-    if refused.code == Code::QuoteAmbiguous || unmarked.is_empty() || *unmarked == **quote {
+    if refused.code == Code::QuoteAmbiguous || unmarked.is_empty() || unmarked == quote {
         return Err(refused);
     }
     find(article, &unmarked, place).map(|found| (unmarked.into(), found))

@@ -234,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn the_white_space_around_a_quote_is_in_no_sentence() {
+        let mut desk = Desk::drafted(&["He said no.\u{a0}She won twice.\u{2003}They left."]);
+        desk.claim("\u{a0}She won twice.\u{2003}");
+        desk.ops("emil", json!([replace("b1", "He said no. She won twice. They stayed.")]));
+        assert_eq!(desk.claimed("c1").2, "She won twice.");
+        desk.rule("c1", "supported");
+        desk.ops("emil", json!([replace("b1", "He said yes. She won twice. They stayed.")]));
+        assert!(!desk.gate().contains(&"verdict_stale"));
+    }
+
+    #[test]
     fn blank_and_missing_data_are_named() {
         let mut desk = Desk::drafted(&["Words."]);
         for (data, place) in [
