@@ -519,12 +519,12 @@ impl Told {
 
 /// Says true once the process is to stop, and beside that whether somebody told it to.
 fn stop_signal() -> anyhow::Result<(watch::Sender<bool>, Arc<Told>)> {
-    let stop = watch::Sender::new(false);
+    let (stop, told) = (watch::Sender::new(false), Told::hear()?);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     // Whoever listens isn't ended by it: a file that may not grow is then a write that fails, as on a full disk.
     let mut too_long = signal(SignalKind::from_raw(SIGXFSZ))?;
     tokio::spawn(async move { while too_long.recv().await.is_some() {} });
-    let (tell, told) = (stop.clone(), Told::hear()?);
+    let tell = stop.clone();
     tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}

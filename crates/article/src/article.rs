@@ -480,6 +480,12 @@ impl Article {
         self.editions.last().map(|edition| &**edition)
     }
 
+    /// The last edition whose words went out.
+    pub fn last_words_out(&self) -> Option<&EditionRecord> {
+        let editions = self.editions.iter().rev().map(|edition| &**edition);
+        editions.into_iter().find(|edition| edition.kind != EditionKind::Withdrawal)
+    }
+
     /// What readers have.
     pub fn status(&self) -> Status {
         match self.last_edition().map(|edition| edition.kind) {

@@ -120,7 +120,7 @@ pub fn gate(article: &Article, newsroom: &Newsroom, at: Time) -> Gate {
     too_long(article, &rules, &mut reasons);
     images(article, &rules, &mut reasons);
     approvals(article, &rules, &mut reasons);
-    reasons.extend(article.claims.values().filter_map(|claim| claim_reason(claim, &rules)));
+    reasons.extend(article.claims.values().flat_map(|claim| claim_reasons(claim, &rules)));
     if rules.coverage == Coverage::Hold {
         reasons.extend(coverage::unclaimed(article));
     }
@@ -245,16 +245,21 @@ fn approvals(article: &Article, rules: &Rules, reasons: &mut Vec<Reason>) {
     }
 }
 
-fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
-    let accepted = if claim.material { &rules.accept.material } else { &rules.accept.other };
+fn claim_reasons(claim: &Claim, rules: &Rules) -> impl Iterator<Item = Reason> {
     let noted = claim.found_false.and_then(|noted| Some((noted.place, claim.ruling_of(noted.ruling)?)));
     // Whatever the rules accept of what a checker lets stand: of several words that are back only some are noted.
-    if let Some((place, ruling)) = noted {
+    let back = noted.map(|(place, ruling)| {
         let (id, verdict) = (claim.id, ruling.verdict.name());
         let detail =
             format!("words of claim {id} that were ruled {verdict} are back: change them or rule on them");
-        return Some(claim_reason_at(claim, place, ReasonCode::VerdictAdverse, detail));
-    }
+        claim_reason_at(claim, place, ReasonCode::VerdictAdverse, detail)
+    });
+    back.into_iter().chain(claim_reason(claim, rules))
+}
+
+/// What the words that a claim is on hold the gate for.
+fn claim_reason(claim: &Claim, rules: &Rules) -> Option<Reason> {
+    let accepted = if claim.material { &rules.accept.material } else { &rules.accept.other };
     let (code, detail) = match (claim.state, &claim.ruling) {
         (ClaimState::Unruled, _) if claim.material => {
             (ReasonCode::ClaimUnruled, format!("claim {} has no verdict", claim.id))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::article::{Article, Block, EditionKind, Tombstone};
+use crate::article::{Article, Block, Tombstone};
 use crate::fields::{Field, FieldName, Value};
 use crate::text::Text;
 
@@ -39,8 +39,7 @@ impl Article {
     /// matter as much.
     pub fn has_machine_work(&self) -> bool {
         let texts = [FieldName::Headline, FieldName::Standfirst, FieldName::Image];
-        let editions = self.editions.iter().rev();
-        let edition = editions.into_iter().find(|edition| edition.kind != EditionKind::Withdrawal);
+        let edition = self.last_words_out();
         let is_new = |revision: u32| edition.is_none_or(|edition| revision > edition.revision);
         let took_out = |gone: &Tombstone| is_new(gone.revision) && self.machines.contains(&gone.by);
         let moved = |block: &Block| {

@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::article::Article;
 use crate::claims::{self, ClaimState};
 use crate::command::Data;
 use crate::command::testing::Desk;
@@ -491,6 +492,30 @@ proptest! {
             if let Ok(decision) = desk.try_when(pick(&["emil", "chen"], dice[1]), reworded(&desk, dice)) {
                 desk.accept(decision);
                 what_was_found_false_is_held(&desk);
+            }
+        }
+    }
+
+    #[test]
+    fn going_back_to_the_edition_leaves_nothing_stale(steps in proptest::collection::vec(any::<Dice>(), 1..40)) {
+        let mut desk = Desk::drafted(&["He won twelve votes. It rained.", "She said “no”."]);
+        desk.claim("He won");
+        let claimed = |article: &Article| article.claims.values().next().unwrap().state;
+        for dice in &steps {
+            if let Ok(decision) = desk.try_when(pick(&["emil", "chen"], dice[1]), reworded(&desk, dice)) {
+                desk.accept(decision);
+            }
+            if claimed(desk.state()) == ClaimState::Ruled && dice[5].is_multiple_of(4) {
+                for (actor, kind) in [("ana", "submit"), ("eva", "approve"), ("pia", "publish")] {
+                    let data = if kind == "publish" { json!({"note": "So."}) } else { json!({}) };
+                    let said = desk.try_when(actor, json!({"type": kind, "data": data}));
+                    said.map(|decision| _ = desk.accept(decision)).unwrap_or_default();
+                }
+            }
+            let out = desk.state().last_words_out().map(|edition| edition.revision);
+            let back = out.map(|revision| json!({"type": "restore", "data": {"revision": revision}}));
+            if let Some(Ok(back)) = back.map(|back| desk.try_when("emil", back)) {
+                prop_assert_ne!(claimed(&back.article), ClaimState::Stale, "{:#?}", back.article.claims);
             }
         }
     }

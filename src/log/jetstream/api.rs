@@ -5,8 +5,9 @@
 //! from a replica, or fold different failures into one. What an append's failure *means* is decided here, from
 //! what the server said, and nowhere else.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -222,6 +223,8 @@ pub(super) struct Raw {
     pub prefix: Arc<str>,
     /// What the subjects of JetStream's own questions begin with.
     pub api: Arc<str>,
+    /// Positions that the leader said were deleted: they stay so.
+    pub deleted: Arc<Mutex<BTreeSet<Seq>>>,
 }
 
 /// What the subjects of JetStream's own questions begin with, in the account that the streams are in.
@@ -385,9 +388,18 @@ impl Raw {
 
     /// Whether the message at a position was deleted, as one answer of the leader's says.
     pub(super) async fn has_deleted(&self, seq: Seq) -> Result<bool, LogError> {
+        if self.known_deleted().contains(&seq) {
+            return Ok(true);
+        }
         let asked = self.api::<Info>("STREAM.INFO", "", &json!({ "deleted_details": true })).await;
         let StreamState { first_seq, last_seq, deleted } = asked.map_err(|f| self.unavailable(&f))?.state;
-        Ok(seq <= last_seq && (seq < first_seq || deleted.contains(&seq)))
+        let mut known = self.known_deleted();
+        known.extend(deleted);
+        Ok(seq <= last_seq && (seq < first_seq || known.contains(&seq)))
+    }
+
+    fn known_deleted(&self) -> MutexGuard<'_, BTreeSet<Seq>> {
+        self.deleted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Reads one message from the leader; `None` where there is none.

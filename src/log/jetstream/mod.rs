@@ -264,6 +264,7 @@ impl Maker<'_> {
             name: self.plan(token).name.into(),
             prefix: format!("{prefix}.{token}.").into(),
             api: self.api.into(),
+            deleted: Arc::default(),
         }
     }
 

@@ -28,6 +28,7 @@ use super::plain::{Placed, Plain, Sentence, json_bytes};
 use super::search::{field_text, has, places, says_something};
 use super::{Claim, ClaimField, ClaimMove, ClaimState, FoundFalse, Place, Ruling};
 use crate::article::{Article, Block};
+use crate::edition::words_digest;
 use crate::ids::BlockId;
 use crate::limits;
 use crate::text::align::Counted;
@@ -117,6 +118,7 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         replaced: RefCell::default(),
         stood: OnceCell::new(),
         stands: OnceCell::new(),
+        is_out: OnceCell::new(),
     };
     claims.into_iter().filter_map(|(claim, settled)| follower.moved(claim, settled)).collect()
 }
@@ -147,11 +149,15 @@ struct Follower<'a> {
     /// Where each block stood, and where each stands.
     stood: OnceCell<HashMap<BlockId, usize>>,
     stands: OnceCell<HashMap<BlockId, usize>>,
+    /// Whether the words are those of the last edition again.
+    is_out: OnceCell<bool>,
 }
 
 impl Follower<'_> {
     fn moved(&self, claim: &Claim, is_settled: bool) -> Option<ClaimMove> {
         let now = if is_settled { Now::same(claim) } else { self.now(claim) };
+        let back = (now.state == ClaimState::Stale).then(|| self.as_it_went_out(claim)).flatten();
+        let now = back.unwrap_or(now);
         let Now { mut state, place, sentence, mut ruling } = now;
         let mut sentence = Some(sentence).filter(|sentence| *sentence != *claim.sentence);
         if sentence.take_if(|sentence| !self.has_room_for(json_bytes(sentence))).is_some() {
@@ -181,7 +187,8 @@ impl Follower<'_> {
     }
 
     /// Words that were found false and stand where the claim isn't on them: the ruling of another version `stands`. They
-    /// came to stand in a touched place, or where sentences end elsewhere now; of several only one was noted.
+    /// came to stand in a touched place, or where sentences end elsewhere now, or stood elsewhere when the claim's were
+    /// touched; of several only one was noted.
     fn found_false(&self, claim: &Claim, stands: Option<u32>) -> Option<FoundFalse> {
         let rulings = || {
             let others = claim.adverse().filter(|ruling| Some(ruling.version) != stands);
@@ -207,7 +214,9 @@ impl Follower<'_> {
             let may = self.may_stand_where_touched(&ruling.sentence);
             may.then(|| self.touched.iter().find_map(|place| at(ruling, *place))).flatten()
         };
-        still.or_else(|| match noted.is_some() || self.other_language {
+        let stood = claim.ruling.as_ref().filter(|_| claim.state == ClaimState::Ruled);
+        let left = stood.is_some_and(|ruling| Some(ruling.version) != stands);
+        still.or_else(|| match noted.is_some() || self.other_language || left {
             true => rulings().find_map(anywhere),
             false => rulings().find_map(touched),
         })
@@ -227,6 +236,9 @@ impl Follower<'_> {
             Some(ruling) if says_something(&claim.sentence) => Now::ruled(claim, place, ruling),
             _ => touched(place, claim.sentence.to_string()),
         };
+        if let Some(place) = self.watched(claim) {
+            return touched(place, claim.sentence.to_string());
+        }
         if let Some(ruling) = &claim.ruling
             && let Some(place) = self.standing(&ruling.sentence, claim.place)
         {
@@ -245,11 +257,10 @@ impl Follower<'_> {
             _ => self.instead(claim).or_else(|| self.in_doubt(claim)),
         };
         // The same words may have stood elsewhere all along. They are not what became of the claim's, unless
-        // nothing else is, or they were ruled wrong: then the falsehood still stands. When a claim went, its words stood
-        // nowhere: those that came since are in a touched place, where they were looked for.
-        let ruled_wrong = claim.ruling.as_ref().is_some_and(|ruling| ruling.verdict.is_adverse());
+        // nothing else is. When a claim went, its words stood nowhere: those that came since are in a touched place, where
+        // they were looked for.
         let went_before = claim.state == ClaimState::Gone && !self.other_language;
-        if !went_before && (instead.is_none() || ruled_wrong) {
+        if !went_before && instead.is_none() {
             let there =
                 |sentence: &str| places(self.after).find(|place| self.new.standing(sentence, *place) > 0);
             if let Some(ruling) = &claim.ruling
@@ -271,6 +282,35 @@ impl Follower<'_> {
                 Now { state, place: claim.place, sentence, ruling: None }
             }
         }
+    }
+
+    /// Where the words that a stale claim is on stand, unless those ruled on are back in their place: what became of a
+    /// sentence is watched though the sentence comes to stand beside it, or anywhere else.
+    fn watched(&self, claim: &Claim) -> Option<Place> {
+        let ruling = claim.ruling.as_ref().filter(|ruling| ruling.sentence != claim.sentence)?;
+        let place = self.standing(&claim.sentence, claim.place).filter(|_| claim.state == ClaimState::Stale)?;
+        let back = |(at, sentence): &Placed| {
+            ruling.sentence.contains(&sentence.text) && self.new.standing(&ruling.sentence, *at) > 0
+        };
+        (!self.in_its_place(claim).iter().any(back)).then_some(place)
+    }
+
+    /// What was ruled on words of the last edition, where all words are as they went out: they leave nothing stale.
+    fn as_it_went_out(&self, claim: &Claim) -> Option<Now> {
+        let is_out = || {
+            let last = self.after.last_words_out();
+            last.is_some_and(|edition| edition.words == words_digest(self.after))
+        };
+        if !*self.is_out.get_or_init(is_out) {
+            return None;
+        }
+        let (last, earlier) = (claim.ruling.iter(), claim.earlier());
+        let others = earlier.filter(|ruling| !claim.is_superseded(ruling));
+        last.chain(others).filter(|ruling| says_something(&ruling.sentence)).find_map(|ruling| {
+            let stands = |place: &Place| self.new.standing(&ruling.sentence, *place) > 0;
+            let place = Some(claim.place).filter(stands).or_else(|| places(self.after).find(stands))?;
+            Some(Now::ruled(claim, place, ruling))
+        })
     }
 
     /// An earlier ruling on a claim that is gone whose words came back, and where: what was found false first.

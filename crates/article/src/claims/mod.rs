@@ -28,7 +28,7 @@ pub use follow::follow;
 pub use plain::Standing;
 pub use sealing::{Blind, Confidential, Opened, Seal, Sealed};
 pub use search::{
-    Found, bound_sentence, find, find_bound, find_quoted, found_false, may_stand, stands, writers_at,
+    Found, bound_sentence, find, find_bound, find_quoted, found_false, may_stand, noted, stands, writers_at,
 };
 
 /// What sort of statement a claim is.

@@ -252,6 +252,43 @@ fn a_checker_may_find_right_what_was_found_false_where_it_came_back() {
 }
 
 #[test]
+fn words_found_false_that_stand_twice_in_a_block_may_be_ruled_on_by_the_whole_of_them() {
+    let rule = |quote: &str| {
+        json!({"type": "rule", "data": {"claim": "c1", "verdict": "supported", "quote": quote, "block": "b3"}})
+    };
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    desk.ops("cara", json!([replace("b3", &format!("{FALSE} {FALSE}"))]));
+    desk.refused("chen", rule("He won twelve"), Code::QuoteAmbiguous);
+    desk.refused("cara", rule(FALSE), Code::FourEyes);
+    desk.given("chen", rule(FALSE));
+    assert_eq!((desk.claimed("c1"), false_at(&desk)), ((Ruled, "b3".to_owned(), FALSE.to_owned()), None));
+}
+
+#[test]
+fn the_gate_names_what_a_claim_is_on_beside_what_was_found_false_of_it() {
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
+    desk.ops("emil", with("He won nine votes."));
+    let stale = json!([{"code": "verdict_stale", "claim": "c1"}]);
+    desk.given("carl", json!({"type": "waive", "data": {"reasons": stale, "reason": "The hour."}}));
+    let held = |desk: &Desk| {
+        let gate = gate(desk.state(), &desk.newsroom, desk.now);
+        let codes = |reasons: &[crate::gate::Reason]| -> Vec<_> {
+            let claims = reasons.iter().filter(|reason| reason.claim.is_some());
+            claims.map(|reason| (reason.code, reason.block.unwrap().to_string())).collect()
+        };
+        (codes(&gate.reasons), codes(&gate.waived))
+    };
+    let at = |code, block: &str| vec![(code, block.to_owned())];
+    let now = (at(ReasonCode::VerdictAdverse, "b3"), at(ReasonCode::VerdictStale, "b1"));
+    assert_eq!(held(&desk), now);
+    rule_on(&mut desk, "He won nine", "misleading");
+    let both = [at(ReasonCode::VerdictAdverse, "b3"), at(ReasonCode::VerdictAdverse, "b1")].concat();
+    assert_eq!(held(&desk).0, both);
+}
+
+#[test]
 fn of_two_wordings_that_were_found_false_one_found_right_leaves_the_other() {
     const OTHER: &str = "He won twenty votes.";
     let mut desk = ruled_on_other_words_since("inaccurate");
@@ -277,10 +314,22 @@ fn what_was_found_false_holds_when_another_language_makes_it_a_sentence_again() 
     assert_eq!(false_at(&desk).as_deref(), Some("b3"));
     desk.given("emil", language("de"));
     assert_eq!(false_at(&desk).as_deref(), Some("b3"), "the words stand there");
+    rule_on(&mut desk, TRUE, "supported");
+    assert_eq!(false_at(&desk).as_deref(), Some("b3"), "and nobody ruled on them");
     desk.ops("emil", json!([delete("b3"), insert(Some("b2"), &format!("It was on May 8. {FALSE}"))]));
     assert_eq!(false_at(&desk), None, "no sentence that was ruled on");
     desk.given("emil", language("en"));
     assert_eq!(false_at(&desk).as_deref(), Some("b4"));
+}
+
+#[test]
+fn what_was_found_false_holds_no_longer_where_a_checker_rules_on_the_sentence_that_it_is_part_of_now() {
+    let mut desk = ruled_on_other_words_since("inaccurate");
+    desk.ops("emil", json!([insert(Some("b2"), &format!("It was on May 7. {FALSE}"))]));
+    desk.given("emil", json!({"type": "edit", "data": {"set": {"language": "de"}}}));
+    let longer = json!({"claim": "c1", "verdict": "supported", "quote": "7. He won twelve", "block": "b3"});
+    desk.given("chen", json!({"type": "rule", "data": longer}));
+    assert_eq!(false_at(&desk), None);
 }
 
 #[test]

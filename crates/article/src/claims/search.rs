@@ -111,18 +111,30 @@ pub fn writers_at(article: &Article, place: Place) -> BTreeSet<Arc<str>> {
 /// Finds the sentence that a claim is bound to, where it still stands: with the claim's quote in it, or written over.
 /// Where it stands there more than once, its writers are those of all.
 pub fn bound_sentence(article: &Article, claim: &Claim) -> Option<Found> {
+    whole_at(article, claim.place, &claim.sentence)
+}
+
+/// Finds words that rulings on a claim found false and that were noted, where `quote` is the whole of them: they may be
+/// ruled on where they stand more than once, as no claim is on one of them. Their writers are those of all.
+pub fn noted(article: &Article, claim: &Claim, quote: &str, place: Option<Place>) -> Option<Found> {
+    let noted = claim.found_false?;
+    let ruling = claim.ruling_of(noted.ruling).filter(|ruling| *ruling.sentence == *quote.trim())?;
+    whole_at(article, place.unwrap_or(noted.place), &ruling.sentence)
+}
+
+/// Where these words stand whole at a place, with the writers of all where they stand there more than once.
+fn whole_at(article: &Article, place: Place, words: &str) -> Option<Found> {
     let mut found: Option<BTreeSet<Arc<str>>> = None;
-    for text in texts_at(article, claim.place) {
+    for text in texts_at(article, place) {
         let plain = text.plain();
-        if claim.sentence.is_empty() || !plain.contains(claim.sentence.as_str()) {
+        if words.is_empty() || !plain.contains(words) {
             continue;
         }
-        for range in wholes(&plain, &claim.sentence, &sentences::bounds(&plain, article.language())) {
+        for range in wholes(&plain, words, &sentences::bounds(&plain, article.language())) {
             found.get_or_insert_default().extend(text.writers_in(range));
         }
     }
-    let sentence = claim.sentence.as_str().to_owned();
-    found.map(|writers| Found { place: claim.place, sentence, writers })
+    found.map(|writers| Found { place, sentence: words.to_owned(), writers })
 }
 
 /// Finds the sentence that a claim is bound to, where it still stands with the claim's quote in it. Where it is no sentence
@@ -244,14 +256,24 @@ fn stands_at(article: &Article, sentence: &str) -> Option<Place> {
     places(article).find(|place| texts_at(article, *place).iter().any(whole))
 }
 
-/// Words that rulings on a claim found false and that stand somewhere, where the claim isn't on them.
-pub fn found_false(article: &Article, claim: &Claim) -> Option<FoundFalse> {
-    let stands = claim.ruling.as_ref().filter(|_| claim.state == ClaimState::Ruled);
-    let stands = stands.map(|ruling| ruling.version);
-    let others = claim.adverse().filter(|ruling| Some(ruling.version) != stands);
-    others.filter(|ruling| says_something(&ruling.sentence)).find_map(|ruling| {
-        let place = stands_at(article, &ruling.sentence)?;
-        Some(FoundFalse { ruling: ruling.version, place })
+/// Words that rulings on a claim found false and that stand somewhere, where the claim isn't on them, once it was ruled
+/// on. Those `noted` before still stand, though in another language they may be no sentence; but where what was ruled on
+/// now has them in it.
+pub fn found_false(article: &Article, ruled: &Claim, noted: Option<FoundFalse>) -> Option<FoundFalse> {
+    let stands = ruled.ruling.as_ref().map(|ruling| ruling.version);
+    let others = || {
+        let others = ruled.adverse().filter(|ruling| Some(ruling.version) != stands);
+        others.filter(|ruling| says_something(&ruling.sentence))
+    };
+    let still = noted.filter(|noted| {
+        let within = |words: &str| noted.place == ruled.place && ruled.sentence.contains(words);
+        others().any(|ruling| ruling.version == noted.ruling && !within(&ruling.sentence))
+    });
+    still.or_else(|| {
+        others().find_map(|ruling| {
+            let place = stands_at(article, &ruling.sentence)?;
+            Some(FoundFalse { ruling: ruling.version, place })
+        })
     })
 }
 

@@ -179,11 +179,35 @@ fn the_same_sentence_elsewhere_is_not_what_became_of_this_one() {
     assert_eq!((desk.claimed("c1").0, desk.claimed("c1").1.as_str()), (Stale, "b1"));
     let mut desk = ruled("inaccurate");
     desk.ops("emil", json!([replace("b1", "He won thirteen votes.")]));
-    assert_eq!(desk.claimed("c1").1, "b2", "a falsehood that still stands holds the gate");
-    assert!(desk.gate().contains(&"verdict_adverse"));
+    assert_eq!((desk.claimed("c1").0, desk.claimed("c1").1.as_str()), (Stale, "b1"));
+    assert!(desk.gate().contains(&"verdict_adverse"), "a falsehood that still stands holds the gate");
+    desk.ops("emil", json!([replace("b2", "So they say.")]));
+    assert!(!desk.gate().contains(&"verdict_adverse"));
+    assert!(desk.gate().contains(&"verdict_stale"), "and so does what became of the other");
     let mut desk = ruled("inaccurate");
     desk.ops("emil", json!([delete("b1")]));
     assert_eq!((desk.claimed("c1").0, desk.claimed("c1").1.as_str()), (Ruled, "b2"));
+}
+
+#[test]
+fn what_became_of_a_sentence_stays_stale_though_the_sentence_comes_to_stand_elsewhere_or_beside_it() {
+    let edits = [
+        json!({"set": {"standfirst": "He won twelve votes."}}),
+        json!({"ops": [insert(Some("b2"), "He won twelve votes.")]}),
+        json!({"ops": [replace("b1", "A first word. He won twelve votes. He won thirteen votes. A last word.")]}),
+        json!({"ops": [replace("b1", "A word."), insert(Some("b2"), "He won thirteen votes. He won twelve votes.")]}),
+    ];
+    for (verdict, edit) in ["supported", "inaccurate"].iter().flat_map(|v| edits.iter().map(move |e| (v, e))) {
+        let mut desk = Desk::ruled(STORY, "He won twelve votes", verdict);
+        desk.ops("emil", json!([replace("b1", "A first word. He won thirteen votes. A last word.")]));
+        desk.given("emil", json!({"type": "edit", "data": edit}));
+        let (state, _, sentence) = desk.claimed("c1");
+        assert_eq!((state, sentence.as_str()), (Stale, "He won thirteen votes."), "{edit}");
+        assert!(desk.gate().contains(&"verdict_stale"));
+        assert_eq!(desk.gate().contains(&"verdict_adverse"), *verdict == "inaccurate", "{edit}");
+        desk.given("emil", json!({"type": "restore", "data": {"revision": 1}}));
+        assert_eq!((desk.claimed("c1").0, desk.claimed("c1").1.as_str()), (Ruled, "b1"), "{edit}");
+    }
 }
 
 /// A claim whose quote was erased stays with what became of its sentence: others have the same mark in them.

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Case, Data, Decide, Outcome, Right, shape, within_limits};
-use crate::article::{Article, Broken, EditionKind};
+use crate::article::{Article, Broken};
 use crate::bound;
 use crate::change::{Change, back_to};
 use crate::claims;
@@ -96,10 +96,7 @@ impl Decide for Restore {
 /// Who wrote what will differ from the last edition, once the words are those of `then` again: nobody, where they
 /// are the edition's; those who had by then, where that was after the edition; else everyone who ever had a hand in it until then.
 fn writers(article: &Article, then: &Article) -> BTreeSet<Arc<str>> {
-    let editions = article.editions.iter().rev();
-    let Some(edition) = editions.into_iter().find(|edition| edition.kind != EditionKind::Withdrawal) else {
-        return then.writers.clone();
-    };
+    let Some(edition) = article.last_words_out() else { return then.writers.clone() };
     if words_digest(then) == edition.words {
         return BTreeSet::new();
     }

@@ -99,7 +99,9 @@ impl Decide for Rule {
         self.sentence_unchanged(case)?;
         let (quote, found) = match &self.quote {
             Some(quote) => {
-                let (quote, found) = claims::find_quoted(case.article, quote, self.place)?;
+                let back = || Some((quote.clone(), claims::noted(case.article, claim, quote, self.place)?));
+                let found = claims::find_quoted(case.article, quote, self.place);
+                let (quote, found) = found.or_else(|refused| back().ok_or(refused))?;
                 self.leaves(case, claim, &found)?;
                 (Some(quote).filter(|quote| *quote != claim.quote), found)
             }
@@ -126,7 +128,7 @@ impl Decide for Rule {
         };
         let mut ruled = claim.clone();
         data.fold(&mut ruled, Arc::clone(case.actor()), case.article.version + 1);
-        data.found_false = claims::found_false(case.article, &ruled);
+        data.found_false = claims::found_false(case.article, &ruled, claim.found_false);
         Ok(Data::ClaimRuled(Box::new(data)).into())
     }
 }
