@@ -4,6 +4,8 @@ use anyhow::bail;
 use clap::Args;
 use copydesk_article::schemas;
 
+use crate::wire::schema;
+
 use super::screen::Screen;
 use super::{Ending, Misuse};
 
@@ -20,7 +22,8 @@ pub struct Schema {
 
 impl Schema {
     pub fn run(&self, screen: &mut Screen) -> anyhow::Result<Ending> {
-        let all = schemas::all();
+        let mut all = schemas::all();
+        all.push((schema::FILE, schema::edition()));
         let Some(asked) = &self.name else {
             for (name, _) in all {
                 screen.line(name)?;

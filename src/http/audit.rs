@@ -14,7 +14,7 @@ use copydesk_article::problem::{Code, Problem};
 
 use super::aside::Aside;
 use super::identity::{Reader, Reads};
-use super::problem::{Refusal, gone};
+use super::problem::Refusal;
 use super::then::{unavailable, unreadable};
 use super::{Gateway, no_such_route};
 use crate::audit::proof::{EditionProof, EventProof, Inclusion};
@@ -206,11 +206,11 @@ pub(super) async fn event(
             Ok(response)
         }
         Content::Erased { sha256: Some(sha256) } => {
-            let hash = hex::encode(sha256);
-            Ok(gone("erased", "Erased", &format!("these bytes were erased; their SHA-256 was {hash}")))
+            let detail = format!("these bytes were erased; their SHA-256 was {}", hex::encode(sha256));
+            Err(Problem::new(Code::Erased, detail).into())
         }
         Content::Erased { sha256: None } => {
-            Ok(gone("deleted", "Deleted", "this event was deleted behind the service's back"))
+            Err(Problem::new(Code::Deleted, "this event was deleted behind the service's back").into())
         }
     }
 }

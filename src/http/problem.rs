@@ -5,7 +5,6 @@ use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AU
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use copydesk_article::problem::{Code, Problem};
-use serde_json::json;
 
 /// The media type of a refusal.
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -40,7 +39,7 @@ impl IntoResponse for Refusal {
 
 /// The answer to a method that a route doesn't have; the router adds `Allow`.
 pub(super) fn method_not_allowed() -> Response {
-    plain_problem(405, "method_not_allowed", "Not with this method", "the header Allow names those there are")
+    refusal(Code::MethodNotAllowed, "the header Allow names those there are")
 }
 
 /// The answer to `OPTIONS`: nothing but `Allow`, which the router adds.
@@ -52,19 +51,11 @@ pub(super) fn options() -> Response {
 
 /// The answer where a handler failed in a way that nobody thought of. It says nothing of what it held.
 pub(super) fn internal() -> Response {
-    plain_problem(500, "internal", "The service failed", "this is a fault of the service; its log says where")
+    refusal(Code::Internal, "this is a fault of the service; its log says where")
 }
 
-/// The answer where something was and is no more.
-pub(super) fn gone(code: &str, title: &str, detail: &str) -> Response {
-    plain_problem(410, code, title, detail)
-}
-
-/// A problem that isn't of the newsroom's codes.
-fn plain_problem(status: u16, code: &str, title: &str, detail: &str) -> Response {
-    let kind = format!("urn:copydesk:problem:{code}");
-    let body = json!({ "type": kind, "title": title, "status": status, "detail": detail, "code": code });
-    problem_response(status, body.to_string().into_bytes())
+fn refusal(code: Code, detail: &str) -> Response {
+    Refusal(Problem::new(code, detail)).into_response()
 }
 
 fn problem_response(status: u16, body: Vec<u8>) -> Response {

@@ -19,9 +19,10 @@
 //!
 //! # Layout
 //! - [`writer`]: the task that appends; [`ninjs`]: an edition as ninjs 3.1; `xhtml`: its body, plain and as XHTML.
-//! - [`message`]: the message that carries it.
+//! - [`message`]: the message that carries it; [`schema`]: the JSON Schema of what it says.
 
 pub mod message;
 pub mod ninjs;
+pub mod schema;
 pub mod writer;
 mod xhtml;

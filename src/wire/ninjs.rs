@@ -10,6 +10,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use copydesk_article::article::EditionKind;
 use copydesk_article::edition::{Edition, Note, PublicFields, PublicImage};
 use copydesk_article::limits;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::xhtml;
@@ -218,34 +219,52 @@ fn escaped<'a>(line: &mut Vec<u8>, escape: &str, after: &'a [u8]) -> &'a [u8] {
     after
 }
 
-#[derive(Default, Serialize)]
+/// An edition, or the notice of a withdrawal (`pubStatus` `canceled`).
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-struct Ninjs<'a> {
+#[schemars(deny_unknown_fields)]
+pub(super) struct Ninjs<'a> {
+    /// `urn:uuid:<article>`.
     uri: String,
     standard: Standard,
+    /// `text`.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// `full`: every message is complete in itself.
     representation_type: &'static str,
+    /// `usable`; `canceled` for a withdrawal.
     pub_status: &'static str,
+    /// The edition's number.
     version: String,
+    /// When the first edition went out, RFC 3339 in UTC.
     first_created: String,
+    /// When this one did.
     version_created: String,
+    /// 1 to 9.
     #[serde(skip_serializing_if = "Option::is_none")]
     urgency: Option<u8>,
+    /// BCP 47.
     #[serde(skip_serializing_if = "Option::is_none")]
     language: Option<&'a str>,
+    /// One, its `role` `main`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     headlines: Vec<Valued<'a>>,
+    /// The slug.
     #[serde(skip_serializing_if = "Option::is_none")]
     slugline: Option<&'a str>,
+    /// The byline.
     #[serde(skip_serializing_if = "Option::is_none")]
     by: Option<&'a str>,
+    /// The dateline.
     #[serde(skip_serializing_if = "Option::is_none")]
     located: Option<&'a str>,
+    /// The standfirst; then every note that readers were given so far, oldest first, its date leading it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     descriptions: Vec<Valued<'a>>,
+    /// The words twice: as plain text and as XHTML.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     bodies: Vec<Valued<'a>>,
+    /// Mediatopics (`rel` `about`), the section (`section`), keywords (`keyword`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     subjects: Vec<Named<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -254,28 +273,34 @@ struct Ninjs<'a> {
     organisations: Vec<Named<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     places: Vec<Named<'a>>,
+    /// The picture (`image`) and related stories (`related-1` and so on).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     associations: Vec<Association<'a>>,
+    /// The words of the newest note, for the receiving desk.
     #[serde(skip_serializing_if = "Option::is_none")]
     ed_note: Option<&'a str>,
+    /// Where machines wrote any of the words.
     #[serde(skip_serializing_if = "Option::is_none")]
     digital_source_type: Option<DigitalSourceType>,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct Standard {
     name: &'static str,
     version: &'static str,
     schema: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct DigitalSourceType {
     uri: &'static str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 struct Valued<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
@@ -283,7 +308,8 @@ struct Valued<'a> {
     value: Cow<'a, str>,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct Named<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
@@ -295,8 +321,9 @@ struct Named<'a> {
     literal: Option<&'a str>,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 struct Association<'a> {
     name: String,
     uri: String,
@@ -312,7 +339,8 @@ struct Association<'a> {
     renditions: Vec<Rendition>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
 struct Rendition {
     name: &'static str,
     href: String,

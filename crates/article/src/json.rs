@@ -6,6 +6,7 @@
 //! first, and a `Deserializer` over it carries the place along.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -54,8 +55,12 @@ impl fmt::Debug for Node<'_> {
 /// `malformed` for what is not JSON, is nested deeper than [`limits::JSON_DEPTH`], or has a key twice.
 pub fn parse(bytes: &[u8]) -> Result<Node<'_>, Problem> {
     let mut de = serde_json::Deserializer::from_slice(bytes);
-    let node = NodeSeed { depth: 0 }.deserialize(&mut de).and_then(|node| de.end().map(|()| node));
-    node.map_err(|error| {
+    let twice = Twice::default();
+    let node = NodeSeed { depth: 0, twice: &twice }.deserialize(&mut de);
+    node.and_then(|node| de.end().map(|()| node)).map_err(|error| {
+        if let Some(pointer) = twice.pointer() {
+            return Problem::new(Code::Malformed, format!("{pointer}: there twice")).at(pointer);
+        }
         let what = match error.classify() {
             serde_json::error::Category::Data => error.to_string(),
             serde_json::error::Category::Eof => "the JSON ends too early".to_owned(),
@@ -68,21 +73,43 @@ pub fn parse(bytes: &[u8]) -> Result<Node<'_>, Problem> {
 
 const TOO_DEEP: &str = "the JSON is nested more than 32 deep";
 
-struct NodeSeed {
+/// The key that was found twice in an object and those of what it is in, the innermost first.
+#[derive(Default)]
+struct Twice(RefCell<Vec<String>>);
+
+impl Twice {
+    /// Notes what a value that can't be read is in, where the reason is a key that is there twice.
+    fn within<T, E>(&self, read: Result<T, E>, key: impl FnOnce() -> String) -> Result<T, E> {
+        let mut keys = self.0.borrow_mut();
+        if read.is_err() && !keys.is_empty() {
+            keys.push(key());
+        }
+        read
+    }
+
+    fn pointer(&self) -> Option<String> {
+        let keys = self.0.borrow();
+        let escaped = keys.iter().rev().map(|key| format!("/{}", key.replace('~', "~0").replace('/', "~1")));
+        (!keys.is_empty()).then(|| escaped.collect())
+    }
+}
+
+struct NodeSeed<'a> {
     depth: usize,
+    twice: &'a Twice,
 }
 
 /// Up to so many members of an object are looked through for a key that is there twice.
 const FEW_MEMBERS: usize = 16;
 
-impl<'de> DeserializeSeed<'de> for NodeSeed {
+impl<'de> DeserializeSeed<'de> for NodeSeed<'_> {
     type Value = Node<'de>;
     fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<Node<'de>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for NodeSeed {
+impl<'de> Visitor<'de> for NodeSeed<'_> {
     type Value = Node<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -115,7 +142,9 @@ impl<'de> Visitor<'de> for NodeSeed {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node<'de>, A::Error> {
         let depth = deeper::<A::Error>(self.depth)?;
         let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(NodeSeed { depth })? {
+        loop {
+            let item = seq.next_element_seed(NodeSeed { depth, twice: self.twice });
+            let Some(item) = self.twice.within(item, || items.len().to_string())? else { break };
             items.push(item);
         }
         Ok(Node::Array(items))
@@ -134,9 +163,12 @@ impl<'de> Visitor<'de> for NodeSeed {
                 !seen.insert(key.clone())
             };
             if twice {
-                return Err(de::Error::custom("a key is there twice in one object"));
+                self.twice.0.borrow_mut().push(key.into_owned());
+                return Err(de::Error::custom("a key is there twice"));
             }
-            members.push((key, map.next_value_seed(NodeSeed { depth })?));
+            let value = map.next_value_seed(NodeSeed { depth, twice: self.twice });
+            let value = self.twice.within(value, || key.clone().into_owned())?;
+            members.push((key, value));
         }
         Ok(Node::Object(members))
     }

@@ -44,6 +44,12 @@ codes! {
     NotFound = 404 "not_found" "There is no such thing",
     /// Withdrawn for good.
     Withdrawn = 410 "withdrawn" "The article was withdrawn for good",
+    /// These bytes were erased, by law.
+    Erased = 410 "erased" "Erased",
+    /// These bytes were deleted behind the service's back.
+    Deleted = 410 "deleted" "Deleted",
+    /// The route has no such method; the header `Allow` names those there are.
+    MethodNotAllowed = 405 "method_not_allowed" "Not with this method",
     /// The words changed since `base`.
     Conflict = 409 "conflict" "The words changed meanwhile",
     /// The article's version isn't the one expected.
@@ -82,6 +88,8 @@ codes! {
     SetAside = 503 "set_aside" "The article is set aside",
     /// This instance hasn't folded up to `min_seq` yet.
     Behind = 503 "behind" "This instance is behind",
+    /// A fault of the service; its log says where.
+    Internal = 500 "internal" "The service failed",
 }
 
 /// A refusal, in the shape of RFC 9457.

@@ -1,6 +1,6 @@
 //! JSON Schemas (2020-12) of all that goes in and out of the core, generated from its types, and its constants.
 //!
-//! They are checked in under `schemas/`; a test holds them to the types. Editions have schemas of their own.
+//! They are checked in under `schemas/`; a test holds them to the types. That of editions is made where they are written.
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};

@@ -63,7 +63,7 @@ const VARY: &str = "Accept, Accept-Encoding";
 
 /// The answer for what can't be shown, also to an id that is none: it doesn't tell whether there is an article.
 pub fn not_found(site: &Site, form: Form) -> Rendered {
-    const PROBLEM: &str = r#"{"type":"about:blank","title":"Not found","status":404,"detail":"There is no such article.","code":"not_found"}"#;
+    const PROBLEM: &str = r#"{"type":"urn:copydesk:problem:not_found","title":"There is no such thing","status":404,"detail":"There is no such article.","code":"not_found"}"#;
     let mut rendered = match form {
         Form::Page => {
             let words = Words::of(&site.language);

@@ -1,3 +1,5 @@
+use std::sync::LazyLock;
+
 use copydesk_article::bound::bound;
 use copydesk_article::text::{Content, Span};
 use proptest::collection::vec;
@@ -6,6 +8,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::super::schema::{self, tests::check};
 use super::*;
 
 fn span(text: &str) -> Span {
@@ -386,6 +389,8 @@ fn nasty_edition() -> impl Strategy<Value = Edition> {
     )
 }
 
+static SCHEMA: LazyLock<Value> = LazyLock::new(schema::edition);
+
 proptest! {
     #[test]
     fn what_is_rendered_is_within_the_bound_well_formed_and_on_one_line(edition in nasty_edition()) {
@@ -396,6 +401,7 @@ proptest! {
         prop_assert!(!breaks);
         let said: Value = serde_json::from_str(&line).unwrap();
         check_members(&said);
+        check(&said, &SCHEMA, &SCHEMA);
         if let Some(bodies) = said.get("bodies") {
             check_xml(bodies[1]["value"].as_str().unwrap());
         }

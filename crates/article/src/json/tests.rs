@@ -79,6 +79,20 @@ fn a_key_is_found_twice_among_many_and_however_it_is_written() {
     assert_eq!(parse(br#"{"a":1,"\u0061":2}"#).unwrap_err().code, Code::Malformed);
 }
 
+#[test]
+fn a_key_that_is_there_twice_is_named() {
+    for (json, field) in [
+        (r#"{"a":1,"a":2}"#, "/a"),
+        (r#"{"data":{"ops":[{"op":1},{"op":1,"b/c":1,"b/c":2}]}}"#, "/data/ops/1/b~1c"),
+        (r#"[[{"":1,"":1}]]"#, "/0/0/"),
+    ] {
+        let problem = parse(json.as_bytes()).unwrap_err();
+        assert_eq!((problem.code, problem.field.as_deref()), (Code::Malformed, Some(field)));
+        assert_eq!(problem.detail, format!("{field}: there twice"));
+    }
+    assert_eq!(parse(br#"{"a":{"b":1}"#).unwrap_err().field, None);
+}
+
 fn any_node() -> impl Strategy<Value = Node<'static>> {
     let leaf = prop_oneof![
         Just(Node::Null),
