@@ -344,8 +344,7 @@ pub(crate) mod tests {
             message(1, ARTICLE, 2, Kind::Withdrawal, json!({ member: value })).read()
         };
         let named = || json!([{"name": "CANARY", "value": "CANARY", "uri": "https://a.example/CANARY"}]);
-        let lists =
-            ["headlines", "bodies", "subjects", "people", "organisations", "places", "associations"];
+        let lists = ["headlines", "bodies", "subjects", "people", "organisations", "places", "associations"];
         let words = ["by", "located", "slugline"].map(|member| (member, json!("CANARY")));
         let standfirst = ("descriptions", json!([{"role": "standfirst", "value": "CANARY"}]));
         let all = lists.map(|member| (member, named())).into_iter().chain(words).chain([standfirst]);
