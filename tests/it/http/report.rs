@@ -1,0 +1,72 @@
+//! A story's record, as auditors and chiefs get it.
+
+use copydesk::log::{Expect, Log, Message};
+use copydesk_article::newsroom::Role;
+use serde_json::{Value, json};
+
+use super::house::House;
+
+async fn record(house: &House, article: &str, query: &str) -> Value {
+    // It waits for a checkpoint for a while, and nobody signs one here.
+    tokio::time::pause();
+    let got = house.get("audra", &format!("/v1/articles/{article}/report?{query}")).await;
+    tokio::time::resume();
+    got.json()
+}
+
+#[tokio::test]
+async fn a_waiver_counts_for_its_own_revision_alone() {
+    let house = House::open().await;
+    let id = house.draft("It rained.").await;
+    let done = async |actor, kind: &str, base, data: Value| {
+        house.done(actor, json!({"type": kind, "article": id, "base": base, "data": data})).await;
+    };
+    let waivers = async || house.get("eva", &format!("/v1/articles/{id}")).await.json()["waivers"].clone();
+    let waive = json!({"reasons": [{"code": "claim_unruled"}], "reason": "All saw it."});
+    done("chen", "claim", 1, json!({"quote": "It rained", "kind": "fact"})).await;
+    done("carl", "waive", 1, waive.clone()).await;
+    assert_eq!(waivers().await.as_array().unwrap().len(), 1);
+    done("ana", "edit", 1, json!({"set": {"headline": "It rains"}})).await;
+    assert_eq!(waivers().await, json!([]));
+    done("carl", "waive", 2, waive).await;
+    for (actor, kind) in [("ana", "submit"), ("eva", "approve"), ("pia", "publish")] {
+        done(actor, kind, 2, json!({})).await;
+    }
+    let record = record(&house, &id, "").await;
+    let editions: Vec<&Value> =
+        record["waivers"].as_array().unwrap().iter().map(|waiver| &waiver["editions"]).collect();
+    assert_eq!(editions, [&json!([]), &json!([1])], "it went out on the second");
+}
+
+#[tokio::test]
+async fn a_record_up_to_a_time_lists_what_it_cannot_fold_too() {
+    let house = House::open().await;
+    let id = house.draft("Words.").await;
+    let stored = house.log.events().get(2).await.unwrap().unwrap();
+    let copydesk::log::Content::Message { body, .. } = stored.content else { panic!("erased") };
+    let newer = String::from_utf8(body.to_vec()).unwrap().replace("article.drafted", "article.painted");
+    let message = Message { subject: id.clone(), id: "y".into(), headers: Vec::new(), body: newer.into() };
+    let seq = house.log.events().try_append(&message, Expect::Subject(2)).await.unwrap();
+    house.service.store.folded(seq).await;
+    for query in ["", "until=3", "until=2026-01-01T00:01:00Z"] {
+        let record = record(&house, &id, query).await;
+        let unread = record["unread"].as_array().unwrap();
+        assert_eq!((unread.len(), &unread[0]["seq"]), (1, &json!(seq)), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn people_are_shown_as_they_were_at_their_last_act() {
+    let house = House::open().await;
+    let id = house.draft("Words.").await;
+    let mut newsroom = crate::path::newsroom();
+    for role in [Role::Checker, Role::Publisher] {
+        newsroom.people.get_mut("ana").unwrap().roles = vec![role];
+        house.service.propose(&newsroom, "copydesk", true).await.unwrap();
+        house.service.store.folded(house.log_end().await).await;
+        if role == Role::Checker {
+            house.done("ana", json!({"type": "ask", "article": id, "data": {"text": "Why?"}})).await;
+        }
+    }
+    assert_eq!(record(&house, &id, "").await["people"]["ana"]["roles"], json!(["checker"]));
+}
