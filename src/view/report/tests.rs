@@ -39,7 +39,14 @@ fn recorded_with(entries: &[Entry], proofs: &BTreeMap<Seq, Value>) -> Report {
     let made = Made { at, by: "audra".into(), log: 99, until: None, version: "test" };
     report(
         made,
-        &Sources { entries, newsroom: &[], proofs, instead: &Default::default(), checkpoint: Some("a note") },
+        &Sources {
+            entries,
+            newsroom: &[],
+            proofs,
+            instead: &Default::default(),
+            redacted: None,
+            checkpoint: Some("a note"),
+        },
     )
     .unwrap()
 }

@@ -70,3 +70,28 @@ async fn people_are_shown_as_they_were_at_their_last_act() {
     }
     assert_eq!(record(&house, &id, "").await["people"]["ana"]["roles"], json!(["checker"]));
 }
+
+#[tokio::test]
+async fn a_record_up_to_before_a_redaction_accuses_no_edition() {
+    let house = House::open().await;
+    let id = house.draft("It rose, CANARY said.").await;
+    house.publish(&id).await;
+    let before = house.log_end().await;
+    let done = async |actor, kind: &str, base, data: Value| {
+        house.done(actor, json!({"type": kind, "article": id, "base": base, "data": data})).await;
+    };
+    done("ana", "edit", 1, json!({"markdown": "It rose."})).await;
+    done("eva", "approve", 2, json!({})).await;
+    done("pia", "publish", 2, json!({"kind": "correction", "note": "It was nobody."})).await;
+    let newest = || house.service.public.newest(id.parse().unwrap()).unwrap();
+    crate::path::until("the correction", || newest().filter(|newest| newest.shown.edition == 2)).await;
+    done("carl", "redact", 2, json!({"words": "CANARY", "ground": "Court order 7"})).await;
+    done("eva", "confirm_redaction", 2, json!({"words": "CANARY"})).await;
+    for query in [String::new(), format!("until={before}")] {
+        let record = record(&house, &id, &query).await;
+        let edition = &record["editions"][0];
+        assert_eq!((&edition["number"], &edition["digest_holds"]), (&json!(1), &Value::Null), "{query}");
+        assert_eq!(edition["gate"]["verdicts_hold"], Value::Null, "{query}");
+        assert!(!record.to_string().contains("CANARY"));
+    }
+}
