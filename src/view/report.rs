@@ -74,7 +74,7 @@ pub struct Report {
     pub made: Made,
     /// Everyone who had a hand in it, as the newsroom had them at their last act.
     pub people: BTreeMap<Arc<str>, PersonView>,
-    /// The article after the last step.
+    /// The article after the last step: under the rules in force, or where it was asked up to a moment under those of then.
     pub state: ArticleView,
     /// Its words after the last step, each with its writer.
     pub words: Changes,
@@ -206,9 +206,11 @@ pub fn report(made: Made, sources: &Sources<'_>) -> Option<Report> {
         }
     }
     let now = fold.now?;
-    let newsroom = newsrooms.get(&fold.decided_under).cloned().unwrap_or_default();
-    let judged = if made.until.is_some() { now.updated } else { made.at };
-    let state = super::article(&now, &newsroom, judged);
+    let (newsroom, judged) = match made.until.is_some() {
+        true => (newsrooms.get(&fold.decided_under), now.updated),
+        false => (newsrooms.values().last(), made.at),
+    };
+    let state = super::article(&now, &newsroom.cloned().unwrap_or_default(), judged);
     let people = fold.people.into_iter().map(|(name, (actorkind, under))| {
         let person = newsrooms.get(&under).and_then(|newsroom| newsroom.person(&name)).cloned();
         (name, PersonView { actorkind, person })

@@ -56,6 +56,24 @@ async fn a_record_up_to_a_time_lists_what_it_cannot_fold_too() {
 }
 
 #[tokio::test]
+async fn a_story_stands_in_its_record_under_the_rules_in_force_and_as_it_was_under_those_of_then() {
+    let house = House::open().await;
+    let id = house.draft("Words.").await;
+    house.done("ana", json!({"type": "submit", "article": id, "base": 1})).await;
+    let approved = house.done("eva", json!({"type": "approve", "article": id, "base": 1})).await;
+    let mut stricter = crate::path::newsroom();
+    stricter.rules.approvals = 2;
+    house.service.propose(&stricter, "copydesk", true).await.unwrap();
+    house.service.store.folded(house.log_end().await).await;
+    let now = house.get("audra", &format!("/v1/articles/{id}")).await.json();
+    let whole = record(&house, &id, "").await;
+    assert_eq!((&now["stage"], &now["gate"]["open"]), (&json!("in_review"), &json!(false)));
+    assert_eq!((&whole["state"]["stage"], &whole["state"]["gate"]), (&now["stage"], &now["gate"]));
+    let then = record(&house, &id, &format!("until={}", approved["seq"])).await;
+    assert_eq!((&then["state"]["stage"], &then["state"]["gate"]["open"]), (&json!("approved"), &json!(true)));
+}
+
+#[tokio::test]
 async fn people_are_shown_as_they_were_at_their_last_act() {
     let house = House::open().await;
     let id = house.draft("Words.").await;
