@@ -108,10 +108,12 @@ async fn an_article_is_shown_as_it_was_under_the_rules_that_held() {
     let now = at("").await.json();
     assert_eq!((&now["version"], &now["stage"]), (&json!(4), &json!("in_review")));
     assert!(now["gate"]["reasons"][0]["detail"].as_str().unwrap().contains("the words changed"));
+    assert_eq!(now["approvals"], json!([{"by": "eva", "version": 3, "good": false}]));
     for query in ["version=3", "revision=1", "time=2026-01-01T00:00:30Z"] {
         let then = at(query).await.json();
         assert_eq!((&then["version"], &then["revision"]), (&json!(3), &json!(1)), "{query}");
         assert_eq!((&then["stage"], &then["gate"]["open"]), (&json!("approved"), &json!(true)), "{query}");
+        assert_eq!(then["approvals"][0]["good"], true, "{query}");
         assert_eq!(then["blocks"][0]["text"], "First words.", "{query}");
     }
     assert_eq!(at("version=1&format=markdown").await.text.trim(), "First words.");
