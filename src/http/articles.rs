@@ -136,7 +136,7 @@ pub(super) async fn board(reader: Reader, uri: Uri) -> Result<Response, Refusal>
         section: params.get("section").map(str::to_owned),
     };
     let cursor = params.get("cursor").map(cursor).transpose()?;
-    let limit = params.limit()?.unwrap_or(DEFAULT_LIMIT).min(MOST);
+    let limit = params.page()?;
     wait_for_min_seq(&reader.desk, &params).await?;
     let store = Arc::clone(reader.desk.store());
     let newsroom = store.newsroom();

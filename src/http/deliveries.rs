@@ -13,7 +13,7 @@ use copydesk_article::problem::{Code, Problem};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::articles::{DEFAULT_LIMIT, MOST, wait_for_min_seq};
+use super::articles::wait_for_min_seq;
 use super::identity::Reader;
 use super::problem::Refusal;
 use super::query::Params;
@@ -39,7 +39,7 @@ pub(super) async fn deliveries(
 ) -> Result<Response, Refusal> {
     let params = Params::strict(&uri, &["article", "limit", "cursor"])?;
     let roll = gateway.roll.as_ref().ok_or_else(no_such_route)?;
-    let limit = params.limit()?.unwrap_or(DEFAULT_LIMIT).min(MOST);
+    let limit = params.page()?;
     let before = params
         .number::<Seq>("cursor")
         .map_err(|_| Problem::invalid("cursor", "cursor: none of ours; start without one"))?;

@@ -9,6 +9,7 @@ use copydesk_article::event::Time;
 use copydesk_article::json::nearest;
 use copydesk_article::problem::Problem;
 
+use super::articles::{DEFAULT_LIMIT, MOST};
 use crate::log::Seq;
 
 /// The first or last event that is asked for, itself included.
@@ -109,6 +110,14 @@ impl Params {
         }
     }
 
+    /// How many are wanted on a page of what staff list; never more than it may have.
+    ///
+    /// # Errors
+    /// `invalid`.
+    pub(super) fn page(&self) -> Result<usize, Problem> {
+        Ok(self.limit()?.unwrap_or(DEFAULT_LIMIT).min(MOST))
+    }
+
     /// A position, a time with an offset, or a date (in UTC).
     ///
     /// # Errors
@@ -173,6 +182,13 @@ mod tests {
         assert_eq!(params("limit=7").unwrap().number::<u64>("limit"), Ok(Some(7)));
         assert_eq!(params("limit=").unwrap().number::<u64>("limit"), Ok(None));
         assert!(params("limit=0").unwrap().limit().is_err(), "a page of nothing would have no next one");
+    }
+
+    #[test]
+    fn a_page_has_a_bound() {
+        let page = |query: &str| params(query).unwrap().page();
+        assert_eq!((page(""), page("limit=7"), page("limit=201")), (Ok(50), Ok(7), Ok(200)));
+        assert!(page("limit=0").is_err());
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub(super) async fn report(
     let mut entries = events.all_on(&id.as_hyphenated().to_string(), 0).await.map_err(unavailable)?;
     entries.retain(|entry| until.is_none_or(|until| reaches(until, entry)));
     let line = Line::read(&*events, id).await.map_err(unavailable)?;
+    let redacted = line.redactions().map(|(seq, _)| seq).last();
     let instead: BTreeMap<Seq, Entry> = line
         .entries
         .into_iter()
@@ -67,6 +68,7 @@ pub(super) async fn report(
             newsroom: &newsroom,
             proofs: &proofs,
             instead: &instead,
+            redacted,
             checkpoint: checkpoint.as_deref(),
         };
         report::report(made, &sources).map(|report| Json(report).into_response())

@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use copydesk_article::article::{Article, Stage, Status};
-use copydesk_article::command::Data;
 use copydesk_article::event::{self, Event, Hash, Hex, Read, Time};
 use copydesk_article::gate::{Reason, gate};
 use copydesk_article::ids::ClaimId;
@@ -44,6 +43,8 @@ pub struct Sources<'a> {
     pub proofs: &'a BTreeMap<Seq, Value>,
     /// What stands in the place of events of which words were erased by law.
     pub instead: &'a BTreeMap<Seq, Entry>,
+    /// Where the last event stands that says so, after these entries too.
+    pub redacted: Option<Seq>,
     /// The signed checkpoint that those lead to.
     pub checkpoint: Option<&'a str>,
 }
@@ -73,7 +74,7 @@ pub struct Report {
     pub made: Made,
     /// Everyone who had a hand in it, as the newsroom had them at their last act.
     pub people: BTreeMap<Arc<str>, PersonView>,
-    /// The article after the last step.
+    /// The article after the last step: under the rules in force, or where it was asked up to a moment under those of then.
     pub state: ArticleView,
     /// Its words after the last step, each with its writer.
     pub words: Changes,
@@ -196,7 +197,7 @@ pub fn report(made: Made, sources: &Sources<'_>) -> Option<Report> {
             Err(why) => unread.push(Unread { stored, why }),
         }
     }
-    if let Some(redaction) = fold.redacted {
+    if let Some(redaction) = sources.redacted {
         for edition in fold.lives.editions.iter_mut().filter(|edition| edition.seq < redaction) {
             edition.digest_holds = None;
             if let Some(gate) = &mut edition.gate {
@@ -205,9 +206,11 @@ pub fn report(made: Made, sources: &Sources<'_>) -> Option<Report> {
         }
     }
     let now = fold.now?;
-    let newsroom = newsrooms.get(&fold.decided_under).cloned().unwrap_or_default();
-    let judged = if made.until.is_some() { now.updated } else { made.at };
-    let state = super::article(&now, &newsroom, judged);
+    let (newsroom, judged) = match made.until.is_some() {
+        true => (newsrooms.get(&fold.decided_under), now.updated),
+        false => (newsrooms.values().last(), made.at),
+    };
+    let state = super::article(&now, &newsroom.cloned().unwrap_or_default(), judged);
     let people = fold.people.into_iter().map(|(name, (actorkind, under))| {
         let person = newsrooms.get(&under).and_then(|newsroom| newsroom.person(&name)).cloned();
         (name, PersonView { actorkind, person })
@@ -268,8 +271,6 @@ struct Fold {
     people: BTreeMap<Arc<str>, (ActorKind, u32)>,
     steps: Vec<Step>,
     lives: lives::Lives,
-    /// Where the last event stands that says what was erased by law.
-    redacted: Option<Seq>,
 }
 
 impl Fold {
@@ -304,9 +305,6 @@ impl Fold {
         };
         let newsroom = newsrooms.get(&event.deskversion).cloned().unwrap_or_default();
         self.step(then.as_ref(), &now, &event, (stored, &newsroom, proofs.get(&entry.seq)));
-        if let Data::Redacted(_) = &event.data {
-            self.redacted = Some(entry.seq);
-        }
         self.decided_under = event.deskversion;
         self.people.insert(Arc::clone(&event.actor), (event.actorkind, event.deskversion));
         self.now = Some(now);

@@ -13,7 +13,7 @@ use crate::filter::Marks;
 use crate::message::{Kind, Received};
 
 /// Changed whenever the same wire would fold to another state; state of another version is folded anew.
-pub const FOLD_VERSION: u32 = 4;
+pub const FOLD_VERSION: u32 = 5;
 
 /// How long a withdrawn article stays in feeds as its notice.
 pub const WITHDRAWN_STAYS: TimeDelta = TimeDelta::days(30);
@@ -31,7 +31,7 @@ pub struct Record {
     pub stamp: i64,
     /// What is shown; none in doubt.
     pub shown: Option<Shown>,
-    /// The number of its newest withdrawal; 0: none.
+    /// The number of its newest withdrawal, or of what may have been one; 0: none.
     pub withdrawn: u32,
 }
 
@@ -116,6 +116,7 @@ impl Record {
         if edition.is_some_and(|edition| edition <= self.known) {
             return Step::Repeats;
         }
+        self.withdrawn = edition.unwrap_or(self.known.saturating_add(1));
         self.known = edition.unwrap_or(self.known);
         self.shown = None;
         Step::Hides

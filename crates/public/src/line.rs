@@ -167,6 +167,19 @@ mod tests {
         assert_eq!(told_at_once(&all, 3), [(1, Kind::First), (3, Kind::First)]);
     }
 
+    /// Whatever its kind and number: neither may be told.
+    #[test]
+    fn what_may_have_been_withdrawn_is_not_told_once_the_article_is_back() {
+        for unread in [&["Copydesk-Kind"][..], &["Copydesk-Kind", "Copydesk-Edition", "Nats-Msg-Id"]] {
+            let mut doubtful = edition(2, 1, 2, Kind::Withdrawal);
+            doubtful.headers.retain(|(name, _)| !unread.contains(&name.as_str()));
+            let back = edition(3, 1, 3, Kind::Reinstatement);
+            let all = [edition(1, 1, 1, Kind::First), doubtful, back];
+            assert_eq!(told(&public(&all), &all), [(3, Kind::Reinstatement)], "{unread:?}");
+            assert_eq!(told_at_once(&all, 3), [(3, Kind::Reinstatement)], "{unread:?}");
+        }
+    }
+
     #[test]
     fn a_place_in_the_log_leads_to_the_wire() {
         let public = public(&[edition(1, 1, 1, Kind::First), edition(2, 2, 1, Kind::First)]);

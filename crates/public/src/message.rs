@@ -339,6 +339,23 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_withdrawal_carries_its_notice_alone() {
+        let withdrawal = |member: &str, value: Value| {
+            message(1, ARTICLE, 2, Kind::Withdrawal, json!({ member: value })).read()
+        };
+        let named = || json!([{"name": "CANARY", "value": "CANARY", "uri": "https://a.example/CANARY"}]);
+        let lists = ["headlines", "bodies", "subjects", "people", "organisations", "places", "associations"];
+        let words = ["by", "located", "slugline"].map(|member| (member, json!("CANARY")));
+        let standfirst = ("descriptions", json!([{"role": "standfirst", "value": "CANARY"}]));
+        let all = lists.map(|member| (member, named())).into_iter().chain(words).chain([standfirst]);
+        for (member, value) in all {
+            assert!(matches!(withdrawal(member, value), Err(Unread::NotUnderstood { .. })), "{member}");
+        }
+        let notice = json!([{"role": "withdrawal", "value": "2025-12-26T09:00:00Z It was wrong."}]);
+        assert_eq!(withdrawal("descriptions", notice).unwrap().kind, Kind::Withdrawal);
+    }
+
+    #[test]
     fn without_an_id_the_body_says_which_article_it_is_about() {
         let mut bad = with("Copydesk-Kind", "retraction");
         bad.headers.retain(|(name, _)| name != "Nats-Msg-Id");

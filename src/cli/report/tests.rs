@@ -26,6 +26,7 @@ fn record(lines: impl Iterator<Item = String>, proofs: &[(u64, Value)]) -> Value
         newsroom: &[],
         proofs: &proofs,
         instead: &Default::default(),
+        redacted: None,
         checkpoint,
     };
     serde_json::to_value(report(made, &sources).unwrap()).unwrap()

@@ -335,6 +335,24 @@ mod tests {
         assert_eq!(told(&mut new), [1]);
     }
 
+    /// However much of it came since it was begun with: the last may withdraw what was before.
+    #[tokio::test]
+    async fn what_was_told_once_is_no_news_when_all_is_folded_anew() {
+        let log = with(0).await;
+        let editions = over(&log);
+        editions.begin().await.unwrap();
+        for seq in 1..=2 {
+            publish(&log, seq).await;
+            show(&editions, seq).await;
+        }
+        let mut new = editions.new.subscribe();
+        editions.public.clear().unwrap();
+        show(&editions, 1).await;
+        assert!(!editions.is_whole());
+        show(&editions, 2).await;
+        assert!(editions.is_whole() && told(&mut new).is_empty());
+    }
+
     /// Who has rights to nothing but the wire finds no record of what was erased.
     #[tokio::test]
     async fn what_is_gone_is_missing_where_it_can_be_told_that_nobody_erased_it_by_law() {

@@ -88,9 +88,9 @@ impl Followers {
         u64::try_from(FOLLOWERS.saturating_sub(free)).unwrap_or(0)
     }
 
-    fn place<L: Line>(&self) -> Result<OwnedSemaphorePermit, Problem> {
+    fn place(&self, is_staff: bool) -> Result<OwnedSemaphorePermit, Problem> {
         let busy = |_| Problem::new(Code::Busy, "as many streams are open here as there may be: try again");
-        let places = if L::IS_STAFF { &self.staff } else { &self.readers };
+        let places = if is_staff { &self.staff } else { &self.readers };
         Arc::clone(places).try_acquire_owned().map_err(busy)
     }
 }
@@ -280,7 +280,7 @@ fn follow<L: Line>(
     beat.reset();
     let folded = line.folded();
     let mut follower = Follower {
-        _place: gateway.followers.place::<L>()?,
+        _place: gateway.followers.place(L::IS_STAFF)?,
         closing: gateway.health.draining(),
         pass,
         new,
@@ -538,6 +538,45 @@ mod tests {
         let mut turn = first.turn.take().unwrap();
         tokio::time::timeout(Duration::from_secs(20), &mut turn.0).await.unwrap().unwrap();
         drop(all);
+    }
+
+    #[test]
+    fn readers_and_staff_have_places_of_their_own() {
+        let followers = Followers::default();
+        let taken = [(false, FOLLOWERS - STAFF), (true, STAFF)].map(|(is_staff, most)| {
+            let places: Vec<_> = (0..most).map(|_| followers.place(is_staff).unwrap()).collect();
+            assert_eq!(followers.place(is_staff).unwrap_err().code, Code::Busy);
+            places
+        });
+        assert_eq!(followers.now(), FOLLOWERS as u64);
+        drop(taken);
+        assert_eq!(followers.now(), 0);
+    }
+
+    /// As of a server for a moment, after another took over: the reader would never hear of what stands there.
+    #[tokio::test(start_paused = true)]
+    async fn a_position_that_nobody_knows_is_not_passed_over() {
+        let line = Events(crate::log::Log::events(&crate::log::memory::MemoryLog::new(1)));
+        let (followers, (_tell, new)) = (Followers::default(), broadcast::channel(1));
+        let (_close, closing) = watch::channel(false);
+        let mut beat = tokio::time::interval(BEAT);
+        beat.reset();
+        let mut follower = Follower {
+            _place: followers.place(false).unwrap(),
+            closing,
+            pass: None,
+            new,
+            past: None,
+            followers,
+            seen: 0,
+            is_up_to_date: false,
+            ready: VecDeque::new(),
+            had: 0,
+            beat,
+            line,
+        };
+        assert!(follower.catch_up().is_ok() && follower.past.is_some());
+        assert!(follower.next().await.is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::*;
 use crate::view::report::lives::ClaimActKind::{self, Cited, Dropped, Followed, Gone, Raised, Ruled, Stale};
 
 const GOLDEN: &str = include_str!("../../../tests/golden/every-event.jsonl");
+const FOUND_FALSE: &str = include_str!("../../../tests/golden/found-false.jsonl");
 const ID: &str = "00000000-0000-0000-0000-000000000007";
 
 /// A record may be so many times as long as the events that it is made of, and so much more.
@@ -22,7 +23,11 @@ fn entry(seq: Seq, subject: &str, body: String) -> Entry {
 }
 
 fn golden() -> Vec<Entry> {
-    GOLDEN.lines().zip(2..).map(|(line, seq)| entry(seq, ID, line.to_owned())).collect()
+    entries(GOLDEN)
+}
+
+fn entries(lines: &str) -> Vec<Entry> {
+    lines.lines().zip(2..).map(|(line, seq)| entry(seq, ID, line.to_owned())).collect()
 }
 
 fn recorded(entries: &[Entry]) -> Report {
@@ -34,7 +39,14 @@ fn recorded_with(entries: &[Entry], proofs: &BTreeMap<Seq, Value>) -> Report {
     let made = Made { at, by: "audra".into(), log: 99, until: None, version: "test" };
     report(
         made,
-        &Sources { entries, newsroom: &[], proofs, instead: &Default::default(), checkpoint: Some("a note") },
+        &Sources {
+            entries,
+            newsroom: &[],
+            proofs,
+            instead: &Default::default(),
+            redacted: None,
+            checkpoint: Some("a note"),
+        },
     )
     .unwrap()
 }
@@ -136,6 +148,17 @@ fn what_became_of_claims_approvals_and_editions_is_told() {
 }
 
 #[test]
+fn words_found_false_are_shown_where_they_stand() {
+    let report = recorded(&entries(FOUND_FALSE));
+    let claim = &report.claims[0].claim;
+    let found = claim.found_false.as_ref().unwrap();
+    let of = |block: Option<BlockId>| block.unwrap().to_string();
+    assert_eq!((of(claim.block), of(found.block)), ("b1".into(), "b2".into()));
+    assert_eq!((found.verdict.name(), found.sentence.as_str()), ("inaccurate", "He won twelve votes."));
+    assert_eq!(claim.verdict.unwrap().name(), "misleading");
+}
+
+#[test]
 fn an_approval_ends_with_its_words_and_comes_back_with_them() {
     let all = golden();
     let until = |version: usize| recorded(&all[..version]).approvals[0].ended.clone();
@@ -169,6 +192,11 @@ fn what_cannot_be_folded_is_listed_with_all_that_follows_it() {
     let mut all = golden();
     all[5] = entry(7, ID, GOLDEN.lines().nth(5).unwrap().replace("article.asked", "article.asked.v2"));
     assert!(recorded(&all).unread[0].why.contains("copydesk.article.asked.v2"));
+    // One is missing.
+    let mut all = golden();
+    all.remove(4);
+    let report = recorded(&all);
+    assert_eq!((report.steps.len(), report.state.version, report.unread.len()), (4, 4, all.len() - 4));
 }
 
 /// An edit of blocks, which makes this version and revision.

@@ -233,6 +233,23 @@ fn after_messages_that_were_erased() {
     assert_eq!(line.wire(), [None]);
 }
 
+/// Of a log that lost its tail the fold still has what the log doesn't.
+#[test]
+fn nothing_goes_out_while_what_is_folded_is_not_what_the_log_has() {
+    let line = Line::new();
+    line.goes_on();
+    let mut instance = line.instance("a");
+    instance.fold();
+    instance.desk.halt("the tail is lost", true);
+    for (agreed, sent) in [(false, 0), (true, 1)] {
+        if agreed {
+            instance.desk.go_on();
+        }
+        assert!(instance.write(&line, 1).is_none());
+        assert_eq!(line.wire().len(), sent);
+    }
+}
+
 /// As a build that folds otherwise than the one that decided would find it: what nobody approved goes nowhere.
 #[test]
 fn never_with_another_edition_than_was_decided() {

@@ -2,7 +2,7 @@
 
 use axum::body::{Body, Bytes};
 use copydesk::http::{Actor, router};
-use copydesk::log::Log;
+use copydesk::log::{Expect, Log, Message};
 use futures::FutureExt;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
@@ -10,6 +10,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use super::house::{House, request};
+use crate::log_contract::within;
 
 fn draft() -> Value {
     json!({"type": "draft", "data": {"slug": "s", "language": "en", "headline": "H", "section": "world"}})
@@ -80,6 +81,27 @@ async fn checks_come_in_the_order_of_the_contract() {
     assert_eq!(house.post("ana", "{").await.code(), "malformed");
     assert_eq!(house.gateway.in_flight.now(), 0);
     assert_eq!(house.log.events().end().await.unwrap(), 1, "nothing was written");
+}
+
+/// Whoever sent it has gone away; an instance that ends waits for it all the same.
+#[tokio::test]
+async fn a_command_keeps_its_place_until_it_is_done() {
+    let mut house = House::open().await;
+    let article = house.draft("Words.").await;
+    house.stop().await;
+    // What isn't folded here keeps its refusal waiting.
+    let foreign = Message { subject: article.clone(), id: "x".into(), headers: Vec::new(), body: "x".into() };
+    house.log.events().try_append(&foreign, Expect::Subject(2)).await.unwrap();
+    let publish = json!({"type": "publish", "article": article, "base": 1});
+    let mut sent = Box::pin(house.command("ana", publish));
+    for _ in 0..100 {
+        assert!(futures::poll!(&mut sent).is_pending());
+        tokio::task::yield_now().await;
+    }
+    drop(sent);
+    assert_eq!(house.gateway.in_flight.now(), 1);
+    house.start();
+    within(house.gateway.in_flight.drained()).await;
 }
 
 #[tokio::test]

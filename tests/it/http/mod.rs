@@ -11,6 +11,7 @@ mod machines;
 mod operators;
 mod readers;
 mod reads;
+mod report;
 mod restricted;
 mod server;
 mod streams;

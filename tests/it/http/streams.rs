@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
+use copydesk_article::newsroom::NewsroomSet;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
@@ -159,17 +160,23 @@ async fn a_restricted_article_moves_unseen_by_those_outside() {
 
 #[tokio::test]
 async fn who_leaves_the_newsroom_sees_no_more() {
-    let house = House::open().await;
-    let mut following = Following::of(&house, "emil", "/v1/stream", None).await;
-    house.draft("One.").await;
-    assert_eq!(following.some(1).await.len(), 1);
-    let mut newsroom = crate::path::newsroom();
-    newsroom.people.remove("emil");
-    house.service.propose(&newsroom, "copydesk", true).await.unwrap();
-    let end = house.log_end().await;
-    house.service.store.folded(end).await;
-    house.draft("Two.").await;
-    assert_eq!(following.next().await, None);
+    let leaves: [fn(&mut NewsroomSet); 2] = [
+        |newsroom| drop(newsroom.people.remove("emil")),
+        |newsroom| newsroom.people.get_mut("emil").unwrap().roles.clear(),
+    ];
+    for leave in leaves {
+        let house = House::open().await;
+        let mut following = Following::of(&house, "emil", "/v1/stream", None).await;
+        house.draft("One.").await;
+        assert_eq!(following.some(1).await.len(), 1);
+        let mut newsroom = crate::path::newsroom();
+        leave(&mut newsroom);
+        house.service.propose(&newsroom, "copydesk", true).await.unwrap();
+        let end = house.log_end().await;
+        house.service.store.folded(end).await;
+        house.draft("Two.").await;
+        assert_eq!(following.next().await, None);
+    }
 }
 
 #[tokio::test]

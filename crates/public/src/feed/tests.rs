@@ -188,6 +188,17 @@ fn limits_are_cut_and_queries_are_encoded() {
 }
 
 #[test]
+fn a_feed_leads_to_no_picture_that_a_page_may_not_load() {
+    let of = |uri: &str| {
+        let associations = json!([{"name": "image", "uri": uri}]);
+        let story = message(1, ARTICLE, 1, Kind::First, json!({ "associations": associations }));
+        json_of(&[story], &Params::default())["items"][0]["image"].clone()
+    };
+    assert_eq!(of("https://media.example/a.jpg"), "https://media.example/a.jpg");
+    assert_eq!((of("javascript:x()"), of("file:///etc/passwd")), (Value::Null, Value::Null));
+}
+
+#[test]
 fn every_change_moves_etag_and_date() {
     let public = public(&[story(1, "en")]);
     let site = site();
@@ -209,6 +220,21 @@ fn every_change_moves_etag_and_date() {
     let third = get();
     assert!(before.etag != second.etag && second.etag != third.etag);
     assert!(before.last_modified < second.last_modified && second.last_modified < third.last_modified);
+}
+
+/// Who asks by the date alone would go on with what may have been withdrawn.
+#[test]
+fn an_article_that_is_hidden_moves_the_date_too() {
+    let public = public(&[story(1, "en")]);
+    let site = site();
+    let get = || Feed { public: &public, site: &site }.json(&Params::default(), now()).unwrap();
+    let before = get();
+    let mut doubtful = message(2, ARTICLE, 2, Kind::Withdrawal, json!({}));
+    doubtful.headers.retain(|(name, _)| name != "Copydesk-Kind");
+    public.apply(&[doubtful]).unwrap();
+    let after = get();
+    assert!(before.last_modified < after.last_modified, "{:?}", after.last_modified);
+    assert!(!crate::conditional(None, before.last_modified_header().as_deref(), &after));
 }
 
 #[test]

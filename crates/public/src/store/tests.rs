@@ -84,6 +84,16 @@ fn messages_that_did_not_come_are_counted() {
     assert_eq!((public.position().count, public.position().missed), (4, 2));
 }
 
+#[test]
+fn a_message_that_is_not_understood_did_come() {
+    let public = Public::open(&db(), WIRE).unwrap();
+    let mut unknown = edition(2, 1, 2, Kind::Update, 9);
+    unknown.headers.retain(|(name, _)| name != "Copydesk-Kind");
+    public.apply(&[edition(1, 1, 1, Kind::First, 8), unknown, edition(3, 2, 1, Kind::First, 9)]).unwrap();
+    let Position { count, missed, not_understood, .. } = public.position();
+    assert_eq!((count, missed, not_understood), (3, 0, 1));
+}
+
 fn erased(seq: u64) -> WireMessage {
     WireMessage { seq, subject: String::new(), headers: Vec::new(), body: Bytes::new(), erased: true }
 }
