@@ -363,6 +363,7 @@ fn delivery(letter: &Letter, takers: &[Taker]) -> Delivery {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ledger::PATIENCE;
     use super::super::page::Page;
     use super::*;
     use crate::log::memory::MemoryLog;
@@ -460,5 +461,53 @@ mod tests {
             }
         }
         assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
+    }
+
+    #[tokio::test]
+    async fn each_message_is_shown_as_far_as_its_subscriber_is_with_it() {
+        let log = MemoryLog::new(3);
+        for event in [1, 2, 3, 3, 4, 5] {
+            put(&log, Some(event), "first").await;
+        }
+        let (now, id) = (log.clock().now(), Uuid::from_u128);
+        let mut ledger = Ledger::beginning(1);
+        for (seq, article) in [(2, 2), (3, 3), (4, 3), (5, 4)] {
+            ledger.read(seq, Some(id(article)));
+        }
+        ledger.taken(id(2), 2, now);
+        for (article, seq, at) in [(3, 3, now), (4, 5, now), (4, 5, now + PATIENCE)] {
+            ledger.failed(id(article), seq, Why::Timeout, at, 0.5);
+        }
+        let gone = Ledger { gone: Some("x".to_owned()), ..ledger.clone() };
+        let off = "disabled disabled disabled disabled taken -";
+        for (ledger, enabled, states) in [
+            (&ledger, true, "pending parked pending failing taken -"),
+            (&ledger, false, off),
+            (&gone, true, off),
+        ] {
+            account(&log, ledger).await;
+            let known = Known { name: SHOP.to_owned(), section: None, enabled };
+            let listing = Roll::new(Arc::new(log.handle()), vec![known]).newest(None, 9).await.unwrap();
+            let state = |delivery: &Delivery| match delivery.subscribers.first() {
+                Some(taking) => serde_json::to_value(taking.state).unwrap().as_str().unwrap().to_owned(),
+                None => "-".to_owned(),
+            };
+            let shown: Vec<String> = listing.deliveries.iter().map(state).collect();
+            assert_eq!(shown.join(" "), states, "switched on: {enabled}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_try_calls_whoever_is_there_and_is_for_webhooks_of_the_configuration_alone() {
+        let log = MemoryLog::new(3);
+        let mut ledger = Ledger::beginning(0);
+        ledger.read(1, Some(Uuid::from_u128(1)));
+        account(&log, &ledger).await;
+        let page = async || page::read(&log.keys(), SHOP).await.unwrap().unwrap();
+        let before = page().await;
+        assert!(!Roll::new(Arc::new(log.handle()), Vec::new()).try_again(SHOP).await.unwrap());
+        assert_eq!(page().await, before);
+        assert!(roll(&log).try_again(SHOP).await.unwrap());
+        assert!(page().await.1.wake.is_some_and(|wake| wake <= log.clock().now()));
     }
 }
