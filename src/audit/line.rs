@@ -275,3 +275,40 @@ pub fn read(entry: &Entry) -> Option<Signed> {
     let Checkpoint { size, root, .. } = Checkpoint::parse(body).ok()?;
     Some(Signed { size, root, note: body.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use copydesk_article::newsroom::{NewsroomSet, Person, Role, Rules};
+
+    use super::*;
+    use crate::log::Clock;
+    use crate::log::memory::MemoryLog;
+    use crate::{desk, store::fold};
+
+    /// By its time the last checkpoint would be signed an hour from now.
+    #[tokio::test]
+    async fn after_the_clock_was_set_back_what_comes_is_signed_as_before() {
+        let log = MemoryLog::new(3);
+        let (clock, of_log) = (log.test_clock(), Arc::new(log.handle()));
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        let store = Arc::new(Store::inside(&db, "fold", Path::new("nowhere")).unwrap().0);
+        let audit = Audit::open(of_log, Arc::clone(&store), new_key("copydesk").unwrap()).await.unwrap();
+        for (index, chief) in ["carl", "cleo"].into_iter().enumerate() {
+            let person = Person { roles: vec![Role::Chief], ..Person::default() };
+            let set = NewsroomSet { people: [(chief.into(), person)].into(), rules: Rules::default() };
+            desk::propose(&log, &set, "/copydesk", [7; 16], true).await.unwrap();
+            fold::catch_up(&store, &log, |_, _| {}).await.unwrap();
+            let signing = async {
+                tokio::select! {
+                    ended = audit.run(true) => panic!("{ended:?}"),
+                    signed = audit.covering(index as u64) => signed.size,
+                    () = clock.sleep(LOOK) => panic!("nothing is signed"),
+                }
+            };
+            assert_eq!(clock.drive(signing).await, index as u64 + 1);
+            clock.set(clock.now() - TimeDelta::hours(1));
+        }
+    }
+}

@@ -149,7 +149,7 @@ impl Courier {
     /// Waits for its turn and sends until it is over. `Ok` once it is to stop.
     async fn turn(&self) -> Result<(), Halt> {
         let Some(mut held) = self.wait_for_turn().await? else { return Ok(()) };
-        if held.page.ledger.gone.as_ref().is_some_and(|gone| *gone != self.address) {
+        if self.has_moved(&held.page) {
             held.ledger().gone = None;
         }
         let (name, after) = (&self.subscriber.name, held.page.ledger.read);
@@ -200,9 +200,14 @@ impl Courier {
         Ok(None)
     }
 
+    /// Whether it was another address than the receiver's now that said that it is gone.
+    fn has_moved(&self, page: &Page) -> bool {
+        page.ledger.gone.as_ref().is_some_and(|gone| *gone != self.address)
+    }
+
     /// Whether whoever keeps a page should be at work.
     async fn has_work(&self, page: &Page) -> Result<bool, LogError> {
-        if page.wake.is_some_and(|wake| wake <= self.log.clock().now()) {
+        if self.has_moved(page) || page.wake.is_some_and(|wake| wake <= self.log.clock().now()) {
             return Ok(true);
         }
         Ok(!page.full && self.log.wire().end().await? > page.ledger.read)

@@ -303,6 +303,10 @@ mod tests {
         assert_eq!((set_back.read, due(&set_back, noon(), &[])), (3, vec![1, 2]));
         set_back.read(4, Some(id(3)));
         assert_eq!(due(&set_back, noon(), &[]), [1, 2, 4]);
+        // What comes where it began is for it.
+        let mut began_later = Ledger::beginning(5);
+        began_later.set_back(3);
+        assert_eq!((began_later.began, began_later.read), (3, 3));
     }
 
     #[test]

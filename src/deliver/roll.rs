@@ -360,3 +360,154 @@ fn delivery(letter: &Letter, takers: &[Taker]) -> Delivery {
         subscribers: takers.iter().filter_map(|taker| taker.taking(letter)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::ledger::PATIENCE;
+    use super::super::page::Page;
+    use super::*;
+    use crate::log::memory::MemoryLog;
+    use crate::log::{Expect, Message};
+
+    const SHOP: &str = "shop";
+
+    /// Puts a message of an event on the wire, of an article with the event's number; none: something foreign.
+    async fn put(log: &MemoryLog, event: Option<Seq>, kind: &str) -> Seq {
+        let wire = log.wire();
+        let end = wire.end().await.unwrap();
+        let header = |name: &str, value: String| (format!("Copydesk-{name}"), value);
+        let headers = event.map(|event| {
+            let id = Uuid::from_u128(event.into()).to_string();
+            vec![header("Event", id), header("Seq", event.to_string()), header("Kind", kind.to_owned())]
+        });
+        let (subject, id, headers) = ("world".to_owned(), end.to_string(), headers.unwrap_or_default());
+        let message = Message { subject, id, headers, body: "{}".into() };
+        wire.try_append(&message, Expect::Stream(end)).await.unwrap()
+    }
+
+    /// Writes what the shop has taken.
+    async fn account(log: &MemoryLog, ledger: &Ledger) {
+        let revision = page::read(&log.keys(), SHOP).await.unwrap().map_or(0, |(revision, _)| revision);
+        let page = Page { holder: Uuid::nil(), beat: 1, wake: None, full: false, ledger: ledger.clone() };
+        page::write(&log.keys(), SHOP, revision, &page).await.unwrap();
+    }
+
+    fn roll(log: &MemoryLog) -> Roll {
+        let known = Known { name: SHOP.to_owned(), section: None, enabled: true };
+        Roll::new(Arc::new(log.handle()), vec![known])
+    }
+
+    #[tokio::test]
+    async fn a_withdrawal_is_outstanding_until_it_is_taken_whatever_else_is() {
+        let log = MemoryLog::new(3);
+        let (roll, mut ledger) = (roll(&log), Ledger::beginning(0));
+        let now = log.clock().now();
+        for (event, kind) in [(5, "withdrawal"), (6, "first"), (7, "withdrawal")] {
+            put(&log, Some(event), kind).await;
+        }
+        assert_eq!(roll.withdrawals_outstanding().await.unwrap(), Some(0), "nobody is served yet");
+        let outstanding = async |ledger: &Ledger| {
+            account(&log, ledger).await;
+            roll.withdrawals_outstanding().await.unwrap().unwrap()
+        };
+        assert_eq!(outstanding(&ledger).await, 2);
+        for event in 5..8 {
+            ledger.read(event - 4, Some(Uuid::from_u128(event.into())));
+        }
+        let all_waiting = ledger.clone();
+        assert_eq!(outstanding(&ledger).await, 2);
+        ledger.taken(Uuid::from_u128(7), 3, now);
+        assert_eq!(outstanding(&ledger).await, 1);
+        ledger.taken(Uuid::from_u128(5), 1, now);
+        assert_eq!(outstanding(&ledger).await, 0);
+        // An account put back as it was.
+        assert_eq!(outstanding(&all_waiting).await, 2);
+    }
+
+    #[tokio::test]
+    async fn the_message_of_each_event_is_found_among_others_foreign_and_erased() {
+        let log = MemoryLog::new(3);
+        let roll = roll(&log);
+        let mut places = Vec::new();
+        for event in (3..60).step_by(3) {
+            places.push((event, put(&log, Some(event), "first").await));
+            if event % 4 == 0 {
+                put(&log, None, "").await;
+            }
+        }
+        log.wire().erase(places[4].1).await.unwrap();
+        let erased = places.remove(4);
+        for (event, wire) in places {
+            let found = roll.of_events(&[event - 1, event]).await.unwrap();
+            assert_eq!(found.iter().map(|of| (of.seq, of.wire)).collect::<Vec<_>>(), [(Some(event), wire)]);
+        }
+        assert_eq!(roll.of_events(&[1, erased.0, 99]).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn pages_of_the_list_miss_nothing_and_repeat_nothing() {
+        let log = MemoryLog::new(3);
+        let roll = roll(&log);
+        for event in [Some(1), None, Some(2), Some(3), Some(4), None, Some(5)] {
+            put(&log, event, "first").await;
+        }
+        let (mut seen, mut before) = (Vec::new(), None);
+        loop {
+            let Listing { deliveries, next } = roll.newest(before, 2).await.unwrap();
+            seen.push(deliveries.iter().map(|delivery| delivery.seq.unwrap()).collect::<Vec<_>>());
+            before = next;
+            if before.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, [vec![5, 4], vec![3, 2], vec![1]]);
+    }
+
+    #[tokio::test]
+    async fn each_message_is_shown_as_far_as_its_subscriber_is_with_it() {
+        let log = MemoryLog::new(3);
+        for event in [1, 2, 3, 3, 4, 5] {
+            put(&log, Some(event), "first").await;
+        }
+        let (now, id) = (log.clock().now(), Uuid::from_u128);
+        let mut ledger = Ledger::beginning(1);
+        for (seq, article) in [(2, 2), (3, 3), (4, 3), (5, 4)] {
+            ledger.read(seq, Some(id(article)));
+        }
+        ledger.taken(id(2), 2, now);
+        for (article, seq, at) in [(3, 3, now), (4, 5, now), (4, 5, now + PATIENCE)] {
+            ledger.failed(id(article), seq, Why::Timeout, at, 0.5);
+        }
+        let gone = Ledger { gone: Some("x".to_owned()), ..ledger.clone() };
+        let off = "disabled disabled disabled disabled taken -";
+        for (ledger, enabled, states) in [
+            (&ledger, true, "pending parked pending failing taken -"),
+            (&ledger, false, off),
+            (&gone, true, off),
+        ] {
+            account(&log, ledger).await;
+            let known = Known { name: SHOP.to_owned(), section: None, enabled };
+            let listing = Roll::new(Arc::new(log.handle()), vec![known]).newest(None, 9).await.unwrap();
+            let state = |delivery: &Delivery| match delivery.subscribers.first() {
+                Some(taking) => serde_json::to_value(taking.state).unwrap().as_str().unwrap().to_owned(),
+                None => "-".to_owned(),
+            };
+            let shown: Vec<String> = listing.deliveries.iter().map(state).collect();
+            assert_eq!(shown.join(" "), states, "switched on: {enabled}");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_try_calls_whoever_is_there_and_is_for_webhooks_of_the_configuration_alone() {
+        let log = MemoryLog::new(3);
+        let mut ledger = Ledger::beginning(0);
+        ledger.read(1, Some(Uuid::from_u128(1)));
+        account(&log, &ledger).await;
+        let page = async || page::read(&log.keys(), SHOP).await.unwrap().unwrap();
+        let before = page().await;
+        assert!(!Roll::new(Arc::new(log.handle()), Vec::new()).try_again(SHOP).await.unwrap());
+        assert_eq!(page().await, before);
+        assert!(roll(&log).try_again(SHOP).await.unwrap());
+        assert!(page().await.1.wake.is_some_and(|wake| wake <= log.clock().now()));
+    }
+}

@@ -185,3 +185,18 @@ async fn due(desk: &Desk) -> Result<Option<Duration>, Problem> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::memory::MemoryLog;
+
+    #[tokio::test]
+    async fn a_clock_that_was_set_back_is_held_against_the_logs_anew() {
+        let (log, skew) = (MemoryLog::new(3), Skew::default());
+        assert_eq!(skew.ask(&log).await.unwrap(), TimeDelta::zero());
+        log.set_skew(TimeDelta::hours(-1));
+        log.test_clock().set(log.clock().now() - TimeDelta::hours(1));
+        assert_eq!(skew.ask(&log).await.unwrap(), TimeDelta::hours(-1));
+    }
+}

@@ -229,9 +229,22 @@ pub async fn keep_erasing(desk: Arc<Desk>) -> Infallible {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::house;
     use super::*;
     use crate::log::memory::MemoryLog;
     use crate::log::{Expect, Log, Message};
+    use copydesk_article::newsroom::Role;
+
+    #[tokio::test]
+    async fn what_is_not_erased_is_told_until_the_event_that_names_it_is_folded_and_done() {
+        let (_, [desk], _folder) = house(&[("carl", Role::Chief)]).await;
+        desk.note_unerased(9, &"no leader");
+        desk.note_unerased(7, &"no leader yet");
+        desk.note_erased(8);
+        assert_eq!(desk.unerased().as_deref(), Some("no leader yet"));
+        desk.note_erased(9);
+        assert_eq!(desk.unerased(), None);
+    }
 
     /// A wire that was put back from a backup, say, may have another edition where the one that is named stood.
     #[tokio::test]

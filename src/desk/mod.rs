@@ -567,3 +567,6 @@ impl Desk {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

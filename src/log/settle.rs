@@ -319,6 +319,10 @@ mod tests {
         assert_eq!(settle([unknown(), wrong()], [written(b"ours")]), Settled::Written(7));
         assert_eq!(settle([unknown(), wrong()], [written(b"theirs")]), Settled::Lost);
         assert_eq!(settle([wrong()], [written(b"theirs")]), Settled::Lost);
+        // Two may write the same: then a header tells them apart.
+        let headers = vec![("Copydesk-Nonce".to_owned(), "theirs".to_owned())];
+        let same = entry(Content::Message { headers, body: Bytes::from_static(b"ours") });
+        assert_eq!(settle([unknown(), wrong()], [Ok(Some(same))]), Settled::Lost);
     }
 
     #[test]

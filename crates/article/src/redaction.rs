@@ -511,6 +511,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::command::testing::Desk;
 
     fn replaced(mut value: Value, words: &str) -> Value {
         assert_eq!(replace(&mut value, words), holds(&value, MARK), "{value}");
@@ -557,5 +558,21 @@ mod tests {
         let value = json!({"by": "ana", "kind": "fact", "note": "ana: a fact", "runs": [{"text": "fact", "by": "fact"}]});
         let left = json!({"by": "ana", "kind": "fact", "note": "ana: a █████", "runs": [{"text": MARK, "by": "fact"}]});
         assert_eq!(replaced(value, "fact"), left);
+    }
+
+    #[test]
+    fn the_newest_message_of_the_wire_keeps_its_words_and_those_before_it_need_not() {
+        let desk = Desk::published(&["One."]);
+        let message = |seq, alt: &str| OnTheWire {
+            seq,
+            sha256: Hex([0; 32]),
+            body: json!({"bodies": [{"value": format!("<img src=\"a\" alt=\"{alt}\" />")}]}),
+        };
+        let standing = |wire| {
+            let erasing = Erasing { line: Vec::new(), wire, newest: None };
+            standing(desk.state(), &erasing, "John Doe").map_err(|problem| problem.code)
+        };
+        assert_eq!(standing(vec![message(1, "John Doe"), message(2, "A man")]), Ok(()));
+        assert_eq!(standing(vec![message(1, "A man"), message(2, "John Doe")]), Err(Code::WrongStatus));
     }
 }

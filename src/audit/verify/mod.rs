@@ -400,3 +400,79 @@ impl Reading<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use copydesk_article::newsroom::{NewsroomSet, Person, Role, Rules};
+
+    use super::line::new_key;
+    use super::*;
+    use crate::audit::note::Key;
+    use crate::desk::propose;
+    use crate::log::memory::MemoryLog;
+    use crate::log::{Expect, Message};
+
+    /// A log with a newsroom line of chiefs who follow one another, and what it is folded to.
+    async fn led_by(chiefs: &[&str]) -> (MemoryLog, Store) {
+        let log = MemoryLog::new(3);
+        for chief in chiefs {
+            let person = Person { roles: vec![Role::Chief], ..Person::default() };
+            let set = NewsroomSet { people: [((*chief).into(), person)].into(), rules: Rules::default() };
+            propose(&log, &set, "/copydesk", [7; 16], true).await.unwrap();
+        }
+        let db = sled::Config::new().temporary(true).open().unwrap();
+        let (store, _) = Store::inside(&db, "fold", Path::new("nowhere")).unwrap();
+        fold::catch_up(&store, &log, |_, _| {}).await.unwrap();
+        (log, store)
+    }
+
+    async fn put(stream: &dyn Stream, subject: &str, body: impl Into<bytes::Bytes>) {
+        let end = stream.end().await.unwrap();
+        let (subject, id, headers) = (subject.to_owned(), end.to_string(), Vec::new());
+        let message = Message { subject, id, headers, body: body.into() };
+        stream.try_append(&message, Expect::Stream(end)).await.unwrap();
+    }
+
+    async fn found(log: &MemoryLog, store: &Store, key: &Key) -> Vec<String> {
+        let log = Arc::new(log.handle());
+        let sources = Sources { log, store: Some(store), key: key.verifier(), against: Vec::new() };
+        let report = verify(&sources, |_, _| {}).await.unwrap();
+        let shown = |fault: &Fault| {
+            format!("{} {}: {}", fault.about.name(), fault.seq.unwrap_or_default(), fault.what)
+        };
+        report.faults.iter().map(shown).collect()
+    }
+
+    #[tokio::test]
+    async fn a_line_of_checkpoints_that_goes_back_or_holds_something_else_is_found() {
+        let ((log, store), key) = (led_by(&["carl", "cleo"]).await, new_key("copydesk").unwrap());
+        let stream = log.stream(line::STREAM).await.unwrap();
+        for size in [1, 2, 1] {
+            put(&*stream, "checkpoint", key.sign(size, store.merkle().root(size).unwrap()).unwrap()).await;
+        }
+        put(&*stream, "checkpoint", "2").await;
+        let faults = ["checkpoint 3: it is of 1 events, after one of 2", "checkpoint 4: it is no checkpoint"];
+        assert_eq!(found(&log, &store, &key).await, faults);
+    }
+
+    #[tokio::test]
+    async fn a_state_that_was_folded_from_another_log_is_found() {
+        let [(log, store), (_, other)] = [led_by(&["carl"]).await, led_by(&["cleo"]).await];
+        let key = new_key("copydesk").unwrap();
+        assert_eq!(found(&log, &store, &key).await, Vec::<String>::new());
+        assert_eq!(found(&log, &other, &key).await, ["state 0: its tree isn't the log's"]);
+    }
+
+    #[tokio::test]
+    async fn a_newsroom_that_follows_none_is_found() {
+        let ((log, store), key) = (led_by(&["carl"]).await, new_key("copydesk").unwrap());
+        let first = log.events().get(1).await.unwrap().unwrap();
+        let Content::Message { body, .. } = first.content else { panic!("erased") };
+        put(&*log.events(), DESK, body).await;
+        let faults = found(&log, &store, &key).await;
+        let [fault] = &faults[..] else { panic!("{faults:?}") };
+        assert!(fault.starts_with("event 2: the newsroom line breaks here"), "{fault}");
+    }
+}

@@ -173,3 +173,27 @@ fn fits(entry: &Entry, edition: &Expected, count: u64, signed: &AllSigned) -> Re
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_on_another_subject_than_its_articles_home_is_found() {
+        let (seq, article, event) = (7, Uuid::from_u128(1), Uuid::from_u128(2));
+        let derived = Some(Derived { home: "world".to_owned(), edition: 1, kind: "first", body: None });
+        let expected = Expected { seq, article, event, derived };
+        let id = event.to_string();
+        let headers = [("Seq", "7"), ("Event", &*id), ("Edition", "1"), ("Kind", "first"), ("Count", "1")];
+        let headers = headers.into_iter().map(|(name, value)| (format!("Copydesk-{name}"), value.to_owned()));
+        let content = Content::Message { headers: headers.collect(), body: "{}".into() };
+        let on = |subject: &str| {
+            let subject = subject.to_owned();
+            let entry =
+                Entry { seq: 1, subject, time: chrono::DateTime::UNIX_EPOCH, content: content.clone() };
+            fits(&entry, &expected, 1, &AllSigned::new())
+        };
+        assert_eq!(on("world"), Ok(()));
+        assert_eq!(on("world.asia"), Err("it is on world.asia, and should be on world".to_owned()));
+    }
+}

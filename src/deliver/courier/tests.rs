@@ -195,3 +195,63 @@ async fn nothing_is_sent_on_a_page_that_took_too_long_to_write() {
     let ages = AGES.take();
     assert!(ages.len() == 1 && ages[0] < FRESH, "{ages:?}");
 }
+
+#[tokio::test]
+async fn who_finds_the_page_of_one_that_died_takes_up_what_was_on_its_way() {
+    let memory = MemoryLog::new(3);
+    publish(&memory).await;
+    let [(sending, _stop), (other, _stops)] = [(); 2].map(|()| courier(NOWHERE, Arc::new(memory.handle())));
+    let mut held = sending.wait_for_turn().await.unwrap().unwrap();
+    let article = Uuid::from_u128(7);
+    held.ledger().read(1, Some(article));
+    sending.write(&mut held, &BTreeSet::from([article])).await.unwrap();
+    let (_, page) = page::read(&memory.keys(), "shop").await.unwrap().unwrap();
+    assert!(other.has_work(&page).await.unwrap());
+}
+
+/// Keeps the page of a receiver that said at an address that it is gone.
+async fn is_gone(memory: &MemoryLog, address: &str, holder: Uuid) {
+    publish(memory).await;
+    let mut ledger = Ledger::beginning(0);
+    ledger.gone = Some(hex::encode(Sha256::digest(address)));
+    let page = Page { holder, beat: 1, wake: None, full: true, ledger };
+    page::write(&memory.keys(), "shop", 0, &page).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_one_that_died_is_taken_over_where_the_receiver_that_was_gone_has_another_address() {
+    for (address, is_taken) in [("http://localhost:2/", true), (NOWHERE, false)] {
+        let memory = MemoryLog::new(3);
+        is_gone(&memory, address, Uuid::from_u128(1)).await;
+        let (courier, _stop) = courier(NOWHERE, Arc::new(memory.handle()));
+        let turn = tokio::time::timeout(2 * LEASE, courier.wait_for_turn()).await;
+        assert_eq!(turn.is_ok(), is_taken, "gone at {address}");
+    }
+}
+
+#[tokio::test]
+async fn a_receiver_that_was_gone_is_sent_everything_at_another_address() {
+    let memory = MemoryLog::new(3);
+    is_gone(&memory, NOWHERE, Uuid::nil()).await;
+    let receiver = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("http://{}/", receiver.local_addr().unwrap());
+    let (courier, _stop) = courier(&url, Arc::new(memory.handle()));
+    tokio::select! {
+        ended = courier.turn() => panic!("{ended:?}"),
+        came = tokio::time::timeout(LEASE, receiver.accept()) => drop(came.unwrap().unwrap()),
+    }
+}
+
+/// Whoever answers now may be behind whom it was read from.
+#[tokio::test(start_paused = true)]
+async fn a_message_that_the_wire_does_not_show_now_is_tried_again() {
+    let memory = MemoryLog::new(3);
+    let (courier, _stop) = courier(NOWHERE, Arc::new(memory.handle()));
+    let mut held = courier.wait_for_turn().await.unwrap().unwrap();
+    held.ledger().read(1, Some(Uuid::from_u128(7)));
+    let now = memory.clock().now();
+    let [due] = held.page.ledger.due(now, &BTreeSet::new())[..] else { panic!("one is due") };
+    let (due, came) = courier.attempt(due).await;
+    courier.settle(&mut held, due, came);
+    assert_eq!(held.page.ledger.due(now, &BTreeSet::new()), [due]);
+}

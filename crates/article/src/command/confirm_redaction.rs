@@ -159,6 +159,10 @@ mod tests {
         let versions: Vec<u32> = data.events.iter().map(|erased| erased.version).collect();
         assert_eq!(versions, [1, 2, 3], "the edit has none of the words");
         assert_eq!((&*data.proposed_by, &*redacted.actor), ("carl", "eva"));
+        for erased in &data.events {
+            let secrets = ["salt", "commandhash"].map(|name| erased.event.value()[name].as_str().unwrap());
+            assert!(secrets.iter().all(|secret| secret.bytes().all(|b| b == b'0')), "{secrets:?}");
+        }
         let replaced = desk.replaced();
         let shown = serde_json::to_string(&replaced).unwrap();
         assert!(!shown.contains("Doe") && shown.contains("It was █████."), "{shown}");
@@ -213,6 +217,9 @@ mod tests {
     #[test]
     fn words_that_still_stand_are_not_erased() {
         let mut desk = Desk::drafted(&["It was John Doe."]);
+        desk.refused("carl", redact(), Code::WrongStage);
+        desk.given("ana", json!({"type": "edit", "data": {"set": {"headline": "John Doe"}}}));
+        desk.ops("ana", json!([replace("b1", "It was somebody.")]));
         desk.refused("carl", redact(), Code::WrongStage);
         let mut desk = Desk::published(&["It was John Doe."]);
         desk.ops("ana", json!([replace("b1", "It was somebody.")]));

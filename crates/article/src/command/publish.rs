@@ -409,6 +409,8 @@ mod tests {
             }
         }
         assert_eq!(full.unwrap().limit.as_deref(), Some("notes"));
+        let later = publish(json!({"at": desk.now + chrono::TimeDelta::hours(1), "note": note}));
+        assert_eq!(desk.refused("pia", later, Code::TooLarge).limit.as_deref(), Some("notes"));
     }
 
     #[test]
