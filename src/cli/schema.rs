@@ -2,9 +2,8 @@
 
 use anyhow::bail;
 use clap::Args;
+use copydesk::wire::schema;
 use copydesk_article::schemas;
-
-use crate::wire::schema;
 
 use super::screen::Screen;
 use super::{Ending, Misuse};

@@ -6,12 +6,13 @@ use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use copydesk_article::command::Ask;
-use copydesk_article::limits;
-use copydesk_article::problem::Code;
+use copydesk_article::gate::Gate;
+use copydesk_article::{limits, schemas};
+use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
 use super::{articles, server, stream};
+use crate::wire::schema;
 
 /// `GET /openapi.json`
 pub(super) async fn openapi() -> Response {
@@ -65,28 +66,28 @@ fn paths() -> Value {
         "/v1/commands": { "post": command() },
         "/v1/articles": { "get": read("The board, newest change first.", &board, json) },
         "/v1/articles/{id}": { "get": read("An article, now or as it was; format=markdown gives its body.", &[&at[..], &["format"]].concat(), json) },
-        "/v1/articles/{id}/gate": { "get": read("What stands between an article and its readers.", &at, json) },
+        "/v1/articles/{id}/gate": { "get": of("Gate", read("What stands between an article and its readers.", &at, json)) },
         "/v1/articles/{id}/history": { "get": read("An article's events, as stored, with seq.", &[], json) },
         "/v1/articles/{id}/diff": { "get": read("What changed between two revisions, word by word, and who did it.", &["from", "to"], json) },
         "/v1/articles/{id}/report": { "get": read("An article's whole record: each event with what it changed, each claim, approval, waiver and edition with what became of it, hashes and proofs. Auditors and chiefs.", &["until"], json) },
         "/v1/events": { "get": read("The log, a JSON line each event, as stored, with seq; from and until are a seq, a time or a date; type lists several by commas. Auditors and chiefs.", &["from", "article", "until", "actor", "type"], "application/jsonl") },
-        "/": { "get": public("The newest by section, or a section alone, as a page.", &["section", "cursor"], page) },
-        "/v1/stream": { "get": read("What moves, as server-sent events; Last-Event-ID goes on after it. Never words.", &["article", "assignee", "section"], events) },
-        "/stream": { "get": public("Every edition and withdrawal as server-sent events, the ninjs on one line; from after Last-Event-ID (0: all), else from now on.", &stream, events) },
+        "/": { "get": kept(public("The newest by section, or a section alone, as a page.", &["section", "cursor"], page)) },
+        "/v1/stream": { "get": resumed(read("What moves, as server-sent events; Last-Event-ID goes on after it. Never words.", &["article", "assignee", "section"], events)) },
+        "/stream": { "get": resumed(public("Every edition and withdrawal as server-sent events, the ninjs on one line; from after Last-Event-ID (0: all), else from now on.", &stream, events)) },
         "/v1/deliveries": { "get": deliveries() },
         "/v1/deliveries/{id}/retry": { "post": retry() },
         "/v1/tokens": { "get": tokens() },
         "/v1/tokens/{actor}/{name}/revoke": { "post": revoke() },
-        "/feed.json": { "get": public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json") },
-        "/feed.atom": { "get": public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml") },
-        "/feed.rss": { "get": public("The same as RSS 2.0.", &feed, "application/rss+xml") },
-        "/feed.ninjs": { "get": public("The same as ninjs 3.1: items and next.", &feed, "application/json") },
-        "/articles/{id}": { "get": public("The newest edition as a page, or as ninjs for Accept: application/json; 410 once withdrawn.", &[], page) },
+        "/feed.json": { "get": kept(public("The newest edition of each article (JSON Feed 1.1).", &feed, "application/feed+json")) },
+        "/feed.atom": { "get": kept(public("The same as Atom (RFC 4287), paged by RFC 5005.", &feed, "application/atom+xml")) },
+        "/feed.rss": { "get": kept(public("The same as RSS 2.0.", &feed, "application/rss+xml")) },
+        "/feed.ninjs": { "get": kept(of("Editions", public("The same as ninjs 3.1: items and next.", &feed, json))) },
+        "/articles/{id}": { "get": article() },
         "/articles/{id}/proof": { "get": public("The newest edition's public form, its leaf, the way to a signed root: what checks it (docs/VERIFYING.md).", &[], json) },
         "/audit/checkpoint": { "get": public("The newest signed checkpoint (C2SP tlog-checkpoint).", &[], "text/plain") },
         "/audit/key": { "get": public("The key that checkpoints are verified with.", &[], "text/plain") },
         "/audit/tile/{tile}": { "get": public("A tile or an entry bundle (C2SP tlog-tiles), such as 0/x001/234.p/17 or entries/000.", &[], "application/octet-stream") },
-        "/audit/events/{seq}": { "get": read("The stored bytes of one event; 410 where they were erased. Auditors and chiefs.", &[], "application/cloudevents+json") },
+        "/audit/events/{seq}": { "get": of("Event", read("The stored bytes of one event; 410 where they were erased. Auditors and chiefs.", &[], "application/cloudevents+json")) },
         "/audit/events/{seq}/proof": { "get": read("That an event is in the log. Auditors and chiefs.", &[], json) },
         "/v1/verify": { "get": read("The whole log derived again on this instance: JSON lines of progress, and a report. Auditors and chiefs.", &[], "application/jsonl") },
         "/healthz": { "get": public("How the instance is doing.", &[], json) },
@@ -117,6 +118,51 @@ fn paths() -> Value {
         }
     }
     paths
+}
+
+/// A read whose 200 is of a schema.
+fn of(schema: &str, mut read: Value) -> Value {
+    if let Some(Value::Object(content)) = read.pointer_mut("/responses/200/content") {
+        let schema = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        content.values_mut().for_each(|kind| *kind = json!({ "schema": schema }));
+    }
+    read
+}
+
+/// What whoever has it already need not be sent again.
+fn kept(mut read: Value) -> Value {
+    let unchanged = json!({ "description": "Unchanged, by If-None-Match (ETag) or If-Modified-Since." });
+    put(&mut read, "/responses", "304", unchanged);
+    read
+}
+
+/// What goes on where it broke off.
+fn resumed(mut read: Value) -> Value {
+    if let Some(Value::Array(parameters)) = read.get_mut("parameters") {
+        parameters.push(json!({
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "description": "The last that came; 0: from the beginning.",
+            "schema": { "type": "string" },
+        }));
+    }
+    read
+}
+
+fn article() -> Value {
+    let summary = "The newest edition as a page, or as ninjs for Accept: application/json.";
+    let mut read = kept(public(summary, &[], "text/html"));
+    let edition = json!({ "schema": { "$ref": "#/components/schemas/Edition" } });
+    let content = json!({ "text/html": { "schema": {} }, "application/json": edition });
+    let withdrawn = json!({ "description": "Withdrawn: its notice.", "content": &content });
+    put(&mut read, "/responses/200", "content", content);
+    put(&mut read, "/responses", "410", withdrawn);
+    read
+}
+
+fn put(read: &mut Value, at: &str, name: &str, value: Value) {
+    if let Some(Value::Object(members)) = read.pointer_mut(at) {
+        members.insert(name.to_owned(), value);
+    }
 }
 
 fn command() -> Value {
@@ -216,10 +262,16 @@ fn read(summary: &str, query: &[&str], media_type: &str) -> Value {
     read
 }
 
+/// Parameters that are whole numbers.
+const NUMBERS: &[&str] = &["limit", "version", "revision", "min_seq"];
+
 fn public(summary: &str, query: &[&str], media_type: &str) -> Value {
     let parameters: Vec<Value> = query
         .iter()
-        .map(|name| json!({ "name": name, "in": "query", "required": false, "schema": { "type": "string" } }))
+        .map(|name| {
+            let kind = if NUMBERS.contains(name) { "integer" } else { "string" };
+            json!({ "name": name, "in": "query", "required": false, "schema": { "type": kind } })
+        })
         .collect();
     json!({
         "summary": summary,
@@ -237,59 +289,35 @@ fn answers(media_type: &str, schema: &Value) -> Value {
     json!({ "description": "Done.", "content": content })
 }
 
+/// The schemas that stand under `schemas/`, and a few that only this door has.
 fn schemas() -> Value {
-    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.name()).collect();
-    let uuid = json!({ "type": "string", "format": "uuid" });
-    let count = json!({ "type": "integer", "minimum": 1 });
-    let text = json!({ "type": "string" });
-    let shown = json!({
-        "description": "A block's text with marks, or a field's value in the shape of the command; null where there is none.",
-        "type": ["string", "integer", "array", "object", "null"],
-    });
-    let conflict = json!({
+    let mut all = schemas::all();
+    all.push((schema::FILE, schema::edition()));
+    all.push(("gate", SchemaGenerator::default().into_root_schema_for::<Gate>().to_value()));
+    let name = |file: &str| {
+        let (first, rest) = file.split('.').next().unwrap_or(file).split_at(1);
+        first.to_uppercase() + rest
+    };
+    let components = all.into_iter().filter(|(file, _)| !matches!(*file, "limits.json" | "namespaces.json"));
+    let mut components: Map<String, Value> =
+        components.map(|(file, schema)| (name(file), by_itself(schema, file))).collect();
+    components.insert("Deliveries".to_owned(), deliveries_schema());
+    components.insert("Token".to_owned(), token_schema());
+    let edition = json!({ "$ref": "#/components/schemas/Edition" });
+    let editions = json!({
         "type": "object",
-        "required": ["revision", "by"],
-        "properties": {
-            "block": text, "field": text, "was": shown, "yours": shown, "theirs": shown, "revision": count, "by": text,
-        },
+        "required": ["items"],
+        "properties": { "items": { "type": "array", "items": edition }, "next": { "type": ["string", "null"] } },
     });
-    json!({
-        "Command": {
-            "type": "object",
-            "required": ["type"],
-            "properties": {
-                "id": uuid, "type": { "enum": Ask::TYPES }, "article": uuid, "base": count, "expect": count,
-                "not_after": { "type": "string", "format": "date-time" }, "try": { "type": "boolean" },
-                "data": { "type": "object" },
-            },
-            "additionalProperties": false,
-        },
-        "Deliveries": deliveries_schema(),
-        "Token": token_schema(),
-        "Answer": {
-            "type": "object",
-            "required": ["article", "version", "revision", "event", "type", "seq", "stage", "status", "duplicate"],
-            "properties": {
-                "article": uuid, "version": count, "revision": count, "event": uuid, "type": text,
-                "seq": { "type": "integer", "minimum": 0 }, "stage": text, "status": text,
-                "duplicate": { "type": "boolean" }, "created": text,
-                "blocks": { "type": "array", "items": text }, "edition": count,
-                "warnings": { "type": "array", "items": { "type": "object" } },
-                "gate": { "type": "object" }, "stale": { "type": "array", "items": text },
-            },
-        },
-        "Problem": {
-            "type": "object",
-            "required": ["type", "title", "status", "detail", "code"],
-            "properties": {
-                "type": text, "title": text, "status": { "type": "integer" }, "detail": text,
-                "code": { "type": "string", "examples": codes },
-                "field": text, "suggestion": text, "limit": text, "version": count, "revision": count,
-                "reasons": { "type": "array", "items": { "type": "object" } },
-                "conflicts": { "type": "array", "items": conflict },
-            },
-        },
-    })
+    components.insert("Editions".to_owned(), editions);
+    components.into()
+}
+
+/// A schema within this document whose references are to its own definitions.
+fn by_itself(mut schema: Value, file: &str) -> Value {
+    let name = file.split('.').next().unwrap_or(file);
+    put(&mut schema, "", "$id", format!("urn:copydesk:schema:{name}").into());
+    schema
 }
 
 fn deliveries_schema() -> Value {
@@ -340,6 +368,21 @@ mod tests {
         for (name, value, unit) in limits::ALL {
             assert_eq!(document["x-limits"][name], json!({ "value": value, "unit": unit }), "{name}");
         }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn check(value: &Value, base: &Value) {
+            let base = if value.get("$id").is_some() { value } else { base };
+            if let Some(reference) = value.get("$ref").and_then(Value::as_str) {
+                assert!(base.pointer(&reference[1..]).is_some(), "{reference}");
+            }
+            let members = value.as_object().into_iter().flat_map(Map::values);
+            members.chain(value.as_array().into_iter().flatten()).for_each(|inner| check(inner, base));
+        }
+        let document = document();
+        check(&document, &document);
+        assert_eq!(document["components"]["schemas"]["Command"]["title"], "A command");
     }
 
     #[test]
