@@ -496,13 +496,16 @@ proptest! {
         }
     }
 
+    /// In one language: in another the same words may be other sentences, and in doubt a verdict is stale.
     #[test]
     fn going_back_to_the_edition_leaves_nothing_stale(steps in proptest::collection::vec(any::<Dice>(), 1..40)) {
         let mut desk = Desk::drafted(&["He won twelve votes. It rained.", "She said “no”."]);
         desk.claim("He won");
         let claimed = |article: &Article| article.claims.values().next().unwrap().state;
         for dice in &steps {
-            if let Ok(decision) = desk.try_when(pick(&["emil", "chen"], dice[1]), reworded(&desk, dice)) {
+            let step = reworded(&desk, dice);
+            let step = Some(step).filter(|step| step["data"]["set"]["language"].is_null());
+            if let Some(Ok(decision)) = step.map(|step| desk.try_when(pick(&["emil", "chen"], dice[1]), step)) {
                 desk.accept(decision);
             }
             if claimed(desk.state()) == ClaimState::Ruled && dice[5].is_multiple_of(4) {

@@ -1,5 +1,6 @@
 //! What newsroom tools read under `/v1`, and who may.
 
+use axum::body::Body;
 use copydesk::log::{Expect, Log, Message};
 use serde_json::{Value, json};
 
@@ -523,4 +524,25 @@ async fn a_diff_says_what_came_went_and_moved_and_who_did_it() {
     assert_eq!((&none["fields"], &none["blocks"]), (&json!({}), &json!([])));
     assert_eq!(house.get("ana", &format!("/v1/articles/{id}/diff?from=0")).await.code(), "invalid");
     assert_eq!(house.get("ana", &format!("/v1/articles/{id}/diff?to=3")).await.status, 404);
+}
+
+/// An answer is kept for ever, and what isn't signed may yet be lost.
+#[tokio::test]
+async fn no_tile_reaches_beyond_what_is_signed() {
+    let house = House::open().await;
+    house.draft("One.").await;
+    let audit = &house.service.audit;
+    let signed = tokio::select! {
+        signed = audit.covering(0) => signed.size,
+        end = audit.run(true) => panic!("{end:?}"),
+    };
+    house.draft("Two.").await;
+    assert!(audit.store().merkle().size() > signed);
+    for kind in ["0", "entries"] {
+        for (width, status) in [(signed, 200), (signed + 1, 404)] {
+            let asked = request("GET", "", &format!("/audit/tile/{kind}/000.p/{width}"));
+            let (got, _) = house.send_raw(asked.body(Body::empty()).unwrap()).await;
+            assert_eq!(got.status, status, "{kind} {width} of {signed}");
+        }
+    }
 }
