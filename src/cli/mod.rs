@@ -417,9 +417,11 @@ impl Global {
         }
         let mut config = self.config()?;
         config.store.path.clone_from(folder);
-        let desk = service::embedded(&config)
-            .await
-            .with_context(|| format!("the desk in {} can't be opened", folder.display()))?;
+        let desk = match sends {
+            Sends::Yes => service::embedded(&config).await,
+            Sends::No => service::embedded_to_read(&config).await,
+        };
+        let desk = desk.with_context(|| format!("the desk in {} can't be opened", folder.display()))?;
         let actor = match &self.acting_as {
             Some(actor) => actor.as_str().into(),
             None => {
