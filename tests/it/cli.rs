@@ -303,6 +303,17 @@ fn an_option_that_names_a_desk_wins_over_the_environment() {
 }
 
 #[test]
+fn a_command_that_reached_no_service_was_not_written() {
+    let desk = Desk::new();
+    desk.file("command.jsonl", "{}\n");
+    let sent = desk.run("send command.jsonl --server http://127.0.0.1:1");
+    assert_eq!((sent.code, sent.err.as_str()), (Some(1), ""), "{}", sent.out);
+    let problem: Value = serde_json::from_str(&sent.out).unwrap();
+    assert_eq!(problem["code"], "log_unavailable");
+    assert!(problem["detail"].as_str().unwrap().contains("nothing was sent"), "{problem}");
+}
+
+#[test]
 fn readers_alone_are_not_served_from_an_embedded_log() {
     let desk = Desk::new();
     let why = desk.run("serve --parts feed --listen 127.0.0.1:0").failed(2);
