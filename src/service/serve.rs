@@ -57,6 +57,8 @@ pub struct ServeOptions {
     pub parts: Vec<Part>,
     /// The file that the configuration came from. None for the made-up newsroom.
     pub file: Option<PathBuf>,
+    /// What is said on stderr once it serves.
+    pub greeting: Option<String>,
 }
 
 /// Serves until SIGTERM or SIGINT, then stops taking, finishes, flushes and returns. When ready it prints one
@@ -138,6 +140,10 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         true => Some(Couriers::start(&config, &service.log, &gateway.metrics)?),
         false => None,
     };
+    if let Some(greeting) = options.greeting {
+        // Where nobody hears it, nobody can ask either; that is no reason to end.
+        let _ = writeln!(std::io::stderr(), "{greeting}");
+    }
     ready(&url)?;
 
     http::serve(entrance, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;

@@ -314,6 +314,18 @@ fn a_command_that_reached_no_service_was_not_written() {
 }
 
 #[test]
+fn tokens_are_drawn_for_a_service_that_can_serve() {
+    let desk = Desk::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let why = desk.run(&format!("serve --data data --listen {}", taken.local_addr().unwrap())).failed(1);
+    assert!(why.contains("can't listen on") && !why.contains("Tokens"), "{why}");
+    desk.published();
+    desk.file("data/log/log", "not a log");
+    let why = desk.run("serve --data data --listen 127.0.0.1:0").failed(1);
+    assert!(why.contains("the log is damaged") && !why.contains("Tokens"), "{why}");
+}
+
+#[test]
 fn readers_alone_are_not_served_from_an_embedded_log() {
     let desk = Desk::new();
     let why = desk.run("serve --parts feed --listen 127.0.0.1:0").failed(2);
