@@ -288,7 +288,8 @@ impl Follower<'_> {
     /// sentence is watched though the sentence comes to stand beside it, or anywhere else.
     fn watched(&self, claim: &Claim) -> Option<Place> {
         let ruling = claim.ruling.as_ref().filter(|ruling| ruling.sentence != claim.sentence)?;
-        let place = self.standing(&claim.sentence, claim.place).filter(|_| claim.state == ClaimState::Stale)?;
+        let place =
+            self.standing(&claim.sentence, claim.place).filter(|_| claim.state == ClaimState::Stale)?;
         let back = |(at, sentence): &Placed| {
             ruling.sentence.contains(&sentence.text) && self.new.standing(&ruling.sentence, *at) > 0
         };

@@ -253,9 +253,7 @@ fn a_checker_may_find_right_what_was_found_false_where_it_came_back() {
 
 #[test]
 fn words_found_false_that_stand_twice_in_a_block_may_be_ruled_on_by_the_whole_of_them() {
-    let rule = |quote: &str| {
-        json!({"type": "rule", "data": {"claim": "c1", "verdict": "supported", "quote": quote, "block": "b3"}})
-    };
+    let rule = |quote: &str| json!({"type": "rule", "data": {"claim": "c1", "verdict": "supported", "quote": quote, "block": "b3"}});
     let mut desk = ruled_on_other_words_since("inaccurate");
     desk.ops("emil", json!([insert(Some("b2"), FALSE)]));
     desk.ops("cara", json!([replace("b3", &format!("{FALSE} {FALSE}"))]));

@@ -197,7 +197,8 @@ fn what_became_of_a_sentence_stays_stale_though_the_sentence_comes_to_stand_else
         json!({"ops": [replace("b1", "A first word. He won twelve votes. He won thirteen votes. A last word.")]}),
         json!({"ops": [replace("b1", "A word."), insert(Some("b2"), "He won thirteen votes. He won twelve votes.")]}),
     ];
-    for (verdict, edit) in ["supported", "inaccurate"].iter().flat_map(|v| edits.iter().map(move |e| (v, e))) {
+    for (verdict, edit) in ["supported", "inaccurate"].iter().flat_map(|v| edits.iter().map(move |e| (v, e)))
+    {
         let mut desk = Desk::ruled(STORY, "He won twelve votes", verdict);
         desk.ops("emil", json!([replace("b1", "A first word. He won thirteen votes. A last word.")]));
         desk.given("emil", json!({"type": "edit", "data": edit}));
