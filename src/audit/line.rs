@@ -83,12 +83,8 @@ pub struct Audit {
 pub async fn kept_key(log: &dyn Log, origin: Option<&str>, otherwise: &str) -> Result<Key, AuditError> {
     let keys = log.keys();
     loop {
-        if let Some((_, text)) = keys.get(KEY).await? {
-            let text = std::str::from_utf8(&text).map_err(|_| NoteError::Key)?;
-            return Ok(match origin {
-                Some(origin) => Key::parse(text, origin)?,
-                None => Key::named(text)?,
-            });
+        if let Some(key) = found_key(log, origin).await? {
+            return Ok(key);
         }
         let key = new_key(origin.unwrap_or(otherwise))?;
         match keys.put(KEY, 0, key.secret_text().into()).await {
@@ -98,6 +94,19 @@ pub async fn kept_key(log: &dyn Log, origin: Option<&str>, otherwise: &str) -> R
             Err(error) => return Err(LogError::Unsuitable(error.to_string()).into()),
         }
     }
+}
+
+/// The same, where the log has one already: nothing is written.
+///
+/// # Errors
+/// [`AuditError`].
+pub async fn found_key(log: &dyn Log, origin: Option<&str>) -> Result<Option<Key>, AuditError> {
+    let Some((_, text)) = log.keys().get(KEY).await? else { return Ok(None) };
+    let text = std::str::from_utf8(&text).map_err(|_| NoteError::Key)?;
+    Ok(Some(match origin {
+        Some(origin) => Key::parse(text, origin)?,
+        None => Key::named(text)?,
+    }))
 }
 
 /// A new key.

@@ -73,6 +73,18 @@ pub(super) fn folder_of(backup: &Path, stream: &str) -> PathBuf {
     if stream == KEYS { backup.join(KEYS) } else { backup.join("streams").join(stream) }
 }
 
+/// Where the key-value space lies that is to be put back: in this folder's `keys/`, or in the folder itself, however it is
+/// named.
+pub(super) fn keys_in(folder: &Path) -> PathBuf {
+    let keys = folder.join(KEYS);
+    if keys.is_dir() { keys } else { folder.to_owned() }
+}
+
+/// Whether a folder has none of a stream's files.
+pub(super) fn is_bare(folder: &Path) -> Result<bool, BackupError> {
+    Ok(files(folder)?.is_empty())
+}
+
 fn path_of(folder: &Path, first: Seq) -> PathBuf {
     folder.join(format!("{first:020}.jsonl"))
 }
@@ -180,7 +192,16 @@ pub(super) fn read(
     extent: Extent,
     after: Seq,
 ) -> Result<impl Iterator<Item = Result<Entry, BackupError>> + use<>, BackupError> {
-    let folder = folder_of(backup, stream);
+    read_in(folder_of(backup, stream), stream, extent, after)
+}
+
+/// The same, of a stream whose files lie in this folder.
+pub(super) fn read_in(
+    folder: PathBuf,
+    stream: &str,
+    extent: Extent,
+    after: Seq,
+) -> Result<impl Iterator<Item = Result<Entry, BackupError>> + use<>, BackupError> {
     let all = files(&folder)?;
     let begins = after.saturating_add(1);
     let start = all.partition_point(|first| *first <= begins).saturating_sub(1);

@@ -36,10 +36,19 @@ fn manifest(folder: &Path) -> Result<Manifest, BackupError> {
 
 /// Reads a whole backup and holds its events against its checkpoint; how many those are.
 fn verified(folder: &Path, keys: Option<&Path>, manifest: &Manifest) -> Result<u64, BackupError> {
-    let beside = ["wire", "checkpoints"].map(|stream| (stream, folder));
-    for (stream, from) in beside.into_iter().chain(keys.map(|keys| (KEYS, keys))) {
+    if let Some(keys) = keys
+        && manifest.extent(KEYS).end > 0
+        && lines::is_bare(keys)?
+    {
+        return Err(BackupError::Other(format!(
+            "{} has no keys of a backup: expected its keys/, or the folder that it was moved into",
+            keys.display()
+        )));
+    }
+    let beside = ["wire", "checkpoints"].map(|stream| (stream, lines::folder_of(folder, stream)));
+    for (stream, from) in beside.into_iter().chain(keys.map(|keys| (KEYS, keys.to_owned()))) {
         let (mut last, end) = (0, manifest.extent(stream).end);
-        for entry in lines::read(from, stream, manifest.extent(stream), 0)? {
+        for entry in lines::read_in(from, stream, manifest.extent(stream), 0)? {
             last = entry?.seq;
         }
         if last != end {
@@ -80,7 +89,7 @@ fn verified(folder: &Path, keys: Option<&Path>, manifest: &Manifest) -> Result<u
 }
 
 /// Puts a backup into a log that is empty, or has the beginning of it from a run that was cut short. `keys` is where the
-/// key-value space lies, if it is to be put back; `before` is called before each append, with the time that the log had
+/// key-value space lies, if it is to be put back: a folder with a `keys/` in it, or what was one; `before` is called before each append, with the time that the log had
 /// taken the message; `told` hears how many positions are there of how many.
 ///
 /// # Errors
@@ -93,18 +102,17 @@ pub async fn restore(
     mut told: impl FnMut(u64, u64),
 ) -> Result<Restored, BackupError> {
     let manifest = manifest(folder)?;
-    let verified = verified(folder, keys, &manifest)?;
-    let order = keys
-        .map(|keys| (KEYS, keys))
-        .into_iter()
-        .chain(["events", "wire", "checkpoints"].map(|s| (s, folder)));
-    let streams = STREAMS.iter().copied().chain(keys.map(|_| KEYS));
+    let keys = keys.map(lines::keys_in);
+    let verified = verified(folder, keys.as_deref(), &manifest)?;
+    let streams = STREAMS.iter().copied().chain(keys.as_ref().map(|_| KEYS));
     let all = streams.map(|stream| manifest.extent(stream).end).fold(0, u64::saturating_add);
     let mut done = 0;
-    for (stream, from) in order {
+    let order = keys.map(|keys| (KEYS, keys)).into_iter();
+    let others = ["events", "wire", "checkpoints"].map(|stream| (stream, lines::folder_of(folder, stream)));
+    for (stream, from) in order.chain(others) {
         let target = source::of(log, stream).await?;
         let there = target.end().await?;
-        for entry in lines::read(from, stream, manifest.extent(stream), 0)? {
+        for entry in lines::read_in(from, stream, manifest.extent(stream), 0)? {
             let mut entry = entry?;
             // The wire was taken first, and by then a webhook may have been sent more of it.
             if stream == KEYS

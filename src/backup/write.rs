@@ -59,8 +59,14 @@ pub async fn backup(
                 had.end
             )));
         }
-        ends.push((stream, had, end));
+        ends.push((stream, end));
     }
+    // Where the keys were moved away they are copied whole.
+    if lines::is_bare(&lines::folder_of(folder, KEYS))? {
+        manifest.streams.remove(KEYS);
+    }
+    let ends = ends.into_iter().map(|(stream, end)| (stream, manifest.extent(stream), end));
+    let ends: Vec<_> = ends.collect();
     let all: u64 = ends.iter().map(|(_, had, end)| end - had.end).sum();
     let mut added = 0;
     for (stream, had, end) in ends {

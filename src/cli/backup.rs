@@ -34,7 +34,7 @@ The log must be empty; every position is kept. Run again, it goes on where it wa
 pub struct Recover {
     /// The folder of the backup
     dir: PathBuf,
-    /// The folder that its keys/ was moved into
+    /// The folder that its keys/ was moved into, or what keys/ is called now
     #[arg(long, value_name = "DIR", conflicts_with = "without_keys")]
     keys: Option<PathBuf>,
     /// Go on without the keys: sealed evidence stays sealed for ever, and checkpoints get a new signer
@@ -95,8 +95,8 @@ impl Recover {
         let config = config(global)?;
         let beside = self.dir.join("keys");
         let keys = match &self.keys {
-            // As it lies in a backup: the folder's parent is what the keys are in.
-            Some(folder) => Some(parent(folder)?),
+            Some(folder) if !folder.is_dir() => bail!("there is no folder {}", folder.display()),
+            Some(folder) => Some(folder.clone()),
             None if self.without_keys => None,
             None if beside.is_dir() => Some(self.dir.clone()),
             None => bail!(
@@ -121,12 +121,4 @@ impl Recover {
         }
         Ok(Ending::Done)
     }
-}
-
-/// The folder in which a folder named `keys` lies.
-fn parent(keys: &std::path::Path) -> anyhow::Result<PathBuf> {
-    if keys.file_name().is_none_or(|name| name != "keys") || !keys.is_dir() {
-        bail!("{}: expected the folder keys/ of a backup", keys.display());
-    }
-    Ok(keys.parent().map_or_else(PathBuf::new, PathBuf::from))
 }

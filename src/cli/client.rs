@@ -1,7 +1,7 @@
 //! The desk as the command line sees it: HTTP to a running service, or the same routes in this process on an
 //! embedded folder.
 
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,6 +219,17 @@ impl Reply {
             return Err(Refused::read(self.status, &self.body).into());
         }
         serde_json::from_slice(&self.body).context("the answer isn't JSON: is this a copydesk service?")
+    }
+}
+
+/// Whether a service was never reached, so that nothing was sent to it.
+pub fn never_reached(error: &anyhow::Error) -> bool {
+    match error.downcast_ref::<ureq::Error>() {
+        // Any other failure of a connection may be of one that had carried it.
+        Some(ureq::Error::Io(error)) => error.kind() == ErrorKind::ConnectionRefused,
+        Some(ureq::Error::Timeout(step)) => matches!(step, ureq::Timeout::Resolve | ureq::Timeout::Connect),
+        Some(error) => matches!(error, ureq::Error::HostNotFound | ureq::Error::ConnectionFailed),
+        None => false,
     }
 }
 

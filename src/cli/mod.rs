@@ -11,13 +11,15 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Args, CommandFactory, Parser, Subcommand};
-use copydesk::config::{Config, ConfigError};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use copydesk::config::{Config, ConfigError, Http};
 use copydesk::service;
 use copydesk_article::newsroom::Role;
 
@@ -77,6 +79,18 @@ struct Cli {
     verb: Verb,
 }
 
+impl Cli {
+    /// What was said. Who names a desk by an option means that one, whatever the environment says.
+    fn read(said: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut cli = Self::from_arg_matches(said)?;
+        let is_named = cli.global.data.is_some() || cli.global.config.is_some();
+        if is_named && said.value_source("server") == Some(ValueSource::EnvVariable) {
+            cli.global.server = None;
+        }
+        Ok(cli)
+    }
+}
+
 const EXIT_CODES: &str = "Exit codes: 0 done; 1 refused or failed; 2 misuse.
 Start with `copydesk demo`, then `copydesk serve`.";
 
@@ -90,13 +104,13 @@ struct Global {
     /// The bearer token for it; better in the environment, where other users can't see it
     #[arg(long, global = true, env = "COPYDESK_TOKEN", value_name = "T", hide_env_values = true)]
     token: Option<String>,
-    /// An embedded folder that no service has open, instead of a service
+    /// An embedded folder that no service has open, instead of a service; who sends may begin one
     #[arg(long, global = true, value_name = "DIR")]
     data: Option<PathBuf>,
     /// With --data: who is asking, by actor name [default for reading: a chief]
     #[arg(long = "as", global = true, value_name = "ACTOR")]
     acting_as: Option<String>,
-    /// The configuration file
+    /// The configuration file; without --server and --data, of the service to ask
     #[arg(long, global = true, value_name = "F")]
     config: Option<PathBuf>,
     /// JSON instead of text for people
@@ -198,7 +212,7 @@ const IDLE_THREADS: Duration = Duration::from_secs(1);
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(&Cli::command().get_matches()).unwrap_or_else(|error| error.exit());
     let (json, is_look) = (cli.global.json, cli.verb.is_look());
     let mut screen = Screen::stdout(json);
     let runtime =
@@ -406,8 +420,13 @@ impl Global {
                 let what = "--as goes with --data; a service knows who is asking by the token";
                 bail!(Misuse(what.to_owned()));
             }
-            let server = self.server.as_deref().unwrap_or(DEFAULT_SERVER);
-            return Client::remote(server, self.token.clone());
+            let server = match (&self.server, &self.config) {
+                (Some(server), _) => server.clone(),
+                (None, Some(file)) => listens_at(&read_config(file)?.http)
+                    .map_err(|why| Misuse(format!("{}: {why}: say --server URL", file.display())))?,
+                (None, None) => DEFAULT_SERVER.to_owned(),
+            };
+            return Client::remote(&server, self.token.clone());
         };
         if sends == Sends::Yes && self.acting_as.is_none() {
             bail!(Misuse("with --data, say who is sending: --as ACTOR".to_owned()));
@@ -417,9 +436,11 @@ impl Global {
         }
         let mut config = self.config()?;
         config.store.path.clone_from(folder);
-        let desk = service::embedded(&config)
-            .await
-            .with_context(|| format!("the desk in {} can't be opened", folder.display()))?;
+        let desk = match sends {
+            Sends::Yes => service::embedded(&config).await,
+            Sends::No => service::embedded_to_read(&config).await,
+        };
+        let desk = desk.with_context(|| format!("the desk in {} can't be opened", folder.display()))?;
         let actor = match &self.acting_as {
             Some(actor) => actor.as_str().into(),
             None => {
@@ -431,6 +452,23 @@ impl Global {
         };
         Ok(Client::in_process(desk, &actor))
     }
+}
+
+/// Where the service of a configuration is asked from this machine, or why that can't be told.
+fn listens_at(http: &Http) -> Result<String, &'static str> {
+    let mut at = http.listen;
+    if http.tls.is_some() {
+        return Err("the service speaks TLS, under a name of its certificate");
+    }
+    if at.port() == 0 {
+        return Err("the service takes whatever port is free");
+    }
+    match at.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => at.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => at.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    Ok(format!("http://{at}"))
 }
 
 /// Reads a configuration; its problems come a line each, below the file's name.
@@ -465,5 +503,19 @@ mod tests {
             let cli = Cli::try_parse_from(line.split(' ')).unwrap();
             assert!(cli.global.json && cli.global.server.as_deref() == Some("http://x"));
         }
+    }
+
+    #[test]
+    fn a_service_is_asked_where_its_configuration_has_it_listen() {
+        let at = |listen: &str| listens_at(&Http { listen: listen.parse().unwrap(), ..Http::default() });
+        for (listen, asked) in [
+            ("127.0.0.1:9090", "http://127.0.0.1:9090"),
+            ("0.0.0.0:80", "http://127.0.0.1:80"),
+            ("[::]:80", "http://[::1]:80"),
+            ("192.0.2.7:80", "http://192.0.2.7:80"),
+        ] {
+            assert_eq!(at(listen).as_deref(), Ok(asked));
+        }
+        assert!(at("127.0.0.1:0").is_err());
     }
 }

@@ -9,8 +9,11 @@ use copydesk::http::json_line;
 use copydesk_article::problem::{Code, Problem};
 
 use super::Ending;
-use super::client::{Client, Reply};
+use super::client::{Client, Reply, never_reached};
 use super::screen::Screen;
+
+/// What some editors put before the first line of a file in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// `copydesk send`
 #[derive(Debug, Args)]
@@ -41,9 +44,11 @@ impl Send {
 async fn each_line(client: &Client, mut input: impl BufRead, screen: &mut Screen) -> anyhow::Result<Ending> {
     let mut ending = Ending::Done;
     let mut line = Vec::new();
+    let mut is_first = true;
     while input.read_until(b'\n', &mut line)? > 0 {
         let command = std::mem::take(&mut line);
-        let command = command.trim_ascii();
+        let marked = std::mem::take(&mut is_first).then(|| command.strip_prefix(BYTE_ORDER_MARK)).flatten();
+        let command = marked.unwrap_or(&command).trim_ascii();
         if command.is_empty() {
             continue;
         }
@@ -64,7 +69,7 @@ fn one_line(reply: &Reply) -> Vec<u8> {
         Ok(_) => json_line::one_line(&reply.body).into_owned(),
         Err(_) => {
             let detail = format!("status {} without JSON: is this a copydesk service?", reply.status);
-            problem(&detail)
+            problem(Code::OutcomeUnknown, &detail)
         }
     };
     line.push(b'\n');
@@ -72,12 +77,15 @@ fn one_line(reply: &Reply) -> Vec<u8> {
 }
 
 fn no_answer(error: &anyhow::Error) -> Reply {
-    let detail = format!("{error:#}; it may have been written: send the same id again");
-    Reply { status: Code::OutcomeUnknown.status(), body: problem(&detail).into() }
+    let (code, rest) = match never_reached(error) {
+        true => (Code::LogUnavailable, "nothing was sent: send the same again later"),
+        false => (Code::OutcomeUnknown, "it may have been written: send the same id again"),
+    };
+    Reply { status: code.status(), body: problem(code, &format!("{error:#}; {rest}")).into() }
 }
 
-fn problem(detail: &str) -> Vec<u8> {
-    serde_json::to_vec(&Problem::new(Code::OutcomeUnknown, detail)).unwrap_or_default()
+fn problem(code: Code, detail: &str) -> Vec<u8> {
+    serde_json::to_vec(&Problem::new(code, detail)).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -99,6 +107,24 @@ mod tests {
         let codes: Vec<_> = answers.iter().map(|answer| answer["code"].as_str().unwrap_or("ok")).collect();
         assert_eq!(codes, ["malformed", "ok", "ok", "invalid"]);
         assert_eq!(answers[2]["duplicate"], true);
+    }
+
+    #[tokio::test]
+    async fn a_byte_order_mark_is_no_part_of_the_first_command() {
+        let desk = TestDesk::new();
+        let draft = r#"{"id":"0b5c8f0e-58a1-4a57-9d05-0d7f1f1b6a01","type":"draft","data":{"slug":"s","language":"en"}}"#;
+        for (input, ending) in [
+            (format!("\u{feff}{draft}"), Ending::Done),
+            (format!("\u{feff}\n{draft}"), Ending::Done),
+            (format!("{draft}\n\u{feff}{draft}"), Ending::Refused),
+        ] {
+            let (mut screen, _) = shown(false);
+            assert_eq!(
+                each_line(&desk.client("ana"), input.as_bytes(), &mut screen).await.unwrap(),
+                ending,
+                "{input:?}"
+            );
+        }
     }
 
     #[test]

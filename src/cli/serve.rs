@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use anyhow::bail;
 use clap::Args;
+use copydesk::config::token::Token;
 use copydesk::config::{Config, ConfigError, LogKind};
 use copydesk::service::{self, Part, ServeOptions};
 
-use super::{Ending, Global, Misuse, complain, read_config, read_config_with};
+use super::{Ending, Global, Misuse, read_config, read_config_with};
 
 /// What is said to who would serve readers apart from an embedded log.
 const FEED_NEEDS_NATS: &str = "--parts feed alone reads the wire from NATS: an embedded log is open in one process \
@@ -16,7 +17,7 @@ const FEED_NEEDS_NATS: &str = "--parts feed alone reads the wire from NATS: an e
 /// `copydesk serve`
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  copydesk serve                                   try it out: a made-up newsroom, its tokens printed
+  copydesk serve                                   try it out: a made-up newsroom, new tokens printed
   copydesk serve --config copydesk.toml
   copydesk serve --listen 127.0.0.1:0 --data /tmp/desk
   copydesk serve --config copydesk.toml --nats nats://127.0.0.1:4222 --parts desk,wire
@@ -62,18 +63,24 @@ impl Serve {
         if !problems.is_empty() {
             return Err(ConfigError::Invalid(problems).into());
         }
-        if !tokens.is_empty() {
-            complain(
-                "No configuration file: this is a made-up newsroom, for trying copydesk out. Tokens, shown once:\n",
-            );
-            for (actor, token) in &tokens {
-                let name = config.people.get(actor).map(|staff| staff.name.as_str()).unwrap_or_default();
-                complain(&format!("  {actor:<6}  {}  {name}", token.as_str()));
-            }
-            complain("");
-        }
-        let parts = self.parts;
-        service::serve(config, ServeOptions { parts, file: global.config.clone() }).await?;
+        let options = ServeOptions {
+            parts: self.parts,
+            file: global.config.clone(),
+            greeting: (!tokens.is_empty()).then(|| greeting(&config, &tokens)),
+        };
+        service::serve(config, options).await?;
         Ok(Ending::Done)
     }
+}
+
+/// Everyone's token in the made-up newsroom.
+fn greeting(config: &Config, tokens: &[(String, Token)]) -> String {
+    let mut text = "No configuration file: this is a made-up newsroom, for trying copydesk out. Tokens, shown once; those \
+                    of an earlier start no longer work:\n\n"
+        .to_owned();
+    for (actor, token) in tokens {
+        let name = config.people.get(actor).map(|staff| staff.name.as_str()).unwrap_or_default();
+        text.push_str(&format!("  {actor:<6}  {}  {name}\n", token.as_str()));
+    }
+    text
 }

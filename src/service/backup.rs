@@ -36,7 +36,7 @@ pub async fn backup_log(
             };
             Source::Folder(Snapshot::open(&folders(&config.store.path).0)?, syncs_within)
         }
-        LogKind::Nats => Source::Log(serve::open_log(config).await?),
+        LogKind::Nats => Source::Log(serve::open_present_log(config).await?),
     };
     Ok(backup(&source, folder, told).await?)
 }

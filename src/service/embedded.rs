@@ -11,6 +11,7 @@ use copydesk_public::Site;
 use super::{FoldCheck, Part, Service, serve};
 use crate::config::Config;
 use crate::http;
+use crate::log::Log;
 use crate::store::{Store, fold};
 use crate::tokens::Book;
 
@@ -44,7 +45,19 @@ struct InThisProcess {
 /// # Errors
 /// Where a service has the folder open, or the log is damaged.
 pub async fn embedded(config: &Config) -> anyhow::Result<Arc<dyn Embedded>> {
-    let service = serve::open(config, serve::open_log(config).await?).await?;
+    over(config, serve::open_log(config).await?).await
+}
+
+/// The same for who only reads: no log is made or begun.
+///
+/// # Errors
+/// Where there is no log, a service has the folder open, or the log is damaged.
+pub async fn embedded_to_read(config: &Config) -> anyhow::Result<Arc<dyn Embedded>> {
+    over(config, serve::open_begun_log(config).await?).await
+}
+
+async fn over(config: &Config, log: Arc<dyn Log>) -> anyhow::Result<Arc<dyn Embedded>> {
+    let service = serve::open(config, log).await?;
     if let Some(why) = service.desk.halted() {
         bail!("{why}");
     }
@@ -91,9 +104,9 @@ impl Embedded for InThisProcess {
 /// stderr where that is a terminal.
 ///
 /// # Errors
-/// Where a service has the folder open, or the log can't be read.
+/// Where there is no log, a service has the folder open, or the log can't be read.
 pub async fn rebuild(config: &Config) -> anyhow::Result<FoldCheck> {
-    let log = serve::open_log(config).await?;
+    let log = serve::open_begun_log(config).await?;
     let state = config.store.path.join("state");
     if state.exists() {
         // sled's own lock says whether a service has it open; what is damaged is set aside by this.

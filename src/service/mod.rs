@@ -21,7 +21,7 @@ mod verify;
 
 pub use crate::http::Actor as ActingAs;
 pub use backup::{backup_log, recover_log};
-pub use embedded::{Embedded, embedded, rebuild};
+pub use embedded::{Embedded, embedded, embedded_to_read, rebuild};
 pub use parts::{FoldCheck, Service, ServiceError, open_embedded_log};
 pub use reload::{Reloaded, reload};
 pub use serve::{ServeOptions, serve};

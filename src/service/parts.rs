@@ -142,17 +142,41 @@ pub(super) async fn signing_key(
     prefix: &str,
     audit: &config::Audit,
 ) -> Result<Key, ServiceError> {
-    let otherwise = format!("{prefix}/{}", log.identity());
-    let Some(path) = &audit.key else {
-        return Ok(audit::line::kept_key(log, audit.origin.as_deref(), &otherwise).await?);
-    };
+    match key_file(audit).await? {
+        Some(key) => Ok(key),
+        None => Ok(audit::line::kept_key(log, audit.origin.as_deref(), &made_under(log, prefix)).await?),
+    }
+}
+
+/// The same for who only reads: where there is none yet, one that nothing was signed with and that is kept nowhere.
+pub(super) async fn reading_key(
+    log: &dyn Log,
+    prefix: &str,
+    audit: &config::Audit,
+) -> Result<Key, ServiceError> {
+    if let Some(key) = key_file(audit).await? {
+        return Ok(key);
+    }
+    match audit::line::found_key(log, audit.origin.as_deref()).await? {
+        Some(key) => Ok(key),
+        None => Ok(audit::line::new_key(audit.origin.as_ref().unwrap_or(&made_under(log, prefix)))?),
+    }
+}
+
+/// The name that a log is made under.
+fn made_under(log: &dyn Log, prefix: &str) -> String {
+    format!("{prefix}/{}", log.identity())
+}
+
+async fn key_file(audit: &config::Audit) -> Result<Option<Key>, ServiceError> {
+    let Some(path) = &audit.key else { return Ok(None) };
     let text = tokio::fs::read_to_string(path).await;
     let text = text.map_err(|source| ServiceError::Key { path: path.clone(), source })?;
     let key = match &audit.origin {
         Some(origin) => Key::parse(&text, origin),
         None => Key::named(&text),
     };
-    Ok(key.map_err(AuditError::from)?)
+    Ok(Some(key.map_err(AuditError::from)?))
 }
 
 impl Service {

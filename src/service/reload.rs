@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use tokio::signal::unix::Signal;
 
-use super::serve::open_log;
+use super::serve::open_present_log;
 use crate::config::Config;
 use crate::desk::{self, Proposal};
 use crate::http::tls::Tls;
@@ -26,9 +26,9 @@ pub struct Reloaded {
 /// Proposes the people, roles and rules of a configuration to the newsroom line of the log that it names.
 ///
 /// # Errors
-/// Where the log can't be opened or written, or the newsroom would have no chief.
+/// Where there is no log, it can't be opened or written, or the newsroom would have no chief.
 pub async fn reload(config: &Config) -> anyhow::Result<Reloaded> {
-    let log = open_log(config).await?;
+    let log = open_present_log(config).await?;
     propose(&*log, config).await
 }
 

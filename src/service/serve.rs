@@ -57,6 +57,8 @@ pub struct ServeOptions {
     pub parts: Vec<Part>,
     /// The file that the configuration came from. None for the made-up newsroom.
     pub file: Option<PathBuf>,
+    /// What is said on stderr once it serves.
+    pub greeting: Option<String>,
 }
 
 /// Serves until SIGTERM or SIGINT, then stops taking, finishes, flushes and returns. When ready it prints one
@@ -138,6 +140,10 @@ pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> 
         true => Some(Couriers::start(&config, &service.log, &gateway.metrics)?),
         false => None,
     };
+    if let Some(greeting) = options.greeting {
+        // Where nobody hears it, nobody can ask either; that is no reason to end.
+        let _ = writeln!(std::io::stderr(), "{greeting}");
+    }
     ready(&url)?;
 
     http::serve(entrance, Arc::clone(&gateway), Patience::default(), stopped(stop.subscribe())).await;
@@ -291,31 +297,61 @@ pub(super) fn syncing(config: &Config) -> segments::Syncing {
 /// Where it can't be opened.
 pub(super) async fn open_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
     match config.log.kind {
-        LogKind::Embedded => {
-            let options = segments::Options { durability: syncing(config), ..segments::Options::default() };
-            Ok(open_embedded_log(&config.store.path, options)?)
-        }
-        LogKind::Nats => {
-            let Some(url) = &config.nats.url else { bail!("nats.url is missing: where is the NATS server?") };
-            let client = nats::connect(url, config.nats.write_credentials.as_deref(), "writing").await?;
-            let mut options = jetstream::Options {
-                prefix: config.desk.prefix.clone(),
-                replicas: usize::from(config.nats.replicas),
-                create: config.nats.create,
-                ..jetstream::Options::default()
-            };
-            if config.log.durability == Some(LogDurability::Always) {
-                options.durability = Durability::Always;
-            }
-            let log = JetStreamLog::open(client, options).await?;
-            for (name, subscriber) in config.nats.subscribers.iter().filter(|_| config.nats.create) {
-                let home = subscriber.section.as_ref().map(|section| section.replace('/', "."));
-                let homes = home.map(|home| vec![home.clone(), format!("{home}.>")]).unwrap_or_default();
-                log.provide_consumer(name, &homes).await?;
-            }
-            Ok(Arc::new(log))
-        }
+        LogKind::Embedded => open_segments(config),
+        LogKind::Nats => open_jetstream(config, config.nats.create).await,
     }
+}
+
+/// The same, where it is there already: nothing is made.
+///
+/// # Errors
+/// Where there is none, or it can't be opened.
+pub(super) async fn open_present_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
+    match config.log.kind {
+        LogKind::Embedded => {
+            segments::Snapshot::open(&folders(&config.store.path).0)?;
+            open_segments(config)
+        }
+        LogKind::Nats => open_jetstream(config, false).await,
+    }
+}
+
+/// The same, where there is something in it: what is opened over an empty log begins it.
+///
+/// # Errors
+/// Where there is none, it is empty, or it can't be opened.
+pub(super) async fn open_begun_log(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
+    let log = open_present_log(config).await?;
+    if log.events().end().await? == 0 {
+        bail!("the log is empty: no service has begun it, or it is another one than was meant");
+    }
+    Ok(log)
+}
+
+fn open_segments(config: &Config) -> anyhow::Result<Arc<dyn Log>> {
+    let options = segments::Options { durability: syncing(config), ..segments::Options::default() };
+    Ok(open_embedded_log(&config.store.path, options)?)
+}
+
+async fn open_jetstream(config: &Config, create: bool) -> anyhow::Result<Arc<dyn Log>> {
+    let Some(url) = &config.nats.url else { bail!("nats.url is missing: where is the NATS server?") };
+    let client = nats::connect(url, config.nats.write_credentials.as_deref(), "writing").await?;
+    let mut options = jetstream::Options {
+        prefix: config.desk.prefix.clone(),
+        replicas: usize::from(config.nats.replicas),
+        create,
+        ..jetstream::Options::default()
+    };
+    if config.log.durability == Some(LogDurability::Always) {
+        options.durability = Durability::Always;
+    }
+    let log = JetStreamLog::open(client, options).await?;
+    for (name, subscriber) in config.nats.subscribers.iter().filter(|_| create) {
+        let home = subscriber.section.as_ref().map(|section| section.replace('/', "."));
+        let homes = home.map(|home| vec![home.clone(), format!("{home}.>")]).unwrap_or_default();
+        log.provide_consumer(name, &homes).await?;
+    }
+    Ok(Arc::new(log))
 }
 
 /// Store, desk and public side over a log, folded up to its end with progress on a terminal.

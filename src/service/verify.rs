@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::parts::signing_key;
+use super::parts::reading_key;
 use super::serve;
 use crate::audit::Checkpoint;
 use crate::audit::verify::{About, Fault, Report, Sources, verify};
@@ -17,23 +17,23 @@ use crate::store::{Store, StoreError, fold};
 /// Lets what this build's newest events are be written to the configured log; the level before.
 ///
 /// # Errors
-/// Where the log can't be opened or written.
+/// Where there is no log, or it can't be opened or written.
 pub async fn allow_events(config: &Config) -> anyhow::Result<u32> {
-    Ok(level::raise(&*serve::open_log(config).await?).await?)
+    Ok(level::raise(&*serve::open_present_log(config).await?).await?)
 }
 
 /// Reads the whole log and holds against it everything that rests on it; `against` are checkpoints that someone kept, or backups;
 /// `told` hears how far it is. The folded state is looked at where no service has it open.
 ///
 /// # Errors
-/// Where the log can't be read.
+/// Where there is no log, or it can't be read.
 pub async fn verify_log(
     config: &Config,
     against: &[PathBuf],
     told: impl FnMut(u64, u64),
 ) -> anyhow::Result<Report> {
-    let log = serve::open_log(config).await?;
-    let key = signing_key(&*log, &config.desk.prefix, &serve::audit(config)).await?.verifier();
+    let log = serve::open_begun_log(config).await?;
+    let key = reading_key(&*log, &config.desk.prefix, &serve::audit(config)).await?.verifier();
     let (mut kept, mut faults) = (Vec::new(), Vec::new());
     for path in against {
         let note = if path.is_dir() { path.join("audit").join("checkpoint") } else { path.clone() };

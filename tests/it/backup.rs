@@ -10,8 +10,10 @@ use copydesk::audit::Key;
 use copydesk::backup::{Manifest, Source, backup, restore};
 use copydesk::deliver::ledger::Ledger;
 use copydesk::deliver::page::{self, Page};
+use copydesk::log::jetstream::{self, JetStreamLog};
 use copydesk::log::memory::{Faults, MemoryLog};
-use copydesk::log::{Expect, Log, Message};
+use copydesk::log::{Expect, Log, Message, segments};
+use copydesk::service::open_embedded_log;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -226,11 +228,66 @@ fn a_backup_that_was_touched_is_not_put_back() {
     // Keys lie apart: without them nothing is put back unless that is said.
     std::fs::rename(backup.join("keys"), folder.path().join("keys")).unwrap();
     assert!(fails(&["recover", text(&backup), "--data", text(&new)]).contains("--keys"));
-    let keys = folder.path().join("keys");
+    // They are taken from wherever they were moved, by themselves or as they were called.
+    let nowhere = fails(&["recover", text(&backup), "--keys", text(&data), "--data", text(&new)]);
+    assert!(nowhere.contains("has no keys of a backup"), "{nowhere}");
+    let keys = folder.path().join("safe");
+    std::fs::rename(folder.path().join("keys"), &keys).unwrap();
     succeeds(&["recover", text(&backup), "--keys", text(&keys), "--data", text(&new)]);
+    std::fs::remove_dir_all(&new).unwrap();
+    std::fs::create_dir(folder.path().join("box")).unwrap();
+    std::fs::rename(&keys, folder.path().join("box/keys")).unwrap();
+    let keys = folder.path().join("box");
+    succeeds(&["recover", text(&backup), "--keys", text(&keys), "--data", text(&new)]);
+    // The next run copies them whole.
+    back_up(&backup, &["--data", text(&data)], 5);
+    std::fs::remove_dir_all(&new).unwrap();
+    succeeds(&["recover", text(&backup), "--data", text(&new)]);
     assert!(
         fails(&["recover", text(&backup), "--keys", text(&keys), "--data", text(&data)]).contains("state")
     );
+}
+
+/// On each log, some of them erased as evidence's are.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_were_moved_away_are_copied_whole() {
+    let server = NatsServer::start();
+    let data = tempfile::tempdir().unwrap();
+    let in_nats = JetStreamLog::open(server.client().await, jetstream::Options::default()).await.unwrap();
+    let segments = open_embedded_log(data.path(), segments::Options::default()).unwrap();
+    for log in [Arc::new(MemoryLog::new(1)) as Arc<dyn Log>, Arc::new(in_nats), segments] {
+        let folder = tempfile::tempdir().unwrap();
+        let [kept, moved] = ["backup", "moved"].map(|name| folder.path().join(name));
+        let source = Source::Log(Arc::clone(&log));
+        let again = async || backup(&source, &kept, |_, _| {}).await.unwrap().added;
+        for number in 1..=3 {
+            log.keys().put(&format!("evidence.{number}"), 0, "a key".into()).await.unwrap();
+        }
+        log.keys().erase("evidence.2").await.unwrap();
+        let keys = log.keys().end().await.unwrap();
+        assert_eq!(again().await, keys);
+        std::fs::rename(kept.join("keys"), &moved).unwrap();
+        log.keys().erase("evidence.1").await.unwrap();
+        let more = log.keys().end().await.unwrap();
+        assert_eq!((again().await, again().await), (more, 0), "whole, and on from there");
+        std::fs::rename(kept.join("keys"), moved.join("later")).unwrap();
+        for from in [moved.join("later"), kept.clone()] {
+            if from == kept {
+                std::fs::rename(moved.join("later"), kept.join("keys")).unwrap();
+            }
+            let restored = MemoryLog::new(2);
+            restore(&kept, Some(&from), &restored, |_| {}, |_, _| {}).await.unwrap();
+            assert_eq!(restored.keys().end().await.unwrap(), more);
+            for number in 1..=3 {
+                let key = format!("evidence.{number}");
+                let [is, was] = [restored.keys().get(&key).await, log.keys().get(&key).await];
+                assert_eq!(is.unwrap(), was.unwrap(), "{key}");
+            }
+        }
+        // Given back, what is new is added.
+        log.keys().put("evidence.4", 0, "a key".into()).await.unwrap();
+        assert_eq!(again().await, 1);
+    }
 }
 
 /// The drill: JetStream comes back without its last events, and the service from the backup.

@@ -59,11 +59,17 @@ impl Desk {
 
     /// Runs a verb in the folder of files.
     fn run(&self, line: &str) -> Ended {
+        self.run_with(line, &[])
+    }
+
+    /// The same, with this in its environment.
+    fn run_with(&self, line: &str, environment: &[(&str, &str)]) -> Ended {
         let output = Command::new(env!("CARGO_BIN_EXE_copydesk"))
             .args(line.split(' '))
             .current_dir(self.0.path())
             .env_remove("COPYDESK_SERVER")
             .env_remove("COPYDESK_TOKEN")
+            .envs(environment.iter().copied())
             .output()
             .unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -269,6 +275,54 @@ fn a_folder_that_a_service_has_open_is_neither_rebuilt_nor_read() {
         assert!(why.contains("another process has the log"), "{why}");
     }
     assert_eq!(serving.get("carl", "/v1/articles").0, 200, "it works on");
+}
+
+#[test]
+fn an_option_that_names_a_desk_wins_over_the_environment() {
+    let desk = Desk::new();
+    desk.published();
+    let chief = "[people.carl]\nroles = [\"chief\"]\n";
+    desk.file(
+        "copydesk.toml",
+        &format!("[http]\nlisten = \"127.0.0.1:1\"\n[store]\npath = \"data\"\n{chief}"),
+    );
+    let run = |line: &str| desk.run_with(line, &[("COPYDESK_SERVER", "http://127.0.0.1:2")]);
+    assert!(run("backup kept --data data").done().contains("5 events"));
+    assert!(run("recover kept --data back").done().contains("5 events"));
+    assert!(run("verify --config copydesk.toml").done().contains("Verified 5 events"));
+    assert!(run("reload --config copydesk.toml").done().contains("version 2"));
+    assert!(run("board --data data").done().contains("Rivers rise"));
+    let asked = [("board", 2), ("board --config copydesk.toml", 1), ("board --server http://127.0.0.1:3", 3)];
+    for (line, port) in asked {
+        let why = run(line).failed(1);
+        assert!(why.contains(&format!("no answer from http://127.0.0.1:{port}")), "{why}");
+    }
+    assert!(run("backup kept --data data --server http://127.0.0.1:3").failed(2).contains("--data DIR"));
+    desk.file("any.toml", &format!("[http]\nlisten = \"127.0.0.1:0\"\n{chief}"));
+    assert!(run("board --config any.toml").failed(2).contains("say --server URL"));
+}
+
+#[test]
+fn a_command_that_reached_no_service_was_not_written() {
+    let desk = Desk::new();
+    desk.file("command.jsonl", "{}\n");
+    let sent = desk.run("send command.jsonl --server http://127.0.0.1:1");
+    assert_eq!((sent.code, sent.err.as_str()), (Some(1), ""), "{}", sent.out);
+    let problem: Value = serde_json::from_str(&sent.out).unwrap();
+    assert_eq!(problem["code"], "log_unavailable");
+    assert!(problem["detail"].as_str().unwrap().contains("nothing was sent"), "{problem}");
+}
+
+#[test]
+fn tokens_are_drawn_for_a_service_that_can_serve() {
+    let desk = Desk::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let why = desk.run(&format!("serve --data data --listen {}", taken.local_addr().unwrap())).failed(1);
+    assert!(why.contains("can't listen on") && !why.contains("Tokens"), "{why}");
+    desk.published();
+    desk.file("data/log/log", "not a log");
+    let why = desk.run("serve --data data --listen 127.0.0.1:0").failed(1);
+    assert!(why.contains("the log is damaged") && !why.contains("Tokens"), "{why}");
 }
 
 #[test]

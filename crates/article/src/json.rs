@@ -392,7 +392,8 @@ fn in_words(expected: &dyn de::Expected) -> String {
 fn sort_of(unexpected: &Unexpected<'_>) -> &'static str {
     match unexpected {
         Unexpected::Bool(_) => "true or false",
-        Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "number",
+        Unexpected::Unsigned(_) | Unexpected::Signed(_) => "number",
+        Unexpected::Float(_) => "number with a fraction or an exponent",
         Unexpected::Str(_) | Unexpected::Char(_) => "string",
         Unexpected::Unit | Unexpected::Option => "null",
         Unexpected::Seq => "list",

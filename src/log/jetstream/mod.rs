@@ -300,8 +300,8 @@ impl Maker<'_> {
         let name = &plan.name;
         if !self.options.create {
             return Err(LogError::Unsuitable(format!(
-                "stream {name} is not there, and nats.create is false: set it to true for one start, or make \
-                 the stream with `nats stream add {name} --config=FILE` from {}",
+                "stream {name} is not there: it is made where the service starts with nats.create = true, or with \
+                 `nats stream add {name} --config=FILE` from {}",
                 plan.config(identity)
             )));
         }

@@ -4,8 +4,12 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
+use copydesk::log::Log;
+use copydesk::log::jetstream::{JetStreamLog, Options};
+
 use super::*;
 use crate::harness::{send, token};
+use crate::nats_server::NatsServer;
 
 /// A story with a machine's draft, a false figure put right, an edition and its correction.
 fn told(serving: &Serving) -> Uuid {
@@ -226,4 +230,54 @@ fn what_nobody_reads_on_is_done_where_it_only_shows_and_not_known_good_where_it_
     };
     assert_eq!(unread(&["board"]), Some(0));
     assert_eq!(unread(&["verify"]), Some(1));
+}
+
+#[test]
+fn where_there_is_no_log_none_is_made_by_who_reads() {
+    let desk = Desk::new();
+    std::fs::create_dir(desk.data()).unwrap();
+    let chief = "[people.carl]\nroles = [\"chief\"]\n";
+    desk.file("copydesk.toml", &format!("[store]\npath = \"data\"\n{chief}"));
+    let on_log = ["verify", "rebuild", "backup kept", "allow-events", "reload"];
+    for verb in on_log {
+        let why = desk.run(&format!("{verb} --config copydesk.toml")).failed(1);
+        assert!(why.contains("there is no log in data/log"), "{verb}: {why}");
+    }
+    let report = format!("report {}", Uuid::nil());
+    for verb in ["board", &report, "feed", "replay", "deliveries", "verify", "rebuild"] {
+        let why = desk.run(&format!("{verb} --data data")).failed(1);
+        assert!(why.contains("there is no log in data/log"), "{verb}: {why}");
+    }
+    assert_eq!(files(&desk.data()), BTreeMap::new());
+    std::fs::remove_dir(desk.data()).unwrap();
+    desk.run("verify --config copydesk.toml").failed(1);
+    assert!(!desk.data().exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_in_nats_is_neither_made_nor_begun_by_who_reads() {
+    let server = NatsServer::start();
+    let desk = Desk::new();
+    std::fs::create_dir(desk.data()).unwrap();
+    desk.file(
+        "copydesk.toml",
+        &format!(
+            "[store]\npath = \"data\"\n[log]\nkind = \"nats\"\n[nats]\nurl = {:?}\n[people.carl]\nroles = [\"chief\"]\n",
+            server.url()
+        ),
+    );
+    for verb in ["verify", "rebuild", "backup kept", "allow-events", "reload"] {
+        let why = desk.run(&format!("{verb} --config copydesk.toml")).failed(1);
+        assert!(why.contains("COPYDESK_EVENTS is not there"), "{verb}: {why}");
+    }
+    let client = server.client().await;
+    let jetstream = async_nats::jetstream::new(client.clone());
+    assert!(jetstream.get_stream("COPYDESK_EVENTS").await.is_err() && files(&desk.data()).is_empty());
+    let log = JetStreamLog::open(client, Options::default()).await.unwrap();
+    for verb in ["verify", "rebuild"] {
+        let why = desk.run(&format!("{verb} --config copydesk.toml")).failed(1);
+        assert!(why.contains("the log is empty"), "{verb}: {why}");
+    }
+    assert_eq!(log.keys().end().await.unwrap(), 0, "no key was drawn");
+    assert!(jetstream.get_stream("COPYDESK_CHECKPOINTS").await.is_err() && files(&desk.data()).is_empty());
 }

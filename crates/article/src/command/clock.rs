@@ -83,7 +83,10 @@ fn in_the_way(article: &Article, context: &Context<'_>, schedule: &workflow::Sch
     let rules = context.newsroom.rules_for(article.section());
     let grace = TimeDelta::minutes(i64::from(rules.grace_minutes));
     if context.now - schedule.at > grace {
-        let detail = format!("its hour passed more than {} minutes ago", rules.grace_minutes);
+        let detail = match rules.grace_minutes {
+            1 => "its hour passed more than a minute ago".to_owned(),
+            minutes => format!("its hour passed more than {minutes} minutes ago"),
+        };
         of_the_hour.push(Reason::new(ReasonCode::Late, detail));
     }
     // The core refuses whatever would make an edition too big, so this only ever holds what an older build let by.
@@ -199,7 +202,19 @@ mod tests {
         desk.now += TimeDelta::microseconds(1);
         let held = desk.clock().unwrap();
         assert_eq!(&*desk.accept(held).kind, "copydesk.article.held");
-        assert_eq!(desk.state().held.as_ref().unwrap().reasons[0].code, ReasonCode::Late);
+        let late = desk.state().held.as_ref().unwrap().reasons[0].clone();
+        assert_eq!(
+            (late.code, &*late.detail),
+            (ReasonCode::Late, "its hour passed more than 15 minutes ago")
+        );
+
+        let mut desk = scheduled(json!({}));
+        desk.newsroom.set.rules.grace_minutes = 1;
+        desk.now = HOUR.parse::<Time>().unwrap() + TimeDelta::minutes(2);
+        let held = desk.clock().unwrap();
+        desk.accept(held);
+        let late = &desk.state().held.as_ref().unwrap().reasons[0];
+        assert_eq!(&*late.detail, "its hour passed more than a minute ago");
     }
 
     /// A paragraph of so many sentences with a figure: more than an event could name one by one.

@@ -43,6 +43,11 @@ fn a_list_is_no_object_and_types_are_named_in_the_words_of_json() {
     assert_eq!(refused(r#"{"headline":"x","inner":[[1]]}"#).field.as_deref(), Some("/data/inner/0"));
     let problem = refused(r#"{"headline":"x","inner":[{"level":"1"}]}"#);
     assert_eq!(problem.detail, "/data/inner/0/level: expected a whole number, found string");
+    let problem = refused(r#"{"headline":"x","inner":[{"level":1.0}]}"#);
+    assert_eq!(
+        problem.detail,
+        "/data/inner/0/level: expected a whole number, found number with a fraction or an exponent"
+    );
 }
 
 #[test]
