@@ -195,22 +195,21 @@ pub(super) async fn event(
 ) -> Result<Response, Refusal> {
     let (Checkable { audit, desk, .. }, seq) = asked(&gateway, request)?;
     let entry = desk.log().events().get(seq).await.map_err(unavailable)?;
-    match entry.ok_or_else(Problem::not_found)?.content {
-        Content::Message { body, .. } => {
-            let mut response = ([(CONTENT_TYPE, EVENT)], body).into_response();
-            let headers = response.headers_mut();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            if let Some(index) = audit.store().merkle().index_of(seq).map_err(unreadable)? {
-                headers.insert(HeaderName::from_static("copydesk-index"), HeaderValue::from(index));
-            }
-            Ok(response)
-        }
+    let mut response = match entry.ok_or_else(Problem::not_found)?.content {
+        Content::Message { body, .. } => ([(CONTENT_TYPE, EVENT)], body).into_response(),
         Content::Erased { sha256: Some(sha256) } => {
             let detail = format!("these bytes were erased; their SHA-256 was {}", hex::encode(sha256));
-            Err(Problem::new(Code::Erased, detail).into())
+            Refusal(Problem::new(Code::Erased, detail)).into_response()
         }
         Content::Erased { sha256: None } => {
-            Err(Problem::new(Code::Deleted, "this event was deleted behind the service's back").into())
+            let detail = "this event was deleted behind the service's back";
+            return Err(Problem::new(Code::Deleted, detail).into());
         }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(index) = audit.store().merkle().index_of(seq).map_err(unreadable)? {
+        headers.insert(HeaderName::from_static("copydesk-index"), HeaderValue::from(index));
     }
+    Ok(response)
 }
