@@ -130,6 +130,8 @@ fn an_auditor_verifies_every_checkpoint_while_the_newsroom_works() {
     let published: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
     assert!(sizes.is_sorted(), "{sizes:?}");
     let all = 4 * published + 1;
+    let (status, said) = serving.get("", "/audit/tile/7/000.p/200");
+    assert!(status == 404 && said.contains("no such tile"), "{said}");
     auditor.sees(serving.url(), all);
     assert_eq!(auditor.verifies(serving.url(), true), all, "every event's own bytes too");
     // Whatever the folded state, the tree is the same.
