@@ -37,7 +37,7 @@ pub struct Bench {
     /// The same, one with `sync_interval: always`
     #[arg(long, value_name = "URL")]
     nats_synced: Option<String>,
-    /// Fewer and shorter runs: under two minutes in all
+    /// Fewer and shorter runs: some two minutes in all
     #[arg(long)]
     quick: bool,
     /// Measure only this; may be given more than once

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::bail;
 use clap::Args;
-use copydesk::config::{Config, ConfigError, LogKind};
+use copydesk::config::{Config, ConfigError, LogKind, Problem};
 use copydesk::nats;
 use copydesk::service::Part;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::screen::Screen;
 use super::{Ending, Global, Misuse, read_config_with};
@@ -34,12 +34,15 @@ impl CheckConfig {
         if screen.json
             && let Err(ConfigError::Invalid(problems)) = read(file)
         {
-            let problem = |p: &copydesk::config::Problem| json!({"key": p.key, "what": p.what, "suggestion": p.suggestion});
-            let problems: Vec<_> = problems.iter().map(problem).collect();
-            screen.value(&json!({"ok": false, "problems": problems}))?;
+            let problems: Vec<_> = problems.iter().map(shown).collect();
+            screen.value(&json!({"ok": false, "problems": problems, "warnings": []}))?;
             return Ok(Ending::Refused);
         }
         let config = read_config_with(file, read)?;
+        let doubts = match self.parts.contains(&Part::Feed) {
+            true => config.doubts_for_readers(),
+            false => Vec::new(),
+        };
         let log = match config.log.kind {
             LogKind::Embedded => format!("embedded log in {}", config.store.path.display()),
             LogKind::Nats => {
@@ -47,14 +50,23 @@ impl CheckConfig {
             }
         };
         if screen.json {
-            screen.value(&json!({"ok": true, "problems": []}))?;
+            let warnings: Vec<_> = doubts.iter().map(shown).collect();
+            screen.value(&json!({"ok": true, "problems": [], "warnings": warnings}))?;
         } else {
             let people = match config.people.len() {
                 1 => "1 person".to_owned(),
                 people => format!("{people} people"),
             };
-            screen.line(format!("{}: good. {people}, {log}.", file.display()))?;
+            for doubt in &doubts {
+                screen.line(format!("warning: {doubt}"))?;
+            }
+            let good = if doubts.is_empty() { "good" } else { "can be used" };
+            screen.line(format!("{}: {good}. {people}, {log}.", file.display()))?;
         }
         Ok(Ending::Done)
     }
+}
+
+fn shown(problem: &Problem) -> Value {
+    json!({"key": problem.key, "what": problem.what, "suggestion": problem.suggestion})
 }

@@ -10,7 +10,7 @@ use copydesk_article::newsroom::{PersonKind, Role};
 use copydesk_public::POLICIES;
 
 use super::token::{UNNAMED, is_token_name};
-use super::{BehindProxy, Config, LogKind, Problem, master_key};
+use super::{BehindProxy, Config, Http, LogKind, Problem, master_key};
 
 /// Copies that JetStream can keep of a stream.
 const REPLICAS: std::ops::RangeInclusive<u8> = 1..=5;
@@ -39,6 +39,27 @@ impl Config {
         self.check_desk(&mut found);
         self.check_log(&mut found);
         self.check_http(&mut found);
+        found.0
+    }
+
+    /// What can be used and is hardly meant, in a process that serves readers.
+    pub fn doubts_for_readers(&self) -> Vec<Problem> {
+        let mut found = Found(Vec::new());
+        let Http { listen, public_url, .. } = &self.http;
+        let host = match public_url {
+            None => Some(listen.ip()),
+            Some(url) => host_of(url).and_then(|host| host.trim_matches(['[', ']']).parse().ok()),
+        };
+        if host.is_some_and(|host| host.is_unspecified()) {
+            found.at(
+                "http.public_url",
+                &format!(
+                    "feeds and pages would give {} as their own address, which leads nowhere: set it to the one by \
+                     which readers reach this service, such as https://news.example",
+                    public_url.clone().unwrap_or_else(|| listen.to_string())
+                ),
+            );
+        }
         found.0
     }
 
@@ -257,6 +278,11 @@ fn names_host(uri: &Uri) -> bool {
     let port = host_and_port.strip_prefix(host).unwrap_or_default();
     host.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[')
         && (port.is_empty() || uri.port_u16().is_some())
+}
+
+/// The host that an address names, that of IPv6 in brackets.
+fn host_of(url: &str) -> Option<String> {
+    Some(url.parse::<Uri>().ok()?.host()?.to_owned())
 }
 
 struct Found(Vec<Problem>);

@@ -58,7 +58,7 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 /// The tables of a configuration.
-const TABLES: &[&str] =
+pub(super) const TABLES: &[&str] =
     &["desk", "log", "nats", "http", "store", "evidence", "audit", "people", "rules", "webhooks"];
 
 impl Config {

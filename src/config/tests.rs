@@ -1,3 +1,5 @@
+use copydesk_article::newsroom::{Accept, SectionRules};
+
 use super::*;
 
 const CHIEF: &str = "[people.carl]\nroles = [\"chief\"]\n";
@@ -247,5 +249,47 @@ fn the_trial_newsroom_has_every_role_and_everyone_a_token() {
     assert_eq!(config.people["bot"].kind, PersonKind::Machine);
     for (actor, token) in &tokens {
         assert_eq!(owner(&config, token.as_str()).as_deref(), Some(actor.as_str()));
+    }
+}
+
+/// The keys that a table of this shape has, as the reader of TOML names them.
+fn keys<T: serde::de::DeserializeOwned>() -> Vec<String> {
+    let error = toml::from_str::<T>("no_such_key = 1").err().expect("a key that nothing has is refused");
+    let (_, expected) = error.message().split_once("expected ").expect("the keys are listed");
+    expected.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_page_about_the_configuration_has_every_key() {
+    let page =
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIGURATION.md")).unwrap();
+    let tables = [
+        ("desk", keys::<Desk>()),
+        ("desk.policies", copydesk_public::POLICIES.iter().map(|policy| policy.name.to_owned()).collect()),
+        ("log", keys::<Log>()),
+        ("nats", keys::<Nats>()),
+        ("nats.subscribers.<name>", keys::<Subscriber>()),
+        ("http", keys::<Http>()),
+        ("http.tls", keys::<TlsFiles>()),
+        ("http.limits", [keys::<HttpLimits>(), keys::<Rate>()].concat()),
+        ("store", keys::<Store>()),
+        ("audit", keys::<Audit>()),
+        ("evidence", keys::<Evidence>()),
+        ("people.<name>", keys::<Staff>()),
+        ("people.<name>.tokens", keys::<token::NamedToken>()),
+        ("rules", [keys::<Rules>(), keys::<SectionRules>()].concat()),
+        ("rules.accept", keys::<Accept>()),
+        ("webhooks.<name>", keys::<Webhook>()),
+    ];
+    for table in read::TABLES {
+        assert!(tables.iter().any(|(name, _)| name.split('.').next() == Some(*table)), "[{table}]");
+    }
+    for (table, keys) in tables {
+        let mut sections = page.split("\n## ");
+        let section = sections.find(|section| section.starts_with(&format!("`[{table}]`")));
+        let section = section.unwrap_or_else(|| panic!("no section is about [{table}]"));
+        for key in keys {
+            assert!(section.contains(&format!("\n| `{key}` |")), "[{table}] has no row for {key}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use super::aside::Aside;
 use super::identity::{Reader, Reads};
 use super::problem::Refusal;
 use super::then::{unavailable, unreadable};
-use super::{Gateway, no_such_route};
+use super::{Gateway, no_such_route, not_there};
 use crate::audit::proof::{EditionProof, EventProof, Inclusion};
 use crate::audit::{Audit, Signed};
 use crate::desk::{At, Desk};
@@ -85,21 +85,25 @@ pub(super) async fn tile(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refusal> {
     let signed = newest(&gateway, &of(&gateway)?.audit)?;
-    let tile: TilePath = path.ok().and_then(|Path(path)| path.parse().ok()).ok_or_else(Problem::not_found)?;
+    let tile: TilePath = path.ok().and_then(|Path(path)| path.parse().ok()).ok_or_else(no_such_tile)?;
     let level = match tile.tiles {
         Tiles::Hashes(level) => u32::from(level),
         Tiles::Entries => 0,
     };
     // How many full subtrees of the level what is signed has.
     let there = signed.size.checked_shr(8 * level).unwrap_or(0);
-    let start = tile.index.checked_mul(TILE_WIDTH).ok_or_else(Problem::not_found)?;
+    let start = tile.index.checked_mul(TILE_WIDTH).ok_or_else(no_such_tile)?;
     if start.checked_add(tile.width).is_none_or(|end| end > there) {
-        return Err(Problem::not_found().into());
+        return Err(no_such_tile().into());
     }
     let Checkable { audit, tiles, .. } = of(&gateway)?.clone();
     let read = tiles.run(move || read_tile(&audit, &tile, start));
     let body = read.await.map_err(|_| ending())?.map_err(unreadable)?;
     Ok(public(BYTES, FOR_EVER, body))
+}
+
+fn no_such_tile() -> Problem {
+    not_there("there is no such tile below the newest checkpoint")
 }
 
 fn read_tile(audit: &Audit, tile: &TilePath, start: u64) -> Result<Vec<u8>, StoreError> {
@@ -162,7 +166,7 @@ fn asked(gateway: &Gateway, request: Request) -> Result<(&Checkable, Seq), Probl
 /// The position in a path below `/audit/events/`.
 fn position(path: &str) -> Result<Seq, Problem> {
     let asked = path.split('/').nth(3).and_then(|seq| seq.parse().ok());
-    asked.filter(|seq| *seq > 0).ok_or_else(Problem::not_found)
+    asked.filter(|seq| *seq > 0).ok_or_else(|| not_there("a position of the log is a number from 1"))
 }
 
 /// `GET /audit/events/{seq}/proof`: that an event is in the log, for auditors.
@@ -172,7 +176,8 @@ pub(super) async fn event_proof(
 ) -> Result<Response, Refusal> {
     let (Checkable { audit, .. }, seq) = asked(&gateway, request)?;
     let tree = audit.store().merkle();
-    let index = tree.index_of(seq).map_err(unreadable)?.ok_or_else(Problem::not_found)?;
+    let nothing = || not_there("no event stands at this position of the log");
+    let index = tree.index_of(seq).map_err(unreadable)?.ok_or_else(nothing)?;
     let signed = covering(audit, index).await?;
     let (_, leaf) = tree.leaves(index, 1).map_err(unreadable)?.pop().ok_or_else(gone_wrong)?;
     let inclusion = Inclusion::of(tree, index, &leaf, &signed).map_err(unreadable)?;
@@ -195,22 +200,22 @@ pub(super) async fn event(
 ) -> Result<Response, Refusal> {
     let (Checkable { audit, desk, .. }, seq) = asked(&gateway, request)?;
     let entry = desk.log().events().get(seq).await.map_err(unavailable)?;
-    match entry.ok_or_else(Problem::not_found)?.content {
-        Content::Message { body, .. } => {
-            let mut response = ([(CONTENT_TYPE, EVENT)], body).into_response();
-            let headers = response.headers_mut();
-            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            if let Some(index) = audit.store().merkle().index_of(seq).map_err(unreadable)? {
-                headers.insert(HeaderName::from_static("copydesk-index"), HeaderValue::from(index));
-            }
-            Ok(response)
-        }
+    let nothing = || not_there("nothing stands at this position of the log");
+    let mut response = match entry.ok_or_else(nothing)?.content {
+        Content::Message { body, .. } => ([(CONTENT_TYPE, EVENT)], body).into_response(),
         Content::Erased { sha256: Some(sha256) } => {
             let detail = format!("these bytes were erased; their SHA-256 was {}", hex::encode(sha256));
-            Err(Problem::new(Code::Erased, detail).into())
+            Refusal(Problem::new(Code::Erased, detail)).into_response()
         }
         Content::Erased { sha256: None } => {
-            Err(Problem::new(Code::Deleted, "this event was deleted behind the service's back").into())
+            let detail = "this event was deleted behind the service's back";
+            return Err(Problem::new(Code::Deleted, detail).into());
         }
+    };
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(index) = audit.store().merkle().index_of(seq).map_err(unreadable)? {
+        headers.insert(HeaderName::from_static("copydesk-index"), HeaderValue::from(index));
     }
+    Ok(response)
 }

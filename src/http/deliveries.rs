@@ -18,7 +18,7 @@ use super::identity::Reader;
 use super::problem::Refusal;
 use super::query::Params;
 use super::then::unavailable;
-use super::{Gateway, no_such_route};
+use super::{Gateway, no_such_route, not_there};
 use crate::deliver::Roll;
 use crate::deliver::roll::Delivery;
 use crate::desk::Desk;
@@ -70,7 +70,11 @@ pub(super) async fn retry(
     let name = path.map(|Path(name)| name).unwrap_or_default();
     match roll.try_again(&name).await {
         Ok(true) => Ok(StatusCode::NO_CONTENT.into_response()),
-        Ok(false) => Err(Problem::not_found().into()),
+        Ok(false) => {
+            let detail = "there is no such webhook here, or it was never served; `copydesk deliveries` names those \
+                          there are";
+            Err(not_there(detail).into())
+        }
         Err(KeyError::Log(error)) => Err(unavailable(error).into()),
         Err(_) => {
             Err(Problem::new(Code::Busy, "its account is being written all the time: try again").into())

@@ -13,7 +13,7 @@ use copydesk_article::problem::{Code, Problem};
 use super::doors::Peer;
 use super::identity::{self, Actor, Identified};
 use super::problem::Refusal;
-use super::{Gateway, commands, is_newsroom};
+use super::{Gateway, commands, is_newsroom, no_such_route};
 
 /// Parameters by which people are known to send tokens.
 const TOKEN_PARAMETERS: &[&str] =
@@ -69,6 +69,9 @@ fn admit(gateway: &Gateway, request: &mut Request) -> Result<(), Stop> {
         let detail = "a token in an address ends up in logs and histories: send it as the header \
                       Authorization: Bearer <token>, and have this one revoked";
         return Err(Stop::Refused(Problem::new(Code::Unauthenticated, detail)));
+    }
+    if newsroom && !gateway.has_newsroom() {
+        return Err(Stop::Refused(no_such_route()));
     }
     if !newsroom && !named {
         return Ok(());

@@ -118,6 +118,11 @@ impl fmt::Debug for Gateway {
 }
 
 impl Gateway {
+    /// Whether anything here is for the newsroom: a process that serves readers alone knows nobody's token.
+    fn has_newsroom(&self) -> bool {
+        self.desk.is_some() || self.audit.is_some()
+    }
+
     /// Why the log and the folded state disagree, if they do: then nothing is decided (promise 9).
     fn diverged(&self) -> Option<Arc<str>> {
         self.in_doubt().filter(|halt| halt.diverged).map(|halt| halt.why)
@@ -224,5 +229,10 @@ async fn unknown(request: Request) -> Refusal {
 
 /// The answer to a path that leads nowhere on this instance.
 fn no_such_route() -> Problem {
-    Problem::new(Code::NotFound, "there is no such address here; /openapi.json lists those there are")
+    not_there("there is no such address here; /openapi.json lists those there are")
+}
+
+/// The answer where something other than an article isn't there.
+fn not_there(detail: &str) -> Problem {
+    Problem::new(Code::NotFound, detail)
 }

@@ -87,7 +87,7 @@ fn paths() -> Value {
         "/audit/checkpoint": { "get": public("The newest signed checkpoint (C2SP tlog-checkpoint).", &[], "text/plain") },
         "/audit/key": { "get": public("The key that checkpoints are verified with.", &[], "text/plain") },
         "/audit/tile/{tile}": { "get": public("A tile or an entry bundle (C2SP tlog-tiles), such as 0/x001/234.p/17 or entries/000.", &[], "application/octet-stream") },
-        "/audit/events/{seq}": { "get": of("Event", read("The stored bytes of one event; 410 where they were erased. Auditors and chiefs.", &[], "application/cloudevents+json")) },
+        "/audit/events/{seq}": { "get": of("Event", read("The stored bytes of one event, its leaf in Copydesk-Index; 410 where they were erased, with their leaf, or deleted. Auditors and chiefs.", &[], "application/cloudevents+json")) },
         "/audit/events/{seq}/proof": { "get": read("That an event is in the log. Auditors and chiefs.", &[], json) },
         "/v1/verify": { "get": read("The whole log derived again on this instance: JSON lines of progress, and a report. Auditors and chiefs.", &[], "application/jsonl") },
         "/healthz": { "get": public("How the instance is doing.", &[], json) },

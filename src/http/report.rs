@@ -19,7 +19,7 @@ use super::audit::Checkable;
 use super::identity::{Reader, Reads};
 use super::problem::Refusal;
 use super::query::{Bound, End, Params};
-use super::then::{unavailable, unreadable};
+use super::then::{not_there_then, unavailable, unreadable};
 use crate::audit::proof::Inclusion;
 use crate::log::{Content, Entry, Seq};
 use crate::store::redacted::Line;
@@ -43,6 +43,7 @@ pub(super) async fn report(
     reader.sees(id)?;
     let events = reader.desk.log().events();
     let mut entries = events.all_on(&id.as_hyphenated().to_string(), 0).await.map_err(unavailable)?;
+    let is_there = !entries.is_empty();
     entries.retain(|entry| until.is_none_or(|until| reaches(until, entry)));
     let line = Line::read(&*events, id).await.map_err(unavailable)?;
     let redacted = line.redactions().map(|(seq, _)| seq).last();
@@ -74,7 +75,8 @@ pub(super) async fn report(
         report::report(made, &sources).map(|report| Json(report).into_response())
     });
     let ended = |_| Problem::new(Code::LogUnavailable, "the record could not be put together");
-    Ok(work.await.map_err(ended)?.ok_or_else(Problem::not_found)?)
+    let nothing = || if is_there { not_there_then() } else { Problem::not_found() };
+    Ok(work.await.map_err(ended)?.ok_or_else(nothing)?)
 }
 
 /// What proves that these entries' events are in the log, under the newest checkpoint. One that covers all of them is waited

@@ -9,6 +9,7 @@ use copydesk_article::newsroom::Newsroom;
 use copydesk_article::problem::{Code, Problem};
 use uuid::Uuid;
 
+use super::not_there;
 use super::query::Params;
 use crate::desk::{At, Desk};
 use crate::log::{Content, LogError};
@@ -54,7 +55,10 @@ pub(super) async fn article(
         let stored = desk.store().article(id).map_err(unreadable)?.ok_or_else(Problem::not_found)?;
         return Ok((stored.article, desk.store().newsroom()));
     };
-    let article = desk.as_it_was(id, at, 0).await?.ok_or_else(Problem::not_found)?;
+    let Some(article) = desk.as_it_was(id, at, 0).await? else {
+        let present = desk.store().article(id).map_err(unreadable)?;
+        return Err(present.map_or_else(Problem::not_found, |_| not_there_then()));
+    };
     let there = match at {
         At::Version(version) => article.version == version,
         At::Revision(revision) => article.revision == revision,
@@ -65,6 +69,11 @@ pub(super) async fn article(
     }
     let newsroom = newsroom(desk, &article, at).await?;
     Ok((article, Arc::new(newsroom)))
+}
+
+/// The answer where an article is asked for as it was before its first event.
+pub(super) fn not_there_then() -> Problem {
+    not_there("the article wasn't there then: its first event is later")
 }
 
 /// The time by which an article is judged: what was asked for, else its own last event's, else now.

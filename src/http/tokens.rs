@@ -14,7 +14,7 @@ use super::identity::Reader;
 use super::problem::Refusal;
 use super::query::Params;
 use super::then::unavailable;
-use super::{Gateway, no_such_route};
+use super::{Gateway, no_such_route, not_there};
 use crate::log::keys::KeyError;
 use crate::tokens::Row;
 
@@ -43,10 +43,11 @@ pub(super) async fn revoke(
 ) -> Result<Response, Refusal> {
     reader.is_chief()?;
     let book = gateway.book.as_ref().ok_or_else(no_such_route)?;
-    let Ok(Path((actor, name))) = path else { return Err(Problem::not_found().into()) };
+    let nobodys = || not_there("there is no such token here; `copydesk tokens list` names those there are");
+    let Ok(Path((actor, name))) = path else { return Err(nobodys().into()) };
     match book.revoke(&actor, &name, reader.actor()).await {
         Ok(Some(row)) => Ok(Json(row).into_response()),
-        Ok(None) => Err(Problem::not_found().into()),
+        Ok(None) => Err(nobodys().into()),
         Err(KeyError::Log(error)) => Err(unavailable(error).into()),
         Err(_) => Err(Problem::new(Code::Busy, "its record is being written all the time: try again").into()),
     }

@@ -68,6 +68,9 @@ pub struct ServeOptions {
 /// Where it can't start, or had to stop.
 pub async fn serve(config: Config, options: ServeOptions) -> anyhow::Result<()> {
     log_to_stderr();
+    if options.parts.contains(&Part::Feed) {
+        config.doubts_for_readers().iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    }
     let (stop, told) = stop_signal()?;
     // From here on it ends nothing: what it asks for is done once there is a newsroom to change.
     let hangups = signal(SignalKind::hangup()).context("SIGHUP can't be waited for")?;

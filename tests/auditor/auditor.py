@@ -4,7 +4,8 @@ RFC 6962, RFC 8032. Nothing but Python's own library.
 
     auditor.py PREFIX KEY STATE             the newest checkpoint, its signature, every tile and entry below it, and that
                                             it extends the checkpoint kept in the file STATE, which it then replaces
-    auditor.py PREFIX KEY STATE --events T  the stored bytes of every event too, with an auditor's token T
+    auditor.py PREFIX KEY STATE --events T  the stored bytes of every event too, with an auditor's token T; of those that
+                                            were erased, that a redaction on the log names them
 
 PREFIX is the log's address (https://desk.example/audit), KEY its verifier key (PREFIX/key, better from somewhere else).
 Exit 0: everything holds. Exit 1: something doesn't, and the last line says what.
@@ -14,6 +15,7 @@ import base64
 import hashlib
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 
@@ -74,6 +76,14 @@ class Wrong(Exception):
     pass
 
 
+class Gone(Wrong):
+    """What stood there was erased or deleted."""
+
+
+class Unnamed(Wrong):
+    """Something was erased, and nothing under the checkpoint says by which right."""
+
+
 def expect(holds, what):
     if not holds:
         raise Wrong(what)
@@ -87,7 +97,8 @@ def get(address, token=None):
         with urllib.request.urlopen(request, timeout=30) as response:
             return response.read(), response.headers
     except urllib.error.HTTPError as error:
-        raise Wrong(f"{address}: {error.code} {error.read()[:300].decode(errors='replace')}") from error
+        kind = Gone if error.code == 410 else Wrong
+        raise kind(f"{address}: {error.code} {error.read()[:300].decode(errors='replace')}", error.headers) from error
 
 
 def sha256(data):
@@ -175,28 +186,65 @@ def main(prefix, key, state, token=None):
         expect(root_of(leaves[:old_size]) == old_root, f"the first {old_size} events aren't those that were signed")
     except FileNotFoundError:
         old_size = 0
-    if token:
-        check_events(prefix, token, records)
+    erased = check_events(prefix, token, records) if token else 0
     with open(state, "wb") as file:
         file.write(note)
-    print(f"verified {size} events, {size - old_size} of them new")
+    by_law = f", {erased} event{'s' * (erased > 1)} erased by law" if erased else ""
+    print(f"verified {size} events, {size - old_size} of them new{by_law}")
 
 
 def check_events(prefix, token, records):
-    """Every position of the log, in order, until every leaf was met."""
+    """Every position of the log, in order, until every leaf was met; gives how many events were erased by law.
+
+    The leaf of an erased event holds the hash of what stood there. A redaction, an event like any other, names it by its
+    position and this hash, and says what takes its place.
+    """
     seq = index = 0
+    erased, named = {}, {}
     while index < len(records):
         seq += 1
-        stored, headers = get(f"{prefix}/events/{seq}", token)
+        try:
+            stored, headers = get(f"{prefix}/events/{seq}", token)
+        except Gone as gone:
+            stored, headers = None, gone.args[1]
+            if headers.get("Copydesk-Index") is None:
+                raise
         if headers.get("Copydesk-Index") is None:
             continue
         expect(int(headers["Copydesk-Index"]) == index, f"the event at {seq} isn't leaf {index}")
         record = records[index]
-        expect(sha256(stored) == record[1:33], f"the event at {seq} isn't the one that leaf {index} is of")
-        digest = json.loads(stored).get("editiondigest")
-        expect(record[:1] == (b"\2" if digest else b"\1"), f"leaf {index} is of another kind than its event")
-        expect(record[33:].hex() == (digest or ""), f"leaf {index} has another digest than its event")
+        if stored is None:
+            erased[seq] = index
+        else:
+            expect(sha256(stored) == record[1:33], f"the event at {seq} isn't the one that leaf {index} is of")
+            event = json.loads(stored)
+            check_digest(event, record, index)
+            named.update(named_by(event, seq))
         index += 1
+    for seq, index in erased.items():
+        digest, instead, later = named.get(seq, (None, None, 0))
+        if later <= seq:
+            raise Unnamed(f"the event at {seq}, leaf {index}, was erased, and no redaction names it")
+        expect(digest == records[index][1:33].hex(), f"another event stood at {seq} than the redaction at {later} names")
+        check_digest(instead, records[index], index)
+    return len(erased)
+
+
+def check_digest(event, record, index):
+    digest = event.get("editiondigest")
+    expect(record[:1] == (b"\2" if digest else b"\1"), f"leaf {index} is of another kind than its event")
+    expect(record[33:].hex() == (digest or ""), f"leaf {index} has another digest than its event")
+
+
+def named_by(event, seq):
+    """What a redaction says of the events it erased, and what earlier ones said that it erased in their turn."""
+    if event.get("type") != "copydesk.article.redacted":
+        return
+    for one in event["data"]["events"]:
+        if one["event"]["subject"] != event["subject"]:
+            continue
+        yield from named_by(one["event"], one["seq"])
+        yield one["seq"], (one["sha256"], one["event"], seq)
 
 
 if __name__ == "__main__":
@@ -204,6 +252,11 @@ if __name__ == "__main__":
     if len(arguments) not in (3, 4):
         sys.exit(__doc__)
     try:
-        main(*arguments)
+        try:
+            main(*arguments)
+        except Unnamed:
+            # Perhaps it was erased while we read, and the redaction isn't under that checkpoint: the next one has it.
+            time.sleep(2)
+            main(*arguments)
     except Wrong as wrong:
-        sys.exit(f"NOT VERIFIED: {wrong}")
+        sys.exit(f"NOT VERIFIED: {wrong.args[0]}")

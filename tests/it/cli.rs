@@ -347,7 +347,7 @@ fn a_configuration_is_checked_whole() {
     );
     assert_eq!(
         desk.run("check-config --json --config good.toml").value(),
-        json!({"ok": true, "problems": []})
+        json!({"ok": true, "problems": [], "warnings": []})
     );
 
     desk.file(

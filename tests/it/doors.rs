@@ -188,6 +188,30 @@ fn tokens_never_cross_a_network_in_clear() {
 }
 
 #[test]
+fn an_address_that_leads_nowhere_is_not_given_to_readers_without_a_warning() {
+    let files = [("certificate", "one.pem"), ("key", "one.key")];
+    let tls = files.map(|(key, file)| format!("{key} = {:?}\n", certificate(file))).concat();
+    let serving =
+        Serving::start(&format!("[http.tls]\n{tls}"), ["--listen", "0.0.0.0:0"].map(str::to_owned).into());
+    assert!(serving.said().contains("http.public_url"), "{}", serving.said());
+    let config = std::fs::read_to_string(serving.config()).unwrap();
+    let file = serving.config().with_file_name("other.toml");
+    let file = file.to_str().unwrap();
+    for (listen, parts, warns) in [
+        ("0.0.0.0:80", "desk,wire,feed", true),
+        ("[::]:80", "feed", true),
+        ("0.0.0.0:80", "desk,wire", false),
+        ("10.0.0.7:80", "desk,feed", false),
+        ("0.0.0.0:80\"\npublic_url = \"https://news.example", "desk,feed", false),
+        ("127.0.0.1:80\"\npublic_url = \"http://[::]:80", "desk,feed", true),
+    ] {
+        std::fs::write(file, config.replace("127.0.0.1:0", listen)).unwrap();
+        let (code, said, _) = copydesk(&["check-config", file, "--parts", parts]);
+        assert_eq!((code, said.contains("http.public_url")), (Some(0), warns), "{listen} {parts}: {said}");
+    }
+}
+
+#[test]
 fn two_ways_to_read_one_request_are_none() {
     let serving = Serving::embedded();
     let host = serving.url().trim_start_matches("http://").to_owned();

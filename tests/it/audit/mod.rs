@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use copydesk::log::segments::Options;
+use copydesk::service::open_embedded_log;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-use crate::harness::{Serving, send, token};
+use crate::harness::{Serving, send, token, until};
 use crate::nats_server::NatsServer;
 
 mod verify;
@@ -128,6 +130,8 @@ fn an_auditor_verifies_every_checkpoint_while_the_newsroom_works() {
     let published: u64 = writers.into_iter().map(|writer| writer.join().unwrap()).sum();
     assert!(sizes.is_sorted(), "{sizes:?}");
     let all = 4 * published + 1;
+    let (status, said) = serving.get("", "/audit/tile/7/000.p/200");
+    assert!(status == 404 && said.contains("no such tile"), "{said}");
     auditor.sees(serving.url(), all);
     assert_eq!(auditor.verifies(serving.url(), true), all, "every event's own bytes too");
     // Whatever the folded state, the tree is the same.
@@ -196,6 +200,46 @@ fn an_event_deleted_behind_the_service_is_noticed() {
     assert_eq!(status, 503, "{ready}");
     let edit = json!({"id": Uuid::new_v4(), "type": "edit", "article": article, "base": 1, "data": {"set": {"slug": "x"}}});
     assert_eq!(send(&agent(), serving.url(), "ana", &edit).unwrap().0, 503);
+}
+
+/// Erases words of an article by law.
+fn redact(url: &str, article: &str, words: &str, ground: &str) {
+    let data = json!({"words": words, "ground": ground});
+    done(url, "carl", json!({"type": "redact", "article": article, "data": data}));
+    done(url, "eva", json!({"type": "confirm_redaction", "article": article, "data": {"words": words}}));
+}
+
+#[test]
+fn what_was_erased_by_law_is_noted_and_nothing_else_that_is_gone() {
+    let mut serving = Serving::embedded();
+    let auditor = Auditor::new(&serving);
+    let article = publish(serving.url(), "Jane Roe stole the river");
+    let set = json!({"set": {"headline": "The river rises"}, "markdown": "Nobody stole it."});
+    done(serving.url(), "ana", json!({"type": "edit", "article": article, "base": 1, "data": set}));
+    done(serving.url(), "eva", json!({"type": "approve", "article": article, "base": 2}));
+    let note = json!({"kind": "correction", "note": "It was nobody."});
+    done(serving.url(), "pia", json!({"type": "publish", "article": article, "base": 2, "data": note}));
+    // Until the edition is on the wire nothing is erased.
+    until("the correction", || serving.get("ana", "/feed.json").1.contains("Nobody stole it."));
+    redact(serving.url(), &article, "Jane Roe", "Court order 7");
+    auditor.sees(serving.url(), 10);
+    let said = auditor.run(serving.url(), true);
+    let said = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    assert!(said.contains("verified 10 events") && said.contains("1 event erased by law"), "{said}");
+    // The redaction holds words too, those that the first left, and goes with them.
+    redact(serving.url(), &article, "stole the river", "Court order 8");
+    auditor.sees(serving.url(), 12);
+    let said = auditor.run(serving.url(), true);
+    let said = String::from_utf8_lossy(&[said.stdout, said.stderr].concat()).into_owned();
+    assert!(said.contains("verified 12 events") && said.contains("2 events erased by law"), "{said}");
+    // Somebody erases another event with the log's own means, and no redaction names it.
+    assert!(serving.terminate().success());
+    let log = open_embedded_log(&serving.data(), Options::default()).unwrap();
+    tokio::runtime::Runtime::new().unwrap().block_on(log.events().erase(4)).unwrap();
+    drop(log);
+    serving.start_again();
+    let why = auditor.refuses(serving.url(), true);
+    assert!(why.contains("event at 4") && why.contains("no redaction"), "{why}");
 }
 
 #[test]

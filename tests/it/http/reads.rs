@@ -335,6 +335,29 @@ async fn who_may_read_what() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_named() {
+    let house = House::open().await;
+    let id = house.draft("Words.").await;
+    for (method, actor, path, named) in [
+        ("POST", "carl", "/v1/tokens/ana/laptop/revoke", "no such token"),
+        ("POST", "carl", "/v1/deliveries/zzz/retry", "no such webhook"),
+        ("GET", "audra", "/audit/events/99999", "nothing stands at this position of the log"),
+        ("GET", "audra", "/audit/events/x", "a position of the log"),
+        ("GET", "audra", "/audit/events/99999/proof", "no event stands at this position of the log"),
+        ("GET", "audra", &format!("/v1/articles/{id}/report?until=2020-01-01"), "wasn't there then"),
+        ("GET", "ana", &format!("/v1/articles/{id}?time=2020-01-01T00:00:00Z"), "wasn't there then"),
+        ("GET", "audra", &format!("/v1/articles/{UNKNOWN}/report?until=2020-01-01"), "no such article"),
+        ("GET", "ana", &format!("/v1/articles/{UNKNOWN}?version=1"), "no such article"),
+    ] {
+        let asked = request(method, actor, path).body(axum::body::Body::empty()).unwrap();
+        let got = house.send(asked).await;
+        assert_eq!(got.code(), "not_found", "{path}");
+        let detail = got.json()["detail"].clone();
+        assert!(detail.as_str().unwrap().contains(named), "{path}: {detail}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_404_and_other_methods_are_405() {
     let house = House::open().await;
     let id = house.draft("Words.").await;

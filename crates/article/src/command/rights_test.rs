@@ -73,6 +73,33 @@ fn every_command_is_open_to_its_roles_and_to_nobody_else() {
     }
 }
 
+/// Each of these has one role alone.
+const ROLES: [&str; 7] = ["ana", "eva", "chen", "pia", "carl", "audra", "bot"];
+
+#[test]
+fn the_page_about_the_configuration_says_who_may_do_what() {
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/CONFIGURATION.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let header = "| command | reporter | editor | checker | publisher | chief | auditor | machine |";
+    let (_, table) = page.split_once(header).expect(header);
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .skip_while(|line| !line.starts_with("| `"))
+        .take_while(|line| line.starts_with("| `"))
+        .map(|line| line.split('|').map(str::trim).collect())
+        .collect();
+    let named: Vec<&str> = rows.iter().map(|row| row[1].trim_matches('`')).collect();
+    for kind in Ask::TYPES {
+        let row = named.iter().position(|name| name == kind).unwrap_or_else(|| panic!("no row for {kind}"));
+        for (column, actor) in ROLES.iter().enumerate() {
+            let says = rows[row][column + 2];
+            assert!(["", "yes"].contains(&says), "{kind}, {actor}: {says}");
+            assert_eq!(says == "yes", may(kind).contains(actor), "{kind}, {actor}");
+        }
+    }
+    assert_eq!(named.len(), Ask::TYPES.len(), "{named:?}");
+}
+
 #[test]
 fn a_machine_that_only_audits_changes_nothing() {
     let mut desk = story();
