@@ -121,14 +121,21 @@ impl House {
         self.ready().await?;
         self.read_stderr();
         let key = self.key().await?;
-        for look in 1..=LOOKS {
+        let deadline = Instant::now() + REST_WITHIN;
+        let mut look = 1;
+        while look <= LOOKS {
             let against = self.kept();
             // At last an edition that never comes is for the checker to find.
-            let seen = match self.log(&key, against, look == LOOKS).await {
-                // Servers that elect their leaders anew answer nothing meanwhile.
-                Err(error) if self.servers.is_some() && look < LOOKS && is_unavailable(&error) => None,
-                seen => seen?,
-            };
+            let seen = self.log(&key, against, look == LOOKS).await;
+            if let Err(error) = &seen
+                && (self.servers.is_some() && Instant::now() < deadline && is_unavailable(error))
+            {
+                // Servers that elect their leaders anew answer nothing meanwhile: that is no look.
+                tokio::time::sleep(AGAIN_AFTER).await;
+                continue;
+            }
+            look += 1;
+            let seen = seen?;
             if let Some((events, wire, verified)) = seen {
                 let end = events.last().map_or(0, |entry| entry.seq);
                 let shown = self.shown(&events, end, outgoing(&events)).await?;
