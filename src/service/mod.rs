@@ -3,7 +3,8 @@
 //! # Layout
 //! - [`parts`]: log, store, desk, wire and public side put together, and the tasks that keep them going.
 //! - [`serve`]: a process that answers until it is told to stop; `public`: one that serves readers and opens nothing
-//!   but the wire; `couriers`: the webhooks; `doors`: proxies, rates and TLS.
+//!   but the wire; `ending`: how it comes to its end; `couriers`: the webhooks; `doors`: proxies, rates
+//!   and TLS.
 //! - [`embedded`]: the same parts in the command line's own process, on a folder that no service has open.
 
 use std::fmt;
@@ -13,6 +14,7 @@ mod backup;
 mod couriers;
 mod doors;
 pub mod embedded;
+mod ending;
 pub mod parts;
 mod public;
 pub mod reload;

@@ -12,8 +12,9 @@ use tokio::signal::unix::Signal;
 use tokio::sync::{Semaphore, watch};
 
 use super::doors;
+use super::ending::{Told, again_where, stop_once, stopped, watch_sled};
 use super::reload::read_again;
-use super::serve::{Told, again_where, public_url, ready, site, stop_once, stopped, url_of, watch_sled};
+use super::serve::{public_url, ready, site, url_of};
 use crate::config::Config;
 use crate::http::server::Entrance;
 use crate::http::{self, Aside, Editions, Followers, Gateway, Health, InFlight, Patience, Progress, Readers};
