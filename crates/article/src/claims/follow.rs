@@ -3,8 +3,9 @@
 //! After a change of the text, [`follow`] looks for the words that a claim is bound to. Found whole, wherever they
 //! stand now, the verdict stands. Touched, it is stale. Taken out, the claim is gone and holds nothing; put back
 //! whole, it is live again with its verdict. So it is with words that were ruled on before others were in their place: what
-//! was last ruled on exactly these words stands again, so that what was found false isn't stale but false. What was found is written into the event, so the fold never looks for
-//! sentences.
+//! was last ruled on exactly these words stands again, so that what was found false isn't stale but false. A stale claim stays
+//! with what became of its sentence while that stands, wherever else the sentence is seen again; where all words are the last
+//! edition's again, nothing is stale. What was found is written into the event, so the fold never looks for sentences.
 //!
 //! What became of a sentence that is no longer there is read off a diff of its block, sentence by sentence: where
 //! others stand in its place it was touched, where none do it is gone. A measure of likeness alone was tried on
@@ -118,7 +119,7 @@ pub(super) fn follow_within(most: usize, before: &Article, after: &Article) -> V
         replaced: RefCell::default(),
         stood: OnceCell::new(),
         stands: OnceCell::new(),
-        is_out: OnceCell::new(),
+        is_edition: OnceCell::new(),
     };
     claims.into_iter().filter_map(|(claim, settled)| follower.moved(claim, settled)).collect()
 }
@@ -150,7 +151,7 @@ struct Follower<'a> {
     stood: OnceCell<HashMap<BlockId, usize>>,
     stands: OnceCell<HashMap<BlockId, usize>>,
     /// Whether the words are those of the last edition again.
-    is_out: OnceCell<bool>,
+    is_edition: OnceCell<bool>,
 }
 
 impl Follower<'_> {
@@ -298,11 +299,11 @@ impl Follower<'_> {
 
     /// What was ruled on words of the last edition, where all words are as they went out: they leave nothing stale.
     fn as_it_went_out(&self, claim: &Claim) -> Option<Now> {
-        let is_out = || {
+        let is_edition = || {
             let last = self.after.last_words_out();
             last.is_some_and(|edition| edition.words == words_digest(self.after))
         };
-        if !*self.is_out.get_or_init(is_out) {
+        if !*self.is_edition.get_or_init(is_edition) {
             return None;
         }
         let (last, earlier) = (claim.ruling.iter(), claim.earlier());
